@@ -1,0 +1,142 @@
+"""The Lightning datamodule of every spiking recording; a data source supplies one method, `read`."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import lightning as L
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from neuralsde.datamodules.trials import DataSpec, SpikeData, SpikeTrials
+from neuralsde.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class SpikeBatch:
+    """A batch on its way through the model. Bins are observed ones, then forward ones.
+
+    Args:
+        counts: held-in spike counts in the observed bins, (batch, observed bin, held-in unit); 0 where not recorded.
+        targets: counts of all units in all bins, (batch, bin, unit); 0 where unknown.
+        known: which entries of `targets` are known, same shape, bool.
+        index: position of each trial in its split, (batch,).
+    """
+
+    counts: Tensor
+    targets: Tensor
+    known: Tensor
+    index: Tensor
+
+
+class SpikeDataset(Dataset):
+    """Trials as tensors; whole batches are gathered at once."""
+
+    def __init__(self, trials: SpikeTrials, spec: DataSpec):
+        self.counts = torch.from_numpy(np.nan_to_num(trials.heldin, nan=0.0).astype(np.float32))
+        targets = torch.from_numpy(stack_targets(trials, spec))
+        self.known = ~targets.isnan()
+        self.targets = targets.nan_to_num(nan=0.0)
+
+    def __len__(self) -> int:
+        return len(self.counts)
+
+    def __getitems__(self, indices: list[int]) -> SpikeBatch:
+        index = torch.tensor(indices)
+        return SpikeBatch(self.counts[index], self.targets[index], self.known[index], index)
+
+
+def stack_targets(trials: SpikeTrials, spec: DataSpec) -> np.ndarray:
+    """All units in all bins, (trial, observed + forward bin, held-in + held-out unit), NaN where not known."""
+    targets = np.full((len(trials), spec.observed_bins + spec.forward_bins, spec.target_dim), np.nan, np.float32)
+    observed, forward = slice(None, spec.observed_bins), slice(spec.observed_bins, None)
+    heldin, heldout = slice(None, spec.observed_dim), slice(spec.observed_dim, None)
+    for counts, bins, units in (
+        (trials.heldin, observed, heldin),
+        (trials.heldout, observed, heldout),
+        (trials.heldin_forward, forward, heldin),
+        (trials.heldout_forward, forward, heldout),
+    ):
+        if counts is not None:
+            targets[:, bins, units] = counts
+    return targets
+
+
+class EpochSampler(Sampler[int]):
+    """A permutation that is a function of (seed, epoch) alone, so that a resumed run sees the batches it would have seen."""
+
+    def __init__(self, n: int, seed: int):
+        self.n, self.seed, self.epoch = n, seed, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Lightning calls this at the start of each epoch."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return self.n
+
+    def __iter__(self):
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
+        return iter(torch.randperm(self.n, generator=generator).tolist())
+
+
+def as_batch(batch: SpikeBatch) -> SpikeBatch:
+    """Collate nothing: the dataset already gathered the batch."""
+    return batch
+
+
+class SpikeDataModule(L.LightningDataModule, ABC):
+    """Batches of a spiking recording; a subclass says how the recording is read.
+
+    Args:
+        batch_size: trials per training batch.
+        seed: seed of the order of the trials.
+        eval_batch_size: trials per batch when predicting.
+    """
+
+    def __init__(self, batch_size: int, seed: int = 0, eval_batch_size: int = 256):
+        super().__init__()
+        if batch_size < 1:
+            raise ConfigError(f"data.batch_size is {batch_size}; give a number of trials of at least 1.")
+        self.batch_size, self.seed, self.eval_batch_size = batch_size, seed, eval_batch_size
+        self._data: SpikeData | None = None
+
+    @abstractmethod
+    def read(self) -> SpikeData:
+        """Read the recording (from its cache where there is one).
+
+        Raises:
+            DataError: the file is missing, damaged, or lacks what was asked for.
+        """
+
+    @property
+    def data(self) -> SpikeData:
+        """The recording, read at first use."""
+        if self._data is None:
+            self._data = self.read()
+        return self._data
+
+    @property
+    def spec(self) -> DataSpec:
+        return self.data.spec
+
+    def setup(self, stage: str | None = None) -> None:
+        self.train_set = SpikeDataset(self.data.train, self.spec)
+        self.eval_set = SpikeDataset(self.data.eval, self.spec)
+
+    def train_dataloader(self) -> DataLoader:
+        return DataLoader(
+            self.train_set,
+            batch_size=min(self.batch_size, len(self.train_set)),
+            sampler=EpochSampler(len(self.train_set), self.seed),
+            drop_last=True,
+            collate_fn=as_batch,
+        )
+
+    def val_dataloader(self) -> DataLoader:
+        return self.predict_loader(self.eval_set)
+
+    def predict_loader(self, trials: SpikeDataset) -> DataLoader:
+        """Batches of `trials` in their own order."""
+        return DataLoader(trials, batch_size=self.eval_batch_size, collate_fn=as_batch)

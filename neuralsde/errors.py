@@ -1,0 +1,21 @@
+"""The package's one family of errors: one sentence that says what was found, where, and what to do."""
+
+
+class NeuralSDEError(Exception):
+    """Base of every error a user's input can cause; the command line prints its sentence and exits with status 2."""
+
+
+class DataError(NeuralSDEError):
+    """A data file is missing, damaged, or does not hold what was asked of it."""
+
+
+class ConfigError(NeuralSDEError):
+    """Two settings do not fit each other, or a setting has an impossible value."""
+
+
+class CheckpointError(NeuralSDEError):
+    """A checkpoint is missing, damaged, or belongs to another model or other data."""
+
+
+class DivergenceError(NeuralSDEError):
+    """A solution or a loss stopped being finite."""
