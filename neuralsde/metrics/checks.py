@@ -1,0 +1,33 @@
+"""What every score asks of the rates it is given."""
+
+import numpy as np
+
+from neuralsde.errors import NeuralSDEError
+
+
+def checked_rates(rates: np.ndarray, shape: tuple[int, ...], what: str = "rates") -> np.ndarray:
+    """`rates` in float64.
+
+    Raises:
+        NeuralSDEError: their shape is not `shape`.
+    """
+    if np.shape(rates) != shape:
+        raise NeuralSDEError(
+            f"The {what} have shape {np.shape(rates)}, but {shape} is needed; predict the same trials."
+        )
+    return np.asarray(rates, np.float64)
+
+
+def refuse_bad_rates(rates: np.ndarray, what: str = "rates") -> None:
+    """Raises:
+    NeuralSDEError: a rate is NaN, infinite or negative.
+    """
+    if not np.isfinite(rates).all():
+        raise NeuralSDEError(
+            f"{np.count_nonzero(~np.isfinite(rates))} of {rates.size} {what} are NaN or infinite; the model diverged."
+        )
+    if (rates < 0).any():
+        raise NeuralSDEError(
+            f"{np.count_nonzero(rates < 0)} of {rates.size} {what} are negative (least {rates.min():.3g}); "
+            "give expected counts per bin, not log-rates."
+        )

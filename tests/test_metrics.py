@@ -1,0 +1,180 @@
+"""Scores against nlb_tools' own evaluation, and against what is known without it."""
+
+import numpy as np
+import pytest
+
+from neuralsde.errors import NeuralSDEError
+from neuralsde.metrics import bits_per_spike, poisson_nll, psth_r2, rate_r2, tp_corr, vel_r2
+from neuralsde.metrics.conditions import shifted
+
+N_TRIALS, N_BINS, N_UNITS = 40, 25, 7
+
+
+@pytest.fixture
+def nlb():
+    return pytest.importorskip("nlb_tools.evaluation", reason="nlb_tools is not installed")
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+@pytest.fixture
+def rates(rng):
+    rates = rng.gamma(2.0, 0.2, (N_TRIALS, N_BINS, N_UNITS))
+    rates[3, 4, 5] = 0.0  # the benchmark reads it as 1e-9
+    return rates
+
+
+@pytest.fixture
+def counts(rng, rates):
+    counts = rng.poisson(rates).astype(float)
+    counts[:5, -6:] = np.nan  # the end of some trials was not recorded
+    return counts
+
+
+def close(a, b):
+    return a == pytest.approx(b, abs=1e-9, rel=1e-12)
+
+
+def test_poisson_nll_equals_nlb(nlb, rates, counts):
+    assert close(poisson_nll(rates, counts), nlb.neg_log_likelihood(rates.copy(), counts))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_bits_per_spike_equals_nlb(nlb, rates, counts, dtype):
+    expected = nlb.bits_per_spike(rates.astype(dtype).astype(float), counts)
+    assert close(bits_per_spike(rates.astype(dtype), counts.astype(np.float32)), expected)
+
+
+def test_scores_leave_the_callers_arrays_alone(rates, counts):
+    kept = rates.copy(), counts.copy()
+    bits_per_spike(rates, counts)
+    np.testing.assert_array_equal(rates, kept[0])
+    np.testing.assert_array_equal(counts, kept[1])
+
+
+def test_bits_per_spike_of_true_rates_beat_the_null_and_hertz_do_not(rng, rates, counts):
+    null = np.broadcast_to(np.nanmean(counts, axis=(0, 1)), rates.shape)
+    assert bits_per_spike(null, counts) == pytest.approx(0, abs=1e-12)
+    assert bits_per_spike(rates, counts) > 0.1
+    assert bits_per_spike(rates / 0.02, counts) < -10
+
+
+def test_a_constant_fitted_elsewhere_scores_below_the_null(rng, rates, counts):
+    other = rng.poisson(rates).mean((0, 1))
+    assert bits_per_spike(np.broadcast_to(other, rates.shape), counts) < 0
+
+
+@pytest.fixture
+def velocity(rng, rates):
+    velocity = rates @ rng.normal(size=(N_UNITS, 2)) + 0.3 * rng.normal(size=(N_TRIALS, N_BINS, 2))
+    velocity[::7, :3] = np.nan
+    return velocity
+
+
+@pytest.mark.parametrize("n_decoders", [0, 2])
+def test_vel_r2_equals_nlb(nlb, rng, rates, velocity, n_decoders):
+    passive = rng.random(N_TRIALS) < 0.5
+    mask = np.stack([~passive, passive], 1) if n_decoders else None
+    half = slice(None, 20), slice(20, None)
+    nlb_mask = np.ones((N_TRIALS, 1), bool) if mask is None else mask
+    a, b = half
+    expected = nlb.velocity_decoding(rates[a], velocity[a], nlb_mask[a], rates[b], velocity[b], nlb_mask[b])
+    masks = () if mask is None else (mask[a], mask[b])
+    assert close(vel_r2(rates[a], velocity[a], rates[b], velocity[b], *masks), expected)
+    assert expected > 0.5
+
+
+def test_vel_r2_of_shuffled_rates_is_nothing(rng, rates, velocity):
+    assert vel_r2(rng.permutation(rates), velocity, rates, velocity) < 0.1
+
+
+@pytest.mark.parametrize("with_jitter", [False, True])
+def test_psth_r2_equals_nlb(nlb, rng, rates, with_jitter):
+    condition = rng.integers(-1, 4, N_TRIALS)
+    psth = np.stack([rates[condition == c].mean(0) for c in range(4)] + [np.ones((N_BINS, N_UNITS))])
+    psth += 0.1 * rng.normal(size=psth.shape)
+    psth[:, :6] = np.nan
+    jitter = rng.integers(0, 6, N_TRIALS) if with_jitter else None
+    index = [np.flatnonzero(condition == c) for c in range(len(psth))]
+    expected = nlb.eval_psth(psth, rates, index, jitter=jitter)
+    assert close(psth_r2(psth, rates, condition, jitter), expected)
+
+
+@pytest.mark.parametrize("bins", [-2, 0, 3])
+def test_shifting_back_and_forth_keeps_what_stays_inside(rates, bins):
+    inside = shifted(shifted(rates[0], bins), -bins)
+    known = ~np.isnan(inside)
+    assert known.sum() == (N_BINS - abs(bins)) * N_UNITS
+    np.testing.assert_array_equal(inside[known], rates[0][known])
+
+
+@pytest.fixture
+def timing(rng):
+    conditions = rng.integers(0, 2, (N_TRIALS, 3)).astype(float)
+    behavior = np.column_stack([conditions, rng.choice([500, 800], N_TRIALS), rng.normal(700, 80, N_TRIALS)])
+    behavior[5] = np.nan  # an outlier
+    return behavior
+
+
+def test_tp_corr_equals_nlb(nlb, rates, counts, timing):
+    assert close(tp_corr(rates, counts, timing), nlb.speed_tp_correlation(counts, rates, timing))
+
+
+def test_tp_corr_is_minus_one_where_speed_sets_the_time(rng, timing):
+    step = 1.0 - timing[:, -1] / 1000
+    rates = 1 + np.nan_to_num(step)[:, None, None] * np.arange(N_BINS)[None, :, None] * np.ones((1, 1, N_UNITS))
+    assert tp_corr(rates, np.zeros_like(rates), timing) == pytest.approx(-1)
+    assert tp_corr(rng.permutation(rates), np.zeros_like(rates), timing) > -0.8
+
+
+def test_rate_r2_of_a_noisy_log_rate_is_one_minus_its_share_of_variance(rng):
+    true = rng.normal(0, [0.5, 2.0], (4000, 10, 2))
+    noisy = true + rng.normal(0, 0.4, true.shape)
+    r2 = rate_r2(np.exp(noisy), np.exp(true))
+    # 80 000 draws: the standard error of either figure is below .004.
+    assert r2.pooled == pytest.approx(1 - 2 * 0.16 / (0.25 + 4.0), abs=0.01)
+    assert r2.uniform == pytest.approx(1 - (0.16 / 0.25 + 0.16 / 4.0) / 2, abs=0.02)
+
+
+def test_rate_r2_gives_no_credit_for_mean_rates(rng):
+    true = np.exp(rng.normal([-4.0, 0.0, 3.0], 0.5, (500, 10, 3)))
+    means = np.broadcast_to(np.exp(np.log(true).mean((0, 1))), true.shape)
+    assert rate_r2(means, true) == pytest.approx((0, 0), abs=1e-12)
+
+
+def test_rate_r2_floors_a_rate_of_zero(rng):
+    true = np.exp(rng.normal(size=(50, 10, 3)))
+    zeroed = true.copy()
+    zeroed[0, 0, 0] = 0.0
+    floored = true.copy()
+    floored[0, 0, 0] = 1e-6
+    assert rate_r2(zeroed, true) == rate_r2(floored, true)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "sentence"),
+    [
+        (lambda r: r[:, :-1], r"shape \(40, 24, 7\), but \(40, 25, 7\)"),
+        (lambda r: np.where(r > 1, np.nan, r), "NaN or infinite"),
+        (lambda r: r - 0.2, "negative"),
+    ],
+)
+def test_bad_rates_are_refused_in_a_sentence(rates, counts, spoil, sentence):
+    with pytest.raises(NeuralSDEError, match=sentence):
+        bits_per_spike(spoil(rates), counts)
+
+
+def test_scores_without_material_are_refused_in_a_sentence(rates, velocity, timing):
+    with pytest.raises(NeuralSDEError, match="hold none"):
+        bits_per_spike(rates, np.zeros_like(rates))
+    with pytest.raises(NeuralSDEError, match="needs bins with behaviour"):
+        vel_r2(rates, velocity * np.nan, rates, velocity)
+    with pytest.raises(NeuralSDEError, match="None of the 40 trials"):
+        psth_r2(np.ones((2, N_BINS, N_UNITS)), rates, np.full(N_TRIALS, -1))
+    with pytest.raises(NeuralSDEError, match="two trials of one condition"):
+        tp_corr(rates, rates, timing * np.nan)
+    with pytest.raises(NeuralSDEError, match="never vary"):
+        rate_r2(rates, np.ones_like(rates))
