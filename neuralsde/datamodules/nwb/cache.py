@@ -1,0 +1,153 @@
+"""Tensors of a recording kept in HDF5, so that the next run does not read it again."""
+
+import hashlib
+import io
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from neuralsde.datamodules.trials import DataSpec, SpikeData, SpikeTrials
+from neuralsde.errors import DataError
+
+VERSION = 1  # part of the key: raise it when the same recipe gives other tensors
+EDGE_BYTES = 1 << 20
+
+
+class Cache:
+    """A folder of binned tensors, one file per recording and recipe.
+
+    An entry is written to a temporary file and renamed, so that two runs at once, or a killed one, leave no half file.
+    A damaged entry is made again.
+
+    Args:
+        where: True for the folder `.cache` beside the recording (or the user's cache folder, where that cannot be
+            written), False for none, else a folder.
+        path: data path of the recording.
+    """
+
+    def __init__(self, where: bool | str, path: Path):
+        self.where, self.path = where, path
+
+    def get(self, files: list[Path], settings: list[Any], build: Callable[[], SpikeData]) -> SpikeData:
+        """The tensors of `files` under `settings`: the cached ones, or those that `build` makes.
+
+        Raises:
+            DataError: the entry cannot be written, such as on a full disk.
+        """
+        if self.where is False:
+            return build()
+        name = f"{key_of(files, settings)}.h5"
+        for folder in self.folders():
+            if (data := load(folder / name)) is not None:
+                return data
+        data = build()
+        self.store(name, data)
+        return data
+
+    def folders(self) -> list[Path]:
+        """Where entries may lie, the preferred folder first."""
+        if isinstance(self.where, str):
+            return [Path(self.where).expanduser()]
+        beside = (self.path if self.path.is_dir() else self.path.parent) / ".cache"
+        home = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+        return [beside, home / "neuralsde"]
+
+    def store(self, name: str, data: SpikeData) -> None:
+        """Write an entry to the first folder that can be written."""
+        image = to_bytes(data)
+        for folder in self.folders():
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                return write_atomically(folder / name, image)
+            except (PermissionError, FileExistsError, NotADirectoryError):
+                continue
+            except OSError as error:
+                if error.errno == 30:  # a read-only file system
+                    continue
+                raise DataError(
+                    f"{folder / name}: the cache of {len(image) / 1e6:.1f} MB cannot be written ({error.strerror}); "
+                    "free some space, or set data.cache=false or data.cache=OTHER_FOLDER."
+                ) from error
+        raise DataError(
+            f"{self.folders()[0]}: the cache cannot be written here; set data.cache=false or data.cache=OTHER_FOLDER."
+        )
+
+
+def key_of(files: list[Path], settings: list[Any]) -> str:
+    """Name of an entry: a hash of the files' identities and the settings, whatever folder the files lie in.
+
+    A file is known by its size, its time of modification, and the SHA-256 of its first and last MiB.
+    """
+    digest = hashlib.sha256(json.dumps([VERSION, [repr(s) for s in settings]]).encode())
+    for path in files:
+        stat = path.stat()
+        digest.update(f"{path.name} {stat.st_size} {stat.st_mtime_ns}".encode())
+        with path.open("rb") as file:
+            digest.update(file.read(EDGE_BYTES))
+            file.seek(max(stat.st_size - EDGE_BYTES, 0))
+            digest.update(file.read(EDGE_BYTES))
+    return digest.hexdigest()[:32]
+
+
+def write_atomically(path: Path, image: bytes) -> None:
+    """Write a file whole or not at all."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(image)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def to_bytes(data: SpikeData) -> bytes:
+    """An HDF5 image of the tensors; made in memory (counts shrink to a few per cent) so that the disk sees one write."""
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w") as file:
+        facts = {"name": data.name, "behavior_kind": data.behavior_kind, "source": data.source}
+        file.attrs["facts"] = json.dumps(facts | {"spec": asdict(data.spec)})
+        file.attrs["lists"] = json.dumps([data.behavior_names, data.condition_names])
+        if data.psth is not None:
+            put(file, "psth", data.psth)
+        for split in ("train", "eval"):
+            trials = getattr(data, split)
+            for f in fields(trials):
+                if (values := getattr(trials, f.name)) is not None:
+                    put(file, f"{split}/{f.name}", values)
+    return buffer.getvalue()
+
+
+def put(file: h5py.File, name: str, values: np.ndarray) -> None:
+    if values.size:
+        file.create_dataset(name, data=values, compression="gzip", compression_opts=1, shuffle=True, fletcher32=True)
+    else:
+        file.create_dataset(name, data=values)
+
+
+def load(path: Path) -> SpikeData | None:
+    """The tensors of an entry; None where there is none, or a damaged one."""
+    try:
+        with h5py.File(path, "r") as file:
+            facts = json.loads(str(file.attrs["facts"]))
+            behavior_names, condition_names = (tuple(names) for names in json.loads(str(file.attrs["lists"])))
+            splits = {
+                split: SpikeTrials(**{name: np.asarray(values[()]) for name, values in file[split].items()})
+                for split in ("train", "eval")
+            }
+            psth = np.asarray(file["psth"][()]) if "psth" in file else None
+    except (OSError, KeyError, ValueError, TypeError, RuntimeError):
+        return None
+    spec = DataSpec(**facts.pop("spec"))
+    return SpikeData(
+        **facts, **splits, spec=spec, psth=psth, behavior_names=behavior_names, condition_names=condition_names
+    )

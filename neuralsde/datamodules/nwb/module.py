@@ -1,0 +1,192 @@
+"""The datamodule of every recording in an NWB file: the seven NLB sets, and the user's own."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from neuralsde.datamodules.nwb import psth
+from neuralsde.datamodules.nwb.assemble import Cutter
+from neuralsde.datamodules.nwb.cache import Cache
+from neuralsde.datamodules.nwb.files import Files, find_files
+from neuralsde.datamodules.nwb.reader import Recording
+from neuralsde.datamodules.nwb.recipe import Recipe
+from neuralsde.datamodules.nwb.selection import group_units, split_of_trials
+from neuralsde.datamodules.spikes import SpikeDataModule
+from neuralsde.datamodules.trials import DataSpec, SpikeData, SpikeTrials
+from neuralsde.errors import ConfigError, DataError
+
+
+class NWBDataModule(SpikeDataModule):
+    """Trials of a recording in the Neurodata Without Borders format, cut by the Neural Latents Benchmark's rules.
+
+    Args:
+        path: a folder that holds the train and test file, or one .nwb file.
+        batch_size: trials per training batch.
+        seed: seed of the order of the trials.
+        eval_batch_size: trials per batch when predicting.
+        phase: `val` trains on the split `train` and scores on `val`; `test` trains on both and scores on `test`.
+        cache: whether tensors are kept for the next run, or the folder to keep them in.
+        download: name under which `neuralsde download` fetches the files, where it can.
+        settings: what to cut, see `Recipe`.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        batch_size: int = 64,
+        seed: int = 0,
+        eval_batch_size: int = 256,
+        phase: str = "val",
+        cache: bool | str = True,
+        download: str | None = None,
+        **settings,
+    ):
+        super().__init__(batch_size, seed, eval_batch_size)
+        if phase not in ("val", "test"):
+            raise ConfigError(f"data.phase is `{phase}`; give `val` or `test`.")
+        self.path, self.phase, self.cache, self.download = Path(path), phase, cache, download
+        self.recipe = Recipe.from_settings(settings)
+
+    @property
+    def remedy(self) -> str:
+        """How to get the files, the end of an error's sentence."""
+        if self.download:
+            return f"fetch them with `python -m neuralsde download {self.download}`, or give data.path"
+        return "give data.path=FOLDER or data.path=FILE.nwb"
+
+    def read(self) -> SpikeData:
+        """Read the recording (from its cache where there is one)."""
+        files = find_files(self.path, self.remedy)
+        return Cache(self.cache, self.path).get(files.present(), [self.recipe, self.phase], lambda: self.build(files))
+
+    def build(self, files: Files) -> SpikeData:
+        """Cut the recording afresh.
+
+        Raises:
+            DataError: a file or a split is missing, or the files do not hold what the recipe asks for.
+        """
+        if files.train is None:
+            raise DataError(f"{self.path}: there is no training file (`…desc-train….nwb`) here; {self.remedy}.")
+        with Recording(files.train) as recording:
+            return build_data(recording, files.test, self.recipe, self.phase, self.remedy)
+
+    def read_test(self) -> SpikeTrials:
+        """The trials of a test file by themselves, with no training file needed: held-in counts only.
+
+        Raises:
+            DataError: there is no test file, or none of its trials is in the split `test`.
+        """
+        files = find_files(self.path, self.remedy)
+        if files.test is None:
+            raise DataError(f"{self.path}: there is no test file (`…desc-test….nwb`) here; {self.remedy}.")
+        return read_test_file(files.test, self.recipe)[0]
+
+
+def build_data(
+    recording: Recording, test_file: Path | None, recipe: Recipe, phase: str, remedy: str = "give data.path"
+) -> SpikeData:
+    """Tensors of an open recording and, in the phase `test`, of its test file."""
+    cutter = Cutter(recording, recipe, group_units(recording, recipe))
+    split = split_of_trials(recording, recipe)
+    fitted = ["train"] if phase == "val" else ["train", "val"]
+    train_rows = rows_of(split, fitted, recording, recipe)
+    train = cutter.with_behavior(cutter.trials(train_rows, scored=False), train_rows)
+    check_window(train, recording, recipe)
+    eval_in_file = phase == "val" or test_file is None
+    eval_rows = rows_of(split, [phase], recording, recipe, remedy) if eval_in_file else np.zeros(0, np.int64)
+    found = psth.conditions(cutter, np.sort(np.concatenate([train_rows, eval_rows])))
+    if eval_in_file:
+        scored = cutter.with_behavior(cutter.trials(eval_rows, scored=True), eval_rows)
+    else:
+        scored, test_ids = read_test_file(test_file, recipe)
+        check_units(recording, test_file, cutter.units.ids[cutter.units.heldin], test_ids)
+        eval_rows = np.full(len(scored), -1)
+    if found:
+        train = replace(train, condition=psth.condition_index(found, train_rows))
+        scored = replace(scored, condition=psth.condition_index(found, eval_rows))
+    return SpikeData(
+        name=recipe.group_name,
+        spec=spec_of(train, cutter, len(found)),
+        train=train,
+        eval=scored,
+        psth=psth.mean_responses(cutter, found),
+        behavior_kind=kind_of(recipe),
+        behavior_names=behavior_names(cutter),
+        condition_names=tuple(one.name for one in found),
+        source=f"{recording.path.name}, phase {phase}, {recipe.bin_ms} ms bins",
+    )
+
+
+def rows_of(split: np.ndarray, wanted: list[str], recording: Recording, recipe: Recipe, remedy: str = "") -> np.ndarray:
+    """Rows of the trials in the wanted splits, ascending.
+
+    Raises:
+        DataError: there is none.
+    """
+    rows = np.flatnonzero(np.isin(split, wanted))
+    if not len(rows):
+        names, numbers = np.unique(split, return_counts=True)
+        there = ", ".join(f"{number} `{name}`" for name, number in zip(names, numbers, strict=True))
+        raise DataError(
+            f"{recording.path}: no trial of the split {' or '.join(wanted)} (by column `{recipe.split_column}`, with a "
+            f"known `{recipe.align}`); there are {there}; {remedy or 'check data.phase, data.path and data.align'}."
+        )
+    return rows
+
+
+def read_test_file(path: Path, recipe: Recipe) -> tuple[SpikeTrials, np.ndarray]:
+    """Trials of a test file, and the ids of its held-in units."""
+    with Recording(path) as recording:
+        units = group_units(recording, recipe, with_heldout=False)
+        rows = rows_of(split_of_trials(recording, recipe), ["test"], recording, recipe)
+        cutter = Cutter(recording, recipe, units)
+        trials = cutter.trials(rows, scored=True)
+        check_window(trials, recording, recipe)
+        return trials, units.ids[units.heldin]
+
+
+def check_units(recording: Recording, test_file: Path, train_ids: np.ndarray, test_ids: np.ndarray) -> None:
+    if not np.array_equal(train_ids, test_ids):
+        raise DataError(
+            f"{test_file}: its {len(test_ids)} held-in units are not the {len(train_ids)} of {recording.path.name}; "
+            "give the two files of one recording."
+        )
+
+
+def check_window(trials: SpikeTrials, recording: Recording, recipe: Recipe) -> None:
+    """Refuse a window in which no trial has a recorded bin."""
+    if np.isnan(trials.heldin).all():
+        low, high = recipe.window_ms
+        start, stop = recording.trials.column("start_time"), recording.trials.column("stop_time")
+        raise DataError(
+            f"{recording.path}: the window of {low} to {high} ms around `{recipe.align}` lies outside every trial "
+            f"(trials last {1000 * np.min(stop - start):.0f} to {1000 * np.max(stop - start):.0f} ms); "
+            "change data.window_ms or data.align."
+        )
+
+
+def spec_of(train: SpikeTrials, cutter: Cutter, n_conditions: int) -> DataSpec:
+    recipe, units = cutter.recipe, cutter.units
+    return DataSpec(
+        observed_dim=len(units.heldin),
+        target_dim=len(units.heldin) + len(units.heldout),
+        observed_bins=recipe.n_bins,
+        forward_bins=recipe.forward_bins,
+        bin_width_s=recipe.bin_ms / 1000,
+        behavior_dim=0 if train.behavior is None else train.behavior.shape[-1],
+        n_conditions=n_conditions,
+    )
+
+
+def kind_of(recipe: Recipe) -> str:
+    if recipe.behavior:
+        return "continuous"
+    return "timing" if recipe.trial_behavior else ""
+
+
+def behavior_names(cutter: Cutter) -> tuple[str, ...]:
+    recipe = cutter.recipe
+    if recipe.behavior:
+        return tuple(name for name, _ in cutter.channels(cutter.recording.series(recipe.behavior)))
+    return tuple(str(name) for name in recipe.trial_behavior)

@@ -1,0 +1,156 @@
+"""The mean response to each condition (PSTH), as the Neural Latents Benchmark makes its scoring targets.
+
+Spikes at 1 ms are smoothed by a Gaussian inside each recorded segment, summed into bins, cut into trials, and averaged
+over the trials of a condition by their time from the alignment. Equal to nlb_tools 0.0.4 to the last bit of float32,
+which is why the single steps below are as they are.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.signal import convolve
+from scipy.signal.windows import gaussian
+
+from neuralsde.datamodules.nwb import windows
+from neuralsde.datamodules.nwb.assemble import Cutter
+from neuralsde.datamodules.nwb.binning import locate
+from neuralsde.datamodules.nwb.windows import NS_PER_MS, Windows
+
+SHORT = 0.8  # trials shorter than this part of their condition's mean length are left out
+
+
+@dataclass(frozen=True)
+class Condition:
+    """Trials of one condition and the bins they are averaged over.
+
+    Args:
+        name: its label, such as `trial_type=1, trial_version=0`.
+        trials: rows of the trials table, ascending.
+        windows: their windows.
+        offset: bins from each window's first bin to the earliest one's, by time from the alignment, (trial,).
+        keep: bins of the mean that are kept, from the back if negative.
+    """
+
+    name: str
+    trials: np.ndarray
+    windows: Windows
+    offset: np.ndarray
+    keep: int
+
+
+def conditions(cutter: Cutter, kept: np.ndarray) -> list[Condition]:
+    """The conditions of the trials `kept`, sorted by their values; none where the recipe or the file has no labels."""
+    names = [str(n) for n in cutter.recipe.condition_columns]
+    if not names:
+        return []
+    columns = [cutter.column(name, "condition_columns") for name in names]
+    labelled = np.all([~is_missing(column) for column in columns], axis=0)
+    kept = kept[labelled[kept]]
+    usable = kept[~cutter.outlier()[kept]]
+    found = []
+    for values in sorted({tuple(column[i].item() for column in columns) for i in usable}):
+        trials = usable[
+            np.all([column[usable] == value for column, value in zip(columns, values, strict=True)], axis=0)
+        ]
+        label = ", ".join(f"{name}={value}" for name, value in zip(names, values, strict=True))
+        found.append(condition(cutter, label, trials))
+    return found
+
+
+def is_missing(column: np.ndarray) -> np.ndarray:
+    return np.isnan(column) if column.dtype.kind == "f" else np.zeros(len(column), bool)
+
+
+def condition(cutter: Cutter, name: str, trials: np.ndarray) -> Condition:
+    """Windows of the trials of one condition, those that are too short left out."""
+    recipe, width = cutter.recipe, cutter.recipe.bin_ms * NS_PER_MS
+    align = cutter.time_ns(recipe.align, "align")[trials]
+    if recipe.target_start:
+        start, end = cutter.time_ns(recipe.target_start, "target_start")[trials], align
+    else:
+        start, end = (align + edge * NS_PER_MS for edge in recipe.window_ms)
+    cut = windows.cut(start, end, recipe.bin_ms, bound_ns=cutter.bounds(trials, start))
+    long = cut.count >= SHORT * cut.count.mean()
+    first, count = cut.first[long], cut.count[long]
+    since_align = first - (-(-align[long] // width))
+    keep = int(count.min()) * (-1 if recipe.target_start else 1)
+    cut = Windows(first, count, int(count.max()))
+    return Condition(name, trials[long], cut, since_align - since_align.min(), keep)
+
+
+def mean_responses(cutter: Cutter, found: list[Condition]) -> np.ndarray | None:
+    """PSTH, (condition, bin, held-in + held-out unit), float32, expected counts per bin, NaN where undefined.
+
+    Responses that end at the alignment (`target_start`) are padded in front, all others at the end.
+    """
+    if not found:
+        return None
+    recipe, grid = cutter.recipe, cutter.grid
+    n_bins = recipe.n_bins if recipe.target_start else max(abs(c.keep) for c in found)
+    n_units = len(cutter.units.heldin) + len(cutter.units.heldout)
+    out = np.full((len(found), n_bins, n_units), np.nan, np.float32)
+    kernel = gaussian_kernel(recipe.psth_kernel_ms)
+    column = 0
+    for group in (cutter.units.heldin, cutter.units.heldout):
+        observed = grid.observed(group[0]) if len(group) else np.zeros(0, bool)
+        for unit in group:
+            rate = rebin(smooth(grid.spike_ms(unit, observed), observed, kernel), recipe.bin_ms)
+            for k, one in enumerate(found):
+                mean = average(rate, one)[-n_bins:] if one.keep < 0 else average(rate, one)[:n_bins]
+                place = slice(n_bins - len(mean), None) if one.keep < 0 else slice(None, len(mean))
+                out[k, place, column] = mean
+            column += 1
+    return out
+
+
+def gaussian_kernel(sd_ms: float) -> np.ndarray:
+    """Symmetric Gaussian of int(6 sd) points that sums to 1."""
+    kernel = gaussian(int(6 * sd_ms), sd_ms, sym=True)
+    return kernel / kernel.sum()
+
+
+def smooth(spike_ms: np.ndarray, observed: np.ndarray, kernel: np.ndarray) -> np.ndarray:
+    """Spikes of one unit smoothed on the 1 ms grid, (ms,), NaN while nothing was recorded."""
+    # NLB keeps counts in half precision, which scipy's FFT takes to single: the published targets carry its rounding
+    counts = np.bincount(spike_ms, minlength=len(observed)).astype(np.float16)
+    out = np.full(len(observed), np.nan)
+    edges = np.flatnonzero(np.diff(observed, prepend=False, append=False))
+    for start, stop in edges.reshape(-1, 2):
+        out[start:stop] = np.maximum(convolve(counts[start:stop], kernel, "same"), 0)
+    return out
+
+
+def rebin(rate: np.ndarray, bin_ms: int) -> np.ndarray:
+    """Sums over bins, (bin,); NaN where a bin's first millisecond is."""
+    missing = np.isnan(rate[::bin_ms])
+    padded = np.zeros(len(missing) * bin_ms)
+    padded[: len(rate)] = np.nan_to_num(rate)
+    binned = padded.reshape(-1, bin_ms).sum(axis=1)
+    binned[missing] = np.nan
+    return binned
+
+
+def average(rate: np.ndarray, one: Condition) -> np.ndarray:
+    """Mean over the trials of a condition by time from the alignment, (bin,), cut to its shortest trial."""
+    index, inside = locate(one.windows, len(rate))
+    values = np.where(inside, rate[index], np.nan)
+    n_bins = int((one.offset + one.windows.count).max())
+    total, lost, number = np.zeros(n_bins), np.zeros(n_bins), np.zeros(n_bins, np.int64)
+    for trial, offset, count in zip(values, one.offset, one.windows.count, strict=True):
+        at = np.arange(offset, offset + count)[~np.isnan(trial[:count])]
+        # compensated summation (Kahan), as pandas sums groups
+        step = trial[at - offset] - lost[at]
+        new = total[at] + step
+        lost[at] = new - total[at] - step
+        total[at] = new
+        number[at] += 1
+    mean = np.divide(total, number, out=np.full(n_bins, np.nan), where=number > 0)
+    return mean[: one.keep] if one.keep > 0 else mean[one.keep :]
+
+
+def condition_index(found: list[Condition], kept: np.ndarray) -> np.ndarray:
+    """Index of each trial's condition, (trial,), int64; -1 for a trial that has none."""
+    index = np.full(len(kept), -1, np.int64)
+    for k, one in enumerate(found):
+        index[np.isin(kept, one.trials)] = k
+    return index
