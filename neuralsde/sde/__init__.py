@@ -1,0 +1,37 @@
+"""Equations, one a file, each with its noise type and calculus as class facts."""
+
+from neuralsde.sde.base import AbstractSDE, Calculus, NoiseType, Time, noise_term
+from neuralsde.sde.cir import CoxIngersollRoss
+from neuralsde.sde.convert import ItoForm, StratonovichForm
+from neuralsde.sde.double_well import DoubleWell
+from neuralsde.sde.geometric import Geometric
+from neuralsde.sde.geometric_brownian import GeometricBrownian
+from neuralsde.sde.langevin_type import LangevinType
+from neuralsde.sde.linear_noise import LinearNoise
+from neuralsde.sde.multiplicative import AbstractGeometric, AbstractLinearNoise
+from neuralsde.sde.neural import Neural
+from neuralsde.sde.ornstein_uhlenbeck import OrnsteinUhlenbeck
+from neuralsde.sde.stochastic_lorenz import StochasticLorenz
+from neuralsde.sde.underdamped_langevin import UnderdampedLangevin
+
+__all__ = [
+    "AbstractGeometric",
+    "AbstractLinearNoise",
+    "AbstractSDE",
+    "Calculus",
+    "CoxIngersollRoss",
+    "DoubleWell",
+    "Geometric",
+    "GeometricBrownian",
+    "ItoForm",
+    "LangevinType",
+    "LinearNoise",
+    "Neural",
+    "NoiseType",
+    "OrnsteinUhlenbeck",
+    "StochasticLorenz",
+    "StratonovichForm",
+    "Time",
+    "UnderdampedLangevin",
+    "noise_term",
+]

@@ -1,0 +1,59 @@
+"""What an equation tells a solver: its coefficients, and two facts about its class."""
+
+import abc
+import enum
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+Time = Float[Tensor, "*#batch 1"] | Float[Tensor, ""]  # one time for all samples, or one per sample
+
+
+class NoiseType(enum.Enum):
+    """How the diffusion depends on the state, and its shape."""
+
+    ADDITIVE = "additive"  # not at all (it may depend on time); the diagonal, or a matrix
+    DIAGONAL = "diagonal"  # g_i on z_i alone; `diffusion` returns the diagonal
+    SCALAR = "scalar"  # one Brownian motion drives every component: a matrix with one column
+    GENERAL = "general"  # a matrix
+
+
+class Calculus(enum.Enum):
+    """In which sense the stochastic integral is meant."""
+
+    ITO = "Itô"
+    STRATONOVICH = "Stratonovich"
+
+
+class AbstractSDE(nn.Module, abc.ABC):
+    r"""The equation $dz = f(t, z)\,dt + g(t, z)\,dW$.
+
+    A subclass states `noise` and `calculus`, and implements `drift` and `diffusion`, both for any batch shape. Time is
+    a tensor that broadcasts against the state, so that it may differ per sample.
+    """
+
+    noise: NoiseType  # facts of the class, except of a class that wraps another equation
+    calculus: Calculus
+
+    @abc.abstractmethod
+    def drift(self, t: Time, z: Float[Tensor, "*batch state"]) -> Float[Tensor, "*batch state"]:
+        """$f(t, z)$, state per unit time."""
+
+    @abc.abstractmethod
+    def diffusion(
+        self, t: Time, z: Float[Tensor, "*batch state"]
+    ) -> Float[Tensor, "*batch state"] | Float[Tensor, "*batch state noise"]:
+        """$g(t, z)$, state per square root of time: the diagonal if $W$ has one component per state, else a matrix."""
+
+    def noise_size(self, state_size: int) -> int:
+        """Number of Brownian motions; as many as states unless a subclass says otherwise."""
+        return 1 if self.noise is NoiseType.SCALAR else state_size
+
+
+def noise_term(
+    g: Float[Tensor, "*batch state"] | Float[Tensor, "*batch state noise"], w: Float[Tensor, "*batch noise"]
+) -> Float[Tensor, "*batch state"]:
+    """$g w$: elementwise for a diagonal, else a matrix times a vector."""
+    if g.ndim == w.ndim:
+        return g * w
+    return (g @ w.unsqueeze(-1)).squeeze(-1)

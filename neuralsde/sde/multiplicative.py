@@ -1,0 +1,33 @@
+"""Equations whose noise, or whose noise and drift, are proportional to the state: what sign-keeping solvers need."""
+
+import abc
+
+from jaxtyping import Float
+from torch import Tensor
+
+from neuralsde.sde.base import AbstractSDE, Calculus, NoiseType, Time
+
+
+class AbstractLinearNoise(AbstractSDE):
+    r"""$dz = f(t, z)\,dt + \sigma(t)\,z\,dW$ (Itô, elementwise)."""
+
+    noise = NoiseType.DIAGONAL
+    calculus = Calculus.ITO
+
+    @abc.abstractmethod
+    def volatility(self, t: Time, z: Float[Tensor, "*batch state"]) -> Float[Tensor, "*#batch #state"]:
+        r"""$\sigma(t)$, per square root of time, of a shape that broadcasts against `z`."""
+
+    def diffusion(self, t: Time, z: Float[Tensor, "*batch state"]) -> Float[Tensor, "*batch state"]:
+        return self.volatility(t, z) * z
+
+
+class AbstractGeometric(AbstractLinearNoise):
+    r"""$dz = \gamma(t, z)\,z\,dt + \sigma(t)\,z\,dW$ (Itô, elementwise): a component never changes its sign."""
+
+    @abc.abstractmethod
+    def growth(self, t: Time, z: Float[Tensor, "*batch state"]) -> Float[Tensor, "*batch state"]:
+        r"""$\gamma(t, z)$, per unit time."""
+
+    def drift(self, t: Time, z: Float[Tensor, "*batch state"]) -> Float[Tensor, "*batch state"]:
+        return self.growth(t, z) * z

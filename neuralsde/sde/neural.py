@@ -1,0 +1,104 @@
+"""Neural equations: a free drift with diagonal noise, and what the three stable families share."""
+
+import copy
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from neuralsde.errors import ConfigError
+from neuralsde.nn.mlp import MLP, LipSwish
+from neuralsde.sde.base import AbstractSDE, Calculus, NoiseType, Time
+
+Control = Callable[[Tensor], Tensor]  # X(t): times (*batch, 1) to values (*batch, control)
+
+
+def with_time(t: Time, z: Float[Tensor, "*batch state"]) -> Float[Tensor, "*batch state+1"]:
+    """The time beside the state, for a net of both."""
+    return torch.cat([t.expand(*z.shape[:-1], 1), z], -1)
+
+
+class Neural(AbstractSDE):
+    r"""A free drift and a positive diagonal diffusion, $dz_i = f_i(t, z)\,dt + g_i(t, z_i)\,dW_i$ (Itô).
+
+    The diffusion of component $i$ reads $z_i$ alone, so that the noise commutes and solvers of higher order apply.
+
+    Args:
+        state_size: size of $z$.
+        hidden_size: width of the nets.
+        depth: hidden layers of the drift.
+        sigma: diffusion at initialisation, about; state per square root of time.
+    """
+
+    noise = NoiseType.DIAGONAL
+    calculus = Calculus.ITO
+
+    def __init__(self, state_size: int, hidden_size: int = 64, depth: int = 1, sigma: float = 0.5):
+        super().__init__()
+        self.sigma = sigma
+        self.drift_net = MLP(1 + state_size, state_size, hidden_size, depth, LipSwish)
+        # One small net per component, as one grouped product: (t, z_i) to 8 hidden units to one number.
+        self.inner = nn.Parameter(torch.randn(state_size, 8, 2) / 2)
+        self.bias = nn.Parameter(torch.zeros(state_size, 8))
+        self.outer = nn.Parameter(torch.randn(state_size, 8) / 8)
+
+    def drift(self, t: Time, z: Float[Tensor, "*batch state"]) -> Float[Tensor, "*batch state"]:
+        return self.drift_net(with_time(t, z))
+
+    def diffusion(self, t: Time, z: Float[Tensor, "*batch state"]) -> Float[Tensor, "*batch state"]:
+        hidden = self.inner[..., 0] * t.unsqueeze(-1) + self.inner[..., 1] * z.unsqueeze(-1) + self.bias
+        return 2 * self.sigma * torch.sigmoid((self.outer * torch.tanh(hidden)).sum(-1))
+
+
+class AbstractStableNeural(AbstractSDE):
+    r"""What the three stable families share: the nets $\gamma$ and $\sigma$, and an embedding $\bar z$ of observations.
+
+    $$\bar z = \zeta([A (t, z);\; B X(t)]), \qquad \gamma = \text{MLP}(\bar z), \qquad \sigma(t) = \text{MLP}(t)$$
+
+    with affine $\zeta$, $A$, $B$; without a control path $X$ the embedding is that of $(t, z)$ alone. The LSDE's drift
+    reads no time. This is the families' theory form; the form of the published runs is a model of its own.
+
+    Args:
+        state_size: size of $z$.
+        hidden_size: width of the nets.
+        depth: hidden layers of $\gamma$.
+        control_size: channels of $X$; 0 for none.
+
+    Reference: Oh, Lim, Kim, "Stable neural SDEs in analyzing irregular time series data", ICLR 2024, arXiv 2402.14989.
+    """
+
+    reads_time = True
+    calculus = Calculus.ITO
+
+    def __init__(self, state_size: int, hidden_size: int = 64, depth: int = 1, control_size: int = 0):
+        super().__init__()
+        self.control_size = control_size
+        self.embed_state = nn.Linear(state_size + self.reads_time, hidden_size)
+        if control_size:
+            self.embed_control = nn.Linear(control_size, hidden_size)
+            self.mix = nn.Linear(2 * hidden_size, hidden_size)
+        self.gamma_net = MLP(hidden_size, state_size, hidden_size, depth, LipSwish)
+        self.sigma_net = MLP(1, state_size, hidden_size, 1, LipSwish)
+        self.path: Control | None = None
+
+    def driven_by(self, path: Control) -> "AbstractStableNeural":
+        """The same equation, with the same parameters, along the control path $X$."""
+        driven = copy.copy(self)
+        driven.path = path
+        return driven
+
+    def gamma(self, t: Time, z: Float[Tensor, "*batch state"]) -> Float[Tensor, "*batch state"]:
+        r"""$\gamma(t, \bar z)$.
+
+        Raises:
+            ConfigError: the equation expects a control path and has none, or the reverse.
+        """
+        embedding = self.embed_state(with_time(t, z) if self.reads_time else z)
+        if bool(self.control_size) != (self.path is not None):
+            given = "none was given" if self.path is None else "one was given"
+            raise ConfigError(f"The equation expects {self.control_size} control channels, but {given} by driven_by.")
+        if self.path is not None:
+            control = self.embed_control(self.path(t)).expand_as(embedding)
+            embedding = self.mix(torch.cat([embedding, control], -1))
+        return self.gamma_net(embedding)
