@@ -136,9 +136,9 @@ def at_least(name: str, value: int, least: int) -> None:
 
 def split_trials(
     counts: np.ndarray,
-    rates: np.ndarray,
-    condition: np.ndarray,
-    trial_id: np.ndarray,
+    rates: np.ndarray | None,
+    condition: np.ndarray | None,
+    trial_id: np.ndarray | None,
     observed_bins: int,
     observed_units: int,
 ) -> SpikeTrials:
@@ -151,7 +151,7 @@ def split_trials(
         heldout=past[..., observed_units:] if has_heldout else None,
         heldin_forward=future[..., :observed_units] if future.size else None,
         heldout_forward=future[..., observed_units:] if future.size and has_heldout else None,
-        condition=condition.astype(np.int64),
-        rates=rates.astype(np.float32),
-        trial_id=trial_id.astype(np.int64),
+        condition=None if condition is None else condition.astype(np.int64),
+        rates=None if rates is None else rates.astype(np.float32),
+        trial_id=None if trial_id is None else trial_id.astype(np.int64),
     )

@@ -1,0 +1,178 @@
+"""Simulated spikes with known rates, from an HDF5 file in the layout of LFADS (`lfads_lorenz.h5`)."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from neuralsde.datamodules.lorenz import at_least, split_trials
+from neuralsde.datamodules.spikes import SpikeDataModule
+from neuralsde.datamodules.trials import DataSpec, SpikeData
+from neuralsde.errors import ConfigError, DataError
+
+TOLERANCE = 0.05
+"""Relative error that is believed of a unit inferred from the number of spikes."""
+
+
+@dataclass(frozen=True)
+class RawSplit:
+    """What the file holds of one split.
+
+    Args:
+        counts: (trial, bin, neuron).
+        truth: true rates in the file's unit, same shape, where known.
+        number: trial numbers, (trial,), where known.
+    """
+
+    counts: np.ndarray
+    truth: np.ndarray | None
+    number: np.ndarray | None
+
+
+class LorenzFile(SpikeDataModule):
+    """Counts `train_data`, `valid_data` (trial, bin, neuron) with true rates `train_truth`, `valid_truth` where known.
+
+    The true rates are in Hz or in counts per bin, which the number of spikes tells apart; where the file has a
+    `conversion_factor` they are divided by it first. Trials of one initial condition have consecutive numbers
+    `train_inds`, `valid_inds`; how many of them there are is `n_trials_per_init_cond` in the file, or
+    `trials_per_condition` here.
+
+    Args:
+        path: the file.
+        batch_size: trials per training batch.
+        bin_width_s: width of a bin, in seconds; None infers it, to whole milliseconds, from true rates in Hz.
+        heldout_fraction: share of the neurons, the last ones, whose counts the model never observes.
+        forward_bins: last bins of each trial, to be forecast.
+        trials_per_condition: trials that repeat an initial condition; None takes what the file says.
+        seed: seed of the order of the trials.
+        eval_batch_size: trials per batch when predicting.
+
+    Raises:
+        ConfigError: `heldout_fraction` is not in [0, 1), or `forward_bins` is negative.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        batch_size: int,
+        bin_width_s: float | None = None,
+        heldout_fraction: float = 0.2,
+        forward_bins: int = 0,
+        trials_per_condition: int | None = None,
+        seed: int = 0,
+        eval_batch_size: int = 256,
+    ):
+        super().__init__(batch_size, seed, eval_batch_size)
+        at_least("forward_bins", forward_bins, 0)
+        if not 0 <= heldout_fraction < 1:
+            raise ConfigError(f"data.heldout_fraction is {heldout_fraction}; give a share from 0 to below 1.")
+        self.path, self.bin_width_s = Path(path), bin_width_s
+        self.heldout_fraction, self.forward_bins = heldout_fraction, forward_bins
+        self.trials_per_condition = trials_per_condition
+
+    def read(self) -> SpikeData:
+        """Read the file.
+
+        Raises:
+            DataError: it is missing, is not HDF5, or lacks a data set; or its bin width is not to be known.
+        """
+        splits, per_condition = read_file(self.path)
+        per_condition = self.trials_per_condition or per_condition
+        bins, neurons = splits[0].counts.shape[1:]
+        if self.forward_bins >= bins:
+            raise ConfigError(
+                f"data.forward_bins is {self.forward_bins}, but the trials of {self.path} have {bins} bins."
+            )
+        scale, inferred = rate_unit(splits[0])
+        bin_width_s = self.bin_width_s or inferred
+        if bin_width_s is None:
+            raise DataError(f"{self.path} does not tell how wide its bins are; give data.bin_width_s=… in seconds.")
+        observed = bins - self.forward_bins, neurons - round(self.heldout_fraction * neurons)
+        train, valid = (
+            split_trials(
+                s.counts,
+                None if s.truth is None else s.truth * scale,
+                s.number // per_condition if per_condition and s.number is not None else None,
+                s.number,
+                *observed,
+            )
+            for s in splits
+        )  # fmt: skip
+        conditions = [int(t.condition.max()) + 1 for t in (train, valid) if t.condition is not None]
+        n_conditions = max(conditions, default=0)
+        return SpikeData(
+            name=self.path.stem,
+            spec=DataSpec(observed[1], neurons, observed[0], self.forward_bins, bin_width_s, n_conditions=n_conditions),
+            train=train,
+            eval=valid,
+            condition_names=tuple(f"start {i}" for i in range(n_conditions)),
+            source=self.path.name,
+        )
+
+
+def read_file(path: Path) -> tuple[tuple[RawSplit, RawSplit], int | None]:
+    """Both splits, and the number of trials per initial condition where the file says it."""
+    if not path.exists():
+        raise DataError(f"There is no file {path}; give data.path=FILE.h5 (see data/lorenz/README.md).")
+    try:
+        with h5py.File(path) as file:
+            factor = scalar(file, "conversion_factor") or 1.0
+            train, valid = (read_split(file, name, factor) for name in ("train", "valid"))
+            per_condition = scalar(file, "n_trials_per_init_cond")
+    except OSError as error:
+        raise DataError(f"{path} cannot be read as HDF5 ({error}); it is damaged or another kind of file.") from error
+    if train.counts.shape[1:] != valid.counts.shape[1:]:
+        raise DataError(
+            f"{path}: train_data {train.counts.shape} and valid_data {valid.counts.shape} differ in bins or neurons."
+        )
+    return (train, valid), None if per_condition is None else int(per_condition)
+
+
+def read_split(file: h5py.File, name: str, factor: float) -> RawSplit:
+    """The data sets whose names begin with `name`; true rates divided by `factor`."""
+    counts = array(file, f"{name}_data")
+    if counts is None or counts.ndim != 3 or not counts.size:
+        found = f"has shape {counts.shape}" if counts is not None else f"is missing among {', '.join(sorted(file))}"
+        raise DataError(f"{file.filename}: `{name}_data` {found}; counts (trial, bin, neuron) are needed.")
+    if not (counts >= 0).all() or (counts % 1).any():
+        raise DataError(f"{file.filename}: `{name}_data` are not spike counts: some are negative, fractions or NaN.")
+    truth, number = array(file, f"{name}_truth"), array(file, f"{name}_inds")
+    if truth is not None and truth.shape != counts.shape:
+        raise DataError(f"{file.filename}: `{name}_truth` has shape {truth.shape}, but `{name}_data` {counts.shape}.")
+    return RawSplit(
+        counts,
+        None if truth is None else truth / factor,
+        None if number is None or number.size != len(counts) else number.reshape(-1).astype(np.int64),
+    )
+
+
+def array(file: h5py.File, name: str) -> np.ndarray | None:
+    """The data set `name`, or None where there is none."""
+    found = file.get(name)
+    return found[()] if isinstance(found, h5py.Dataset) else None
+
+
+def scalar(file: h5py.File, name: str) -> float | None:
+    """The one number in the data set `name`, or None where there is none."""
+    found = array(file, name)
+    return None if found is None else float(np.ravel(found)[0])
+
+
+def rate_unit(split: RawSplit) -> tuple[float, float | None]:
+    """Counts per bin for a true rate of 1, and the bin width in seconds where that tells it.
+
+    Rates in counts per bin have the mean of the counts; rates in Hz are 1/width times as large.
+    """
+    if split.truth is None:
+        return 1.0, None
+    ratio = float(split.counts.mean(dtype=np.float64) / split.truth.mean(dtype=np.float64))
+    if abs(ratio - 1) < TOLERANCE:
+        return 1.0, None
+    width = max(round(ratio, 3), 0.001)
+    if abs(ratio / width - 1) < TOLERANCE:
+        return width, width
+    raise DataError(
+        f"The true rates average {1 / ratio:.3g} times the counts per bin: neither counts per bin, nor Hz in whole-"
+        "millisecond bins. Check the file's conversion_factor."
+    )
