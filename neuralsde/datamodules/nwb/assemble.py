@@ -5,9 +5,12 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from neuralsde.datamodules.nwb import binning, windows
-from neuralsde.datamodules.nwb.reader import Recording, Series, choices
+from neuralsde.datamodules.nwb.hdf5 import choices
+from neuralsde.datamodules.nwb.reader import Recording
 from neuralsde.datamodules.nwb.recipe import Recipe
 from neuralsde.datamodules.nwb.selection import UnitGroups
+from neuralsde.datamodules.nwb.series import Series
+from neuralsde.datamodules.nwb.table import Table
 from neuralsde.datamodules.nwb.windows import MISSING, NS_PER_MS, Windows
 from neuralsde.datamodules.trials import SpikeTrials
 from neuralsde.errors import DataError
@@ -26,18 +29,17 @@ class Cutter:
     recording: Recording
     recipe: Recipe
     units: UnitGroups
+    table: Table = field(init=False)
     grid: binning.SpikeGrid = field(init=False)
 
     def __post_init__(self):
-        stop = self.column("stop_time").astype(np.float64)
+        self.table = self.recording.trials
+        stop = self.table.numbers("stop_time")
         self.grid = binning.SpikeGrid(self.recording.units, float(np.nanmax(stop)), self.recipe.bin_ms)
-
-    def column(self, name: str, setting: str = "") -> np.ndarray:
-        return self.recording.trials.column(name, setting)
 
     def time_ns(self, name: str, setting: str = "") -> np.ndarray:
         """A column of times in nanoseconds, (trial,)."""
-        return windows.to_ns(self.column(name, setting).astype(np.float64))
+        return windows.to_ns(self.table.numbers(name, setting))
 
     def bounds(self, kept: np.ndarray, start_ns: np.ndarray) -> np.ndarray:
         """Where each window of the trials `kept` must end at the latest."""
@@ -59,10 +61,10 @@ class Cutter:
         recipe = self.recipe
         if not recipe.jitter_max_ms or not recipe.jitter_column:
             return None
-        if recipe.jitter_column not in self.recording.trials:
+        if recipe.jitter_column not in self.table:
             return np.zeros(len(kept), np.int64)
         low, high = recipe.window_ms
-        duration = self.column(recipe.jitter_column).astype(np.float64)[kept]
+        duration = self.table.numbers(recipe.jitter_column)[kept]
         return windows.draw_jitter(np.clip(high - low - duration, 0, recipe.jitter_max_ms), recipe.bin_ms)
 
     def trials(self, kept: np.ndarray, scored: bool) -> SpikeTrials:
@@ -87,7 +89,7 @@ class Cutter:
             heldout_forward=self.grid.counts(heldout, ahead) if has_ahead else None,
             jitter=jitter,
             decode_mask=self.decode_mask(kept),
-            trial_id=self.column("id").astype(np.int64)[kept],
+            trial_id=self.table.column("id").astype(np.int64)[kept],
         )
         if scored and recipe.target_start and trials.heldout is not None:
             trials.heldout[~self.in_target(kept, observed)] = np.nan
@@ -104,11 +106,10 @@ class Cutter:
     def decode_mask(self, kept: np.ndarray) -> np.ndarray | None:
         """Trials of each behaviour decoder, one per value of the column, ascending: (trial, decoder), bool."""
         name = self.recipe.decode_mask_column
-        if not name or (name not in self.recording.trials and not len(self.units.heldout)):
+        if not name or (name not in self.table and not len(self.units.heldout)):
             return None
-        column = self.column(name, "decode_mask_column")
-        values = np.unique(column[~np.isnan(column.astype(np.float64))])
-        return column[kept][:, None] == values
+        column = self.table.column(name, "decode_mask_column")
+        return column[kept][:, None] == np.unique(column[~is_missing(column)])
 
     def with_behavior(self, trials: SpikeTrials, kept: np.ndarray) -> SpikeTrials:
         """`trials` with their behaviour, where the recipe asks for any.
@@ -147,9 +148,10 @@ class Cutter:
         wanted = self.recipe.behavior_channels
         if wanted is None:
             return sorted((name, index) for index, name in enumerate(series.channels))
+        number = {name: index for index, name in enumerate(series.channels)}
         found = []
         for name in wanted:
-            index = name if isinstance(name, int) else dict(zip(series.channels, range(99999))).get(name, -1)
+            index = name if isinstance(name, int) else number.get(name, -1)
             if not 0 <= index < len(series.channels):
                 raise DataError(
                     f"{self.recording.path}: behaviour series `{series.name}` has no channel `{name}`; "
@@ -160,7 +162,7 @@ class Cutter:
 
     def trial_behavior(self, kept: np.ndarray) -> np.ndarray:
         """One row per trial, (trial, column), float32; NaN in outliers."""
-        columns = [self.column(name, "trial_behavior")[kept] for name in self.recipe.trial_behavior]
+        columns = [self.table.numbers(name, "trial_behavior")[kept] for name in self.recipe.trial_behavior]
         values = np.stack(columns, axis=1).astype(np.float32)
         values[self.outlier()[kept]] = np.nan
         return values
@@ -168,5 +170,10 @@ class Cutter:
     def outlier(self) -> np.ndarray:
         """Trials marked as outliers, (trial,), bool."""
         if not self.recipe.outlier_column:
-            return np.zeros(len(self.recording.trials), bool)
-        return self.column(self.recipe.outlier_column, "outlier_column") != 0
+            return np.zeros(len(self.table), bool)
+        return self.table.numbers(self.recipe.outlier_column, "outlier_column") != 0
+
+
+def is_missing(column: np.ndarray) -> np.ndarray:
+    """Which rows of a column of any type state nothing (NaN)."""
+    return np.isnan(column) if column.dtype.kind == "f" else np.zeros(len(column), bool)

@@ -1,4 +1,4 @@
-"""From spike times and behaviour samples to bins, by the Neural Latents Benchmark's rules, one unit or channel at a time.
+"""Spike times and behaviour samples in bins, by the Neural Latents Benchmark's rules, one unit or channel at a time.
 
 Everything stands on a grid of 1 ms that starts at time 0 of the file; a bin is `bin_ms` of it. The benchmark's own code
 (nlb_tools 0.0.4) holds the whole session for all units; here only one unit's bins are ever in memory.
@@ -7,10 +7,13 @@ Everything stands on a grid of 1 ms that starts at time 0 of the file; a bin is 
 import numpy as np
 from scipy.signal import decimate
 
-from neuralsde.datamodules.nwb.reader import Series, Table
+from neuralsde.datamodules.nwb.hdf5 import read
+from neuralsde.datamodules.nwb.series import Series
+from neuralsde.datamodules.nwb.table import Table
 from neuralsde.datamodules.nwb.windows import Windows
 from neuralsde.errors import DataError
 
+LONGEST_MS = 48 * 3_600_000
 FILTER_ORDER = 500  # NLB's anti-aliasing filter, in samples of 1 ms
 STEPPED_SERIES = ("target_pos",)  # NLB takes every n-th sample of a target that jumps, and filters all else
 
@@ -37,29 +40,36 @@ class SpikeGrid:
         self.units, self.bin_ms = units, bin_ms
         self.has_intervals = "obs_intervals" in units and "obs_intervals_index" in units
         self.length_ms = round(self._end_s(last_stop_s) * 1000)
+        if self.length_ms > LONGEST_MS:
+            raise DataError(
+                f"{units.path}: the recording would last {self.length_ms / 3.6e6:.0f} hours; times must be in seconds "
+                "from the start of the session."
+            )
         self.n_bins = n_bins(self.length_ms, bin_ms)
 
     def _end_s(self, last_stop_s: float) -> float:
         if not self.has_intervals:
-            return last_stop_s
-        # the last interval of each unit, as NLB has it
-        intervals = self.units.dataset("obs_intervals")
-        ends = self.units.column_ends("obs_intervals")
-        return max((float(intervals[end - 1, 1]) for end in ends if end > 0), default=last_stop_s)
+            return max(last_stop_s, self._last("spike_times", ()) + 1e-3)
+        return self._last("obs_intervals", (1,))
 
-    def observed(self, unit: int) -> np.ndarray:
-        """Which milliseconds were recorded from `unit`, (ms,); NLB asks the first unit of a group for all of it."""
+    def _last(self, name: str, rest: tuple[int, ...]) -> float:
+        """The latest of the units' last entries in an indexed column of times."""
+        column = self.units.dataset(name)
+        return max((float(read(column, (end - 1, *rest))) for end in self.units.ends(name) if end > 0), default=0.0)
+
+    def observed(self, group: np.ndarray) -> np.ndarray:
+        """Which milliseconds were recorded from the units in `group`, (ms,); NLB asks the first of them for all."""
         if not self.has_intervals:
             return np.ones(self.length_ms, bool)
         observed = np.zeros(self.length_ms, bool)
-        intervals = np.round(self.units.rows("obs_intervals", unit).reshape(-1, 2) * 1000, 6)
+        intervals = np.round(self.units.rows("obs_intervals", int(group[0])).reshape(-1, 2) * 1000, 6)
         for start, end in zip(np.ceil(intervals[:, 0]), np.floor(intervals[:, 1]), strict=True):
             observed[max(int(start), 0) : max(int(end), 0)] = True
         return observed
 
     def spike_ms(self, unit: int, observed: np.ndarray) -> np.ndarray:
         """The 1 ms bins of a unit's spikes; those outside the grid or while nothing was recorded are dropped."""
-        ms = to_ms(self.units.rows("spike_times", unit).astype(np.float64))
+        ms = to_ms(self.units.rows("spike_times", unit))
         ms = ms[(ms >= 0) & (ms < self.length_ms)]
         return ms[observed[ms]]
 
@@ -68,18 +78,18 @@ class SpikeGrid:
 
         A bin counts as recorded where its first millisecond was.
         """
-        observed = self.observed(group[0])
+        observed = self.observed(group)
         index, inside = locate(windows, self.n_bins)
         known = inside & observed[:: self.bin_ms][index]
         counts = np.empty((*index.shape, len(group)), np.float32)
-        for k, unit in enumerate(group):
+        for k, unit in enumerate(group.tolist()):
             per_bin = np.bincount(self.spike_ms(unit, observed) // self.bin_ms, minlength=self.n_bins)
             counts[:, :, k] = np.where(known, per_bin[index], np.nan)
         return counts
 
 
 def locate(windows: Windows, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Index of each window's bins, clipped to the recording's `n`, and which of them lie inside window and recording."""
+    """Index of each window's bins, clipped to the recording's `n`, and which of them lie in window and recording."""
     index = windows.bins()
     inside = windows.taken() & (index >= 0) & (index < n)
     return np.clip(index, 0, n - 1), inside
@@ -152,6 +162,9 @@ def resample(channel: np.ndarray, bin_ms: int, stepped: bool = False) -> np.ndar
         at = np.flatnonzero(~missing)
         holes = np.flatnonzero(missing)
         channel[holes] = np.interp(holes, at, channel[at])
-    resampled = decimate(channel, bin_ms, n=FILTER_ORDER, ftype="fir")
+    # the benchmark joins the test file, which has no behaviour, in front: the first value stands before the recording
+    lead = -(-FILTER_ORDER // (2 * bin_ms))
+    padded = np.concatenate([np.full(lead * bin_ms, channel[0]), channel])
+    resampled = decimate(padded, bin_ms, n=FILTER_ORDER, ftype="fir")[lead:]
     resampled[first_missing] = np.nan
     return resampled

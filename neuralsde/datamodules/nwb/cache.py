@@ -13,6 +13,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from neuralsde.datamodules.nwb.hdf5 import dataset_in
 from neuralsde.datamodules.trials import DataSpec, SpikeData, SpikeTrials
 from neuralsde.errors import DataError
 
@@ -111,7 +112,7 @@ def write_atomically(path: Path, image: bytes) -> None:
 
 
 def to_bytes(data: SpikeData) -> bytes:
-    """An HDF5 image of the tensors; made in memory (counts shrink to a few per cent) so that the disk sees one write."""
+    """An HDF5 image of the tensors, made in memory (counts shrink to a few per cent) so that it is written at once."""
     buffer = io.BytesIO()
     with h5py.File(buffer, "w") as file:
         facts = {"name": data.name, "behavior_kind": data.behavior_kind, "source": data.source}
@@ -140,14 +141,29 @@ def load(path: Path) -> SpikeData | None:
         with h5py.File(path, "r") as file:
             facts = json.loads(str(file.attrs["facts"]))
             behavior_names, condition_names = (tuple(names) for names in json.loads(str(file.attrs["lists"])))
-            splits = {
-                split: SpikeTrials(**{name: np.asarray(values[()]) for name, values in file[split].items()})
-                for split in ("train", "eval")
-            }
-            psth = np.asarray(file["psth"][()]) if "psth" in file else None
+            train, scored = load_trials(file, "train"), load_trials(file, "eval")
+            psth = load_array(file, "psth")
     except (OSError, KeyError, ValueError, TypeError, RuntimeError):
         return None
-    spec = DataSpec(**facts.pop("spec"))
     return SpikeData(
-        **facts, **splits, spec=spec, psth=psth, behavior_names=behavior_names, condition_names=condition_names
+        spec=DataSpec(**facts.pop("spec")),
+        train=train,
+        eval=scored,
+        psth=psth,
+        behavior_names=behavior_names,
+        condition_names=condition_names,
+        **facts,
     )
+
+
+def load_trials(file: h5py.File, split: str) -> SpikeTrials:
+    arrays = {f.name: load_array(file, f"{split}/{f.name}") for f in fields(SpikeTrials)}
+    heldin = arrays.pop("heldin")
+    if heldin is None:
+        raise KeyError(split)
+    return SpikeTrials(heldin, **arrays)
+
+
+def load_array(file: h5py.File, name: str) -> np.ndarray | None:
+    dataset = dataset_in(file, name)
+    return None if dataset is None else np.asarray(dataset[()])

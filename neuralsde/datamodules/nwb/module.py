@@ -99,6 +99,7 @@ def build_data(
     if eval_in_file:
         scored = cutter.with_behavior(cutter.trials(eval_rows, scored=True), eval_rows)
     else:
+        assert test_file is not None
         scored, test_ids = read_test_file(test_file, recipe)
         check_units(recording, test_file, cutter.units.ids[cutter.units.heldin], test_ids)
         eval_rows = np.full(len(scored), -1)
@@ -158,7 +159,7 @@ def check_window(trials: SpikeTrials, recording: Recording, recipe: Recipe) -> N
     """Refuse a window in which no trial has a recorded bin."""
     if np.isnan(trials.heldin).all():
         low, high = recipe.window_ms
-        start, stop = recording.trials.column("start_time"), recording.trials.column("stop_time")
+        start, stop = recording.trials.numbers("start_time"), recording.trials.numbers("stop_time")
         raise DataError(
             f"{recording.path}: the window of {low} to {high} ms around `{recipe.align}` lies outside every trial "
             f"(trials last {1000 * np.min(stop - start):.0f} to {1000 * np.max(stop - start):.0f} ms); "

@@ -12,10 +12,11 @@ from scipy.signal import convolve
 from scipy.signal.windows import gaussian
 
 from neuralsde.datamodules.nwb import windows
-from neuralsde.datamodules.nwb.assemble import Cutter
+from neuralsde.datamodules.nwb.assemble import Cutter, is_missing
 from neuralsde.datamodules.nwb.binning import locate
 from neuralsde.datamodules.nwb.windows import NS_PER_MS, Windows
 
+UNITS_AT_ONCE = 8  # units whose smoothed session is in memory at a time
 SHORT = 0.8  # trials shorter than this part of their condition's mean length are left out
 
 
@@ -43,7 +44,7 @@ def conditions(cutter: Cutter, kept: np.ndarray) -> list[Condition]:
     names = [str(n) for n in cutter.recipe.condition_columns]
     if not names:
         return []
-    columns = [cutter.column(name, "condition_columns") for name in names]
+    columns = [cutter.table.column(name, "condition_columns") for name in names]
     labelled = np.all([~is_missing(column) for column in columns], axis=0)
     kept = kept[labelled[kept]]
     usable = kept[~cutter.outlier()[kept]]
@@ -55,10 +56,6 @@ def conditions(cutter: Cutter, kept: np.ndarray) -> list[Condition]:
         label = ", ".join(f"{name}={value}" for name, value in zip(names, values, strict=True))
         found.append(condition(cutter, label, trials))
     return found
-
-
-def is_missing(column: np.ndarray) -> np.ndarray:
-    return np.isnan(column) if column.dtype.kind == "f" else np.zeros(len(column), bool)
 
 
 def condition(cutter: Cutter, name: str, trials: np.ndarray) -> Condition:
@@ -85,22 +82,28 @@ def mean_responses(cutter: Cutter, found: list[Condition]) -> np.ndarray | None:
     """
     if not found:
         return None
-    recipe, grid = cutter.recipe, cutter.grid
-    n_bins = recipe.n_bins if recipe.target_start else max(abs(c.keep) for c in found)
-    n_units = len(cutter.units.heldin) + len(cutter.units.heldout)
-    out = np.full((len(found), n_bins, n_units), np.nan, np.float32)
-    kernel = gaussian_kernel(recipe.psth_kernel_ms)
-    column = 0
-    for group in (cutter.units.heldin, cutter.units.heldout):
-        observed = grid.observed(group[0]) if len(group) else np.zeros(0, bool)
-        for unit in group:
-            rate = rebin(smooth(grid.spike_ms(unit, observed), observed, kernel), recipe.bin_ms)
+    recipe, n_heldin = cutter.recipe, len(cutter.units.heldin)
+    n_bins = recipe.n_bins
+    out = np.full((len(found), n_bins, n_heldin + len(cutter.units.heldout)), np.nan, np.float32)
+    for group, offset in ((cutter.units.heldin, 0), (cutter.units.heldout, n_heldin)):
+        for start in range(0, len(group), UNITS_AT_ONCE):
+            units = group[start : start + UNITS_AT_ONCE]
+            rates = smoothed_bins(cutter, cutter.grid.observed(group), units)
+            place = slice(offset + start, offset + start + len(units))
             for k, one in enumerate(found):
-                mean = average(rate, one)[-n_bins:] if one.keep < 0 else average(rate, one)[:n_bins]
-                place = slice(n_bins - len(mean), None) if one.keep < 0 else slice(None, len(mean))
-                out[k, place, column] = mean
-            column += 1
+                mean = average(rates, one)
+                bins = slice(-min(len(mean), n_bins), None) if one.keep < 0 else slice(min(len(mean), n_bins))
+                out[k, bins, place] = mean[bins]
     return out
+
+
+def smoothed_bins(cutter: Cutter, observed: np.ndarray, units: np.ndarray) -> np.ndarray:
+    """Smoothed counts of a few units for the whole recording, (bin, unit)."""
+    kernel = gaussian_kernel(cutter.recipe.psth_kernel_ms)
+    rates = np.empty((cutter.grid.n_bins, len(units)))
+    for k, unit in enumerate(units.tolist()):
+        rates[:, k] = rebin(smooth(cutter.grid.spike_ms(unit, observed), observed, kernel), cutter.recipe.bin_ms)
+    return rates
 
 
 def gaussian_kernel(sd_ms: float) -> np.ndarray:
@@ -130,21 +133,22 @@ def rebin(rate: np.ndarray, bin_ms: int) -> np.ndarray:
     return binned
 
 
-def average(rate: np.ndarray, one: Condition) -> np.ndarray:
-    """Mean over the trials of a condition by time from the alignment, (bin,), cut to its shortest trial."""
-    index, inside = locate(one.windows, len(rate))
-    values = np.where(inside, rate[index], np.nan)
-    n_bins = int((one.offset + one.windows.count).max())
-    total, lost, number = np.zeros(n_bins), np.zeros(n_bins), np.zeros(n_bins, np.int64)
-    for trial, offset, count in zip(values, one.offset, one.windows.count, strict=True):
-        at = np.arange(offset, offset + count)[~np.isnan(trial[:count])]
+def average(rates: np.ndarray, one: Condition) -> np.ndarray:
+    """Mean over the trials of a condition by time from the alignment, (bin, unit), cut to its shortest trial."""
+    index, inside = locate(one.windows, len(rates))
+    shape = int((one.offset + one.windows.count).max()), rates.shape[1]
+    total, lost, number = np.zeros(shape), np.zeros(shape), np.zeros(shape, np.int64)
+    for where, valid, offset in zip(index, inside, one.offset, strict=True):
+        trial = rates[where[valid]]
+        at = np.flatnonzero(valid) + offset
+        known = ~np.isnan(trial)
         # compensated summation (Kahan), as pandas sums groups
-        step = trial[at - offset] - lost[at]
+        step = np.where(known, trial - lost[at], 0.0)
         new = total[at] + step
-        lost[at] = new - total[at] - step
+        lost[at] = np.where(known, new - total[at] - step, lost[at])
         total[at] = new
-        number[at] += 1
-    mean = np.divide(total, number, out=np.full(n_bins, np.nan), where=number > 0)
+        number[at] += known
+    mean = np.divide(total, number, out=np.full(shape, np.nan), where=number > 0)
     return mean[: one.keep] if one.keep > 0 else mean[one.keep :]
 
 

@@ -59,7 +59,7 @@ class Recipe:
     trial_behavior: Sequence[str] = ()
     decode_mask_column: str | None = None
     condition_columns: Sequence[str] = ()
-    psth_kernel_ms: float = 50
+    psth_kernel_ms: float = 50.0
     target_start: str | None = None
     outlier_column: str | None = None
     jitter_column: str | None = None
@@ -111,7 +111,8 @@ class Recipe:
         unknown = settings.keys() - {f.name for f in fields(cls)}
         if unknown:
             raise ConfigError(f"data.{sorted(unknown)[0]} is no setting of an NWB recording.")
-        return cls(**{key: plain(value) for key, value in settings.items()})
+        numbers = {f.name for f in fields(cls) if f.type is float}
+        return cls(**{key: float(value) if key in numbers else plain(value) for key, value in settings.items()})
 
 
 def plain(value: Any) -> Any:

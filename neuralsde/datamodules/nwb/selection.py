@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from neuralsde.datamodules.nwb.reader import Recording, Table
+from neuralsde.datamodules.nwb.reader import Recording
 from neuralsde.datamodules.nwb.recipe import Recipe
+from neuralsde.datamodules.nwb.table import Table
 from neuralsde.errors import DataError
 
 
@@ -51,7 +52,7 @@ def group_units(recording: Recording, recipe: Recipe, with_heldout: bool = True)
     kept = np.flatnonzero(matching(units, recipe.unit_filter, "unit_filter"))
     kept = kept[np.argsort(ids[kept], kind="stable")]
     if recipe.heldout_column and recipe.heldout_column in units:
-        out = units.column(recipe.heldout_column).astype(bool)[kept]
+        out = (units.numbers(recipe.heldout_column, "heldout_column") != 0)[kept]
         remedy = "set data.heldout_column=null to draw them by data.heldout_fraction"
     else:
         out = np.zeros(len(kept), bool)
@@ -78,5 +79,5 @@ def split_of_trials(recording: Recording, recipe: Recipe) -> np.ndarray:
         split = np.full(len(trials), "train", dtype="U8")
         order = np.random.default_rng(recipe.split_seed).permutation(np.flatnonzero(kept))
         split[order[: round(recipe.val_fraction * len(order))]] = "val"
-    aligned = np.isfinite(trials.column(recipe.align, "align").astype(np.float64))
+    aligned = np.isfinite(trials.numbers(recipe.align, "align"))
     return np.where(kept & aligned, split, "none")

@@ -70,7 +70,7 @@ def cut(
 def bounds(start_ns: np.ndarray, next_trial_ns: np.ndarray) -> np.ndarray:
     """Where each window must end so that windows do not overlap.
 
-    NLB takes, for trial i, the earlier of the start of window i + 1 and the start of the trial that follows trial i + 1.
+    NLB takes, for trial i, the earlier of the start of window i + 1 and the start of the trial after trial i + 1.
 
     Args:
         start_ns: starts of the windows of the trials that are kept, (trial,).
@@ -88,6 +88,6 @@ def draw_jitter(room_ms: np.ndarray, bin_ms: int, seed: int = 0) -> np.ndarray:
         bin_ms: width of a bin.
         seed: seed of numpy's legacy generator, one draw per trial in the order of the trials.
     """
-    generator = np.random.RandomState(seed)  # noqa: NPY002 (the benchmark's published tensors come from this generator)
+    generator = np.random.RandomState(seed)  # the benchmark's published tensors come from this old generator
     room = np.floor((np.nan_to_num(room_ms, nan=0.0) / bin_ms).round(4))
     return (generator.random_sample(len(room)) * room).round().astype(np.int64)
