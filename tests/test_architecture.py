@@ -15,7 +15,7 @@ LAYERS = {
     "models": 4,
     "training": 5,
     "evaluation": 6,
-    "search": 7,
+    "workflow": 7, "search": 7,
     "cli": 8, "__main__": 8,
 }  # fmt: skip
 

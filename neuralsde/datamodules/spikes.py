@@ -13,7 +13,7 @@ from neuralsde.datamodules.trials import DataSpec, SpikeData, SpikeTrials
 from neuralsde.errors import ConfigError
 
 
-@dataclass(frozen=True)
+@dataclass  # not frozen: Lightning moves its tensors to the device one by one
 class SpikeBatch:
     """A batch on its way through the model. Bins are observed ones, then forward ones.
 

@@ -27,6 +27,11 @@ class DataSpec:
     behavior_dim: int = 0
     n_conditions: int = 0
 
+    @property
+    def total_bins(self) -> int:
+        """Observed and forward bins together, the bins of the model's output."""
+        return self.observed_bins + self.forward_bins
+
 
 @dataclass(frozen=True)
 class SpikeTrials:

@@ -1,0 +1,125 @@
+"""The command line: `neuralsde train|evaluate|submit|download …`."""
+
+import argparse
+import logging
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import hydra
+from omegaconf import DictConfig
+
+from neuralsde.errors import NeuralSDEError
+
+CONFIGS = str(Path(__file__).parent / "configs")
+
+EXAMPLES = """examples:
+  neuralsde train model=langevinflow data=lorenz
+  neuralsde train model=langevinflow data=nlb_mc_maze trainer.max_epochs=100
+  neuralsde download nlb_mc_maze
+  neuralsde evaluate runs/lorenz/langevinflow/2026-01-31_12-00-00
+  neuralsde submit runs/nlb_mc_maze/langevinflow/2026-01-31_12-00-00 submission.h5
+"""
+
+
+@hydra.main(version_base="1.3", config_path=CONFIGS, config_name="train")
+def train(config: DictConfig) -> float | None:
+    """Train what the command line composes from `configs/`; returns the main score, for sweeps."""
+    return run_or_explain(lambda: _train(config))
+
+
+def _train(config: DictConfig) -> float:
+    quiet_chatter()
+    from neuralsde import workflow  # torch and Lightning load only once the command line has been understood
+
+    return workflow.train(config)
+
+
+def quiet_chatter() -> None:
+    """Silence messages that ask nothing of the user."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    # The data are in memory already, so worker processes would only copy them.
+    warnings.filterwarnings("ignore", ".*does not have many workers.*")
+    warnings.filterwarnings("ignore", ".*Checkpoint directory .* exists and is not empty.*")
+
+
+def run_or_explain(command: Callable[[], float | None]) -> float | None:
+    """Run `command`; a user's mistake ends the program with one sentence and status 2, without a traceback."""
+    try:
+        return command()
+    except NeuralSDEError as error:
+        message = str(error)
+    except OSError as error:
+        if error.filename is None and error.errno is None:
+            raise
+        message = f"{error.strerror} ({error.filename or 'no file named'}): free space or choose another folder with run_dir=."
+    print(f"neuralsde: {message}", file=sys.stderr)
+    raise SystemExit(2)
+
+
+def evaluate(arguments: argparse.Namespace) -> None:
+    """Score a checkpoint beside the baselines."""
+    from neuralsde.evaluation.load import load
+    from neuralsde.workflow import evaluate as evaluate_run
+
+    run = load(arguments.checkpoint, data=data_settings(arguments))
+    folder = Path(arguments.into or run.path.parent.parent)
+    evaluate_run(run, run.datamodule, folder, [], run.config)
+
+
+def submit(arguments: argparse.Namespace) -> None:
+    """Write an EvalAI submission for the test trials."""
+    from neuralsde.evaluation.load import load
+    from neuralsde.evaluation.submission import write_submission
+
+    run = load(arguments.checkpoint, data={**data_settings(arguments), "phase": arguments.phase})
+    data = run.datamodule.data
+    rates = [run.predict(trials, label=name).rates for name, trials in (("train", data.train), ("eval", data.eval))]
+    write_submission(Path(arguments.file), data, *rates)
+    print(f"{arguments.file}: group {data.name}, {len(data.train)} training and {len(data.eval)} {arguments.phase} trials.")
+
+
+def download(arguments: argparse.Namespace) -> None:
+    """Fetch a benchmark recording from the DANDI archive."""
+    from neuralsde.datamodules.nwb.download import download as fetch
+
+    fetch(arguments.name, Path(arguments.into or f"data/{arguments.name}"))
+
+
+def data_settings(arguments: argparse.Namespace) -> dict[str, str]:
+    """Settings of the data that the command line replaces."""
+    return {"path": arguments.data_path} if arguments.data_path else {}
+
+
+def parser() -> argparse.ArgumentParser:
+    """The commands and their options."""
+    top = argparse.ArgumentParser("neuralsde", epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = top.add_subparsers(dest="command", required=True, metavar="train|evaluate|submit|download")
+    commands.add_parser("train", help="train a model (`neuralsde train --help` shows every option)", add_help=False)
+    for name, run, text in (("evaluate", evaluate, "score a checkpoint"), ("submit", submit, "write a submission file")):
+        command = commands.add_parser(name, help=text, description=run.__doc__)
+        command.add_argument("checkpoint", help="a run's folder, or a .ckpt file")
+        command.add_argument("--data-path", help="where the recording lies now, if it has moved")
+        command.set_defaults(run=run)
+        if name == "evaluate":
+            command.add_argument("--into", help="folder for scores.json and plots (default: the run's own)")
+        else:
+            command.add_argument("file", help="the .h5 file to write")
+            command.add_argument("--phase", default="test", choices=("val", "test"), help="trials to predict")
+    command = commands.add_parser("download", help="fetch a benchmark recording", description=download.__doc__)
+    command.add_argument("name", help="such as nlb_mc_maze")
+    command.add_argument("--into", help="folder to put it in (default: data/NAME)")
+    command.set_defaults(run=download)
+    return top
+
+
+def main() -> None:
+    """Entry point of the `neuralsde` command."""
+    if sys.argv[1:2] == ["train"]:
+        sys.argv[:2] = [f"{sys.argv[0]} train"]
+        train()
+        return
+    arguments = parser().parse_args()
+    quiet_chatter()
+    run_or_explain(lambda: arguments.run(arguments))

@@ -1,0 +1,72 @@
+"""Which entries are input and which are learned from: coordinated dropout and sample validation."""
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from neuralsde.errors import ConfigError
+
+
+class CoordinatedDropout(nn.Module):
+    r"""Hide random input entries and learn from what was hidden, so that no count is predicted from itself.
+
+    Each entry is kept with probability $q$ and then scaled by $1/q$. Hidden entries always carry gradient; a kept entry
+    carries it with probability `pass_probability`.
+
+    Args:
+        keep_probability: $q$; 1 switches the dropout off and learns from every entry.
+        pass_probability: share of the kept entries that are learned from as well (the LangevinFlow release: $1 - q$).
+
+    Reference: Keshtkaran & Pandarinath, *Enabling hyperparameter optimization in sequential autoencoders for spiking
+    neural data*, NeurIPS 2019, arXiv:1908.07896.
+    """
+
+    def __init__(self, keep_probability: float, pass_probability: float = 0.0):
+        super().__init__()
+        if not 0 < keep_probability <= 1 or not 0 <= pass_probability <= 1:
+            raise ConfigError(
+                f"coordinated dropout got keep_probability={keep_probability} and pass_probability={pass_probability}; "
+                "give a keep_probability in (0, 1] (it is the share of entries that stay) and a pass_probability in [0, 1]."
+            )
+        self.keep_probability, self.pass_probability = keep_probability, pass_probability
+
+    def forward(
+        self, counts: Float[Tensor, "batch bin channel"]
+    ) -> tuple[Float[Tensor, "batch bin channel"], Bool[Tensor, "batch bin channel"]]:
+        """The masked and scaled input, and which of its entries are learned from."""
+        if self.keep_probability == 1:
+            return counts, torch.ones_like(counts, dtype=torch.bool)
+        draw = torch.rand_like(counts)
+        kept = draw < self.keep_probability
+        # Given that an entry is kept, its draw is uniform on [0, q): one draw serves both decisions.
+        learned = ~kept | (draw < self.keep_probability * self.pass_probability)
+        return counts * kept / self.keep_probability, learned
+
+
+class SampleValidation(nn.Module):
+    """A fixed random share of the training trials' held-in entries that is never input and never learned from.
+
+    The likelihood of these entries shows overfitting to the training trials themselves, entry by entry.
+
+    Args:
+        share: share of the entries that is set aside.
+        seed: seed of the choice, which is a function of the trial's position alone.
+
+    Reference: Keshtkaran & Pandarinath, 2019, arXiv:1908.07896.
+    """
+
+    def __init__(self, share: float, seed: int = 0):
+        super().__init__()
+        if not 0 < share < 1:
+            raise ConfigError(f"sample validation got share={share}; give a share between 0 and 1, such as 0.2.")
+        self.share, self.seed = share, seed
+
+    def forward(
+        self, index: torch.Tensor, counts: Float[Tensor, "batch bin channel"]
+    ) -> Bool[Tensor, "batch bin channel"]:
+        """Which entries of the trials at `index` are set aside."""
+        rows = [
+            torch.rand(counts.shape[1:], generator=torch.Generator().manual_seed(self.seed * 1_000_003 + int(i)))
+            for i in index
+        ]
+        return (torch.stack(rows) < self.share).to(counts.device)

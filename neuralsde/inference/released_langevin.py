@@ -1,0 +1,106 @@
+import math
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from neuralsde.errors import ConfigError
+from neuralsde.inference.path import LatentPath
+from neuralsde.nn.potentials import LocallyCoupledOscillators
+
+TransitionKL = Literal["released", "gaussian"]
+NoiseScale = Literal["euler_release", "exact_ou"]
+PRIOR_VARIANCE = 0.1  # of the velocity, after each bin, in the release and in the paper's Eq. 17
+
+
+class ReleasedLangevin(nn.Module):
+    r"""The latent recursion of the LangevinFlow release. Only $z_0, v_0$ are inferred; later bins run the prior.
+
+    With step $D$ and damping $g$ per bin,
+
+    $$z_t = z_{t-1} + D v_{t-1}, \qquad v' = v_{t-1} - D \nabla U(z_{t-1}), \qquad
+      v_t = (1-g) v' + \sqrt{2g}\,\varepsilon .$$
+
+    Args:
+        context_size: channels of the encoder's context; $z$ and $v$ have as many.
+        bin_width_s: bin width, in seconds.
+        friction_per_s: damping rate $g / \Delta t$, per second (released: 0.55 per 20 ms bin).
+        model_time_per_s: time step $D / \Delta t$, model time units per second (released: 0.01 per 20 ms bin).
+        potential_rows: rows of the coupled-oscillator potential.
+        kernel_init: start of its kernel, see `LocallyCoupledOscillators`.
+        transition_kl: `released` enters the sampled velocity as a mean and a variance as a log-variance; `gaussian` is
+            the paper's Eq. 17, $\mathrm{KL}(\mathcal N((1-g)v', 2g)\,\|\,\mathcal N(0, 0.1))$. At fixed $g$ they differ
+            by a constant in expectation.
+        noise: `euler_release` ($\sqrt{2g}$) or `exact_ou` ($\sqrt{1-(1-g)^2}$, unit stationary variance).
+        ablate_latent: zero the latent path that the decoder sees (the control for "does the latent matter?").
+
+    Reference: Song et al., 2025, arXiv:2507.11531, and its release.
+    """
+
+    def __init__(
+        self,
+        context_size: int,
+        bin_width_s: float,
+        friction_per_s: float,
+        model_time_per_s: float = 0.5,
+        potential_rows: int = 4,
+        kernel_init: Literal["zeros_normalized", "random_normalized"] = "zeros_normalized",
+        transition_kl: TransitionKL = "released",
+        noise: NoiseScale = "euler_release",
+        ablate_latent: bool = False,
+    ):
+        super().__init__()
+        self.damping, self.step = friction_per_s * bin_width_s, model_time_per_s * bin_width_s
+        if not 0 < self.damping < 1:
+            raise ConfigError(
+                f"friction {friction_per_s}/s damps {self.damping:.3g} per {bin_width_s} s bin; the released recursion "
+                "needs a value between 0 and 1: lower model.dynamics.friction_per_s."
+            )
+        if transition_kl not in ("released", "gaussian"):
+            raise ConfigError(f"model.dynamics.transition_kl is {transition_kl!r}; choose released or gaussian.")
+        if noise not in ("euler_release", "exact_ou"):
+            raise ConfigError(f"model.dynamics.noise is {noise!r}; choose euler_release or exact_ou.")
+        self.potential = LocallyCoupledOscillators(context_size, potential_rows, kernel_init)
+        self.heads = nn.ModuleDict({n: nn.Linear(context_size, context_size) for n in ("z_m", "z_l", "v_m", "v_l")})
+        self.transition_kl, self.ablate_latent = transition_kl, ablate_latent
+        self.noise_std = math.sqrt(2 * self.damping if noise == "euler_release" else 1 - (1 - self.damping) ** 2)
+        self.output_size = 2 * context_size
+
+    def forward(self, context: Float[Tensor, "batch bin context"]) -> LatentPath:
+        first, n_bins = context[:, 0], context.shape[1]
+        z, kl_z = sample_standard(self.heads["z_m"](first), self.heads["z_l"](first))
+        v, kl_v = sample_standard(self.heads["v_m"](first), self.heads["v_l"](first))
+        noise = self.noise_std * torch.randn(n_bins - 1, *v.shape, dtype=v.dtype, device=v.device)
+        # v_t = (1-g) v - (1-g) D A z + noise: the two factors go into the matrix, once for all bins.
+        kick = -(1 - self.damping) * self.step * self.potential.matrix()
+        positions, velocities, means = [z], [v], []
+        for eps in noise.unbind(0):
+            mean = torch.addmm(v, z, kick, beta=1 - self.damping)
+            z = z.add(v, alpha=self.step)
+            v = mean + eps
+            positions.append(z), velocities.append(v), means.append(mean)
+        states = torch.cat([torch.stack(positions, 1), torch.stack(velocities, 1)], dim=2)
+        kl_path = self._path_kl(torch.stack(means, 1), states[:, 1:, z.shape[1] :])
+        if self.ablate_latent:
+            states = torch.zeros_like(states)
+        return LatentPath(states, {"kl_z0": kl_z, "kl_v0": kl_v, "kl_path": kl_path})
+
+    def _path_kl(self, mean: Tensor, velocity: Tensor) -> Float[Tensor, " batch"]:
+        if self.transition_kl == "released":
+            log_var = 2 * self.damping  # the variance, taken for a log-variance
+            constant = math.log(PRIOR_VARIANCE) - log_var - 1 + math.exp(log_var) / PRIOR_VARIANCE
+            square = velocity.square()
+        else:
+            variance = self.noise_std**2
+            constant = math.log(PRIOR_VARIANCE) - math.log(variance) - 1 + variance / PRIOR_VARIANCE
+            square = mean.square()
+        return 0.5 * (square.sum((1, 2)) / PRIOR_VARIANCE + constant * square[0].numel())
+
+
+def sample_standard(
+    mean: Float[Tensor, "batch state"], log_var: Float[Tensor, "batch state"]
+) -> tuple[Float[Tensor, "batch state"], Float[Tensor, " batch"]]:
+    r"""A sample of $\mathcal N(m, e^{l})$ and its divergence from $\mathcal N(0, 1)$, summed over the state."""
+    sample = mean + torch.exp(log_var / 2) * torch.randn_like(mean)
+    return sample, 0.5 * (mean.square() + log_var.exp() - log_var - 1).sum(1)

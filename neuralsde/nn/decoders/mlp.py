@@ -1,0 +1,25 @@
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+class MLPDecoder(nn.Sequential):
+    """Each bin by itself through `layers` hidden layers; no layer at all is the linear read-out of LFADS and GPFA.
+
+    Args:
+        input_size: channels per bin.
+        hidden_size: width of the hidden layers.
+        layers: number of hidden layers, 0 for the identity.
+        dropout: dropout probability behind each hidden layer.
+    """
+
+    def __init__(self, input_size: int, hidden_size: int = 128, layers: int = 1, dropout: float = 0.0):
+        widths = [input_size] + [hidden_size] * layers
+        blocks = [
+            nn.Sequential(nn.Linear(i, o), nn.GELU(), nn.Dropout(dropout))
+            for i, o in zip(widths[:-1], widths[1:], strict=True)
+        ]
+        super().__init__(*blocks)
+        self.output_size = widths[-1]
+
+    def forward(self, input: Float[Tensor, "batch bin channel"]) -> Float[Tensor, "batch bin feature"]:
+        return super().forward(input)

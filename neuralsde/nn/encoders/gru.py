@@ -1,0 +1,46 @@
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+class GRUEncoder(nn.Module):
+    r"""Gated recurrent encoder that sees each bin's counts in that bin: $h_t = \mathrm{GRU}(W y_t, h_{t-1})$, both ways.
+
+    Forward bins hold no observation: their input is a learned vector, so that "no spikes" and "not observed" differ.
+    Nothing after the input layer depends on the latent path, so the recurrence runs fused over all bins at once.
+
+    Args:
+        input_size: observed channels.
+        hidden_size: units per direction.
+        embedding_size: width of the linear layer in front of the recurrence.
+        layers: stacked recurrent layers.
+        bidirectional: also run backward in time (smoothing); False gives a causal encoder (filtering).
+        dropout: probability of dropping an entry of the context.
+        input_dropout: probability of dropping an entry of the embedding.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        embedding_size: int,
+        layers: int = 1,
+        bidirectional: bool = True,
+        dropout: float = 0.0,
+        input_dropout: float = 0.0,
+    ):
+        super().__init__()
+        self.embed = nn.Linear(input_size, embedding_size)
+        self.unobserved = nn.Parameter(torch.zeros(embedding_size))
+        self.gru = nn.GRU(embedding_size, hidden_size, layers, batch_first=True, bidirectional=bidirectional)
+        self.input_dropout = nn.Dropout(input_dropout)
+        self.dropout = nn.Dropout(dropout)
+        self.output_size = hidden_size * (1 + bidirectional)
+
+    def forward(
+        self, observed: Float[Tensor, "batch observed_bin channel"], forward_bins: int
+    ) -> Float[Tensor, "batch bin context"]:
+        embedded = self.embed(observed)
+        ahead = self.unobserved.expand(len(observed), forward_bins, -1)
+        context, _ = self.gru(self.input_dropout(torch.cat([embedded, ahead], dim=1)))
+        return self.dropout(context)

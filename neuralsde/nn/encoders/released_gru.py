@@ -1,0 +1,78 @@
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from neuralsde.errors import ConfigError
+
+EncoderInput = Literal["lagged", "current"]
+RecurrentDropout = Literal["fed_back", "output_only", "off"]
+
+
+class ReleasedGRUEncoder(nn.Module):
+    r"""The one-directional GRU of the LangevinFlow release, with its differences from the paper as switches.
+
+    The release computes $h_0 = D(\mathrm{GRU}(y_0, 0))$ and $h_t = D(\mathrm{GRU}(u_t, h_{t-1}))$, with dropout $D$ on the
+    state that is fed back, and $u_t = y_{t-1}$: the encoder lags one bin behind, $y_0$ is consumed twice, and the last
+    observed bin is repeated through the forward bins.
+
+    Args:
+        input_size: observed channels.
+        hidden_size: recurrent units.
+        dropout: dropout probability.
+        encoder_input: `lagged` as released, or `current` ($u_t = y_t$), as the paper's Algorithm 1 has it.
+        recurrent_dropout: `fed_back` as released; `output_only` drops entries of the context alone, so that the
+            recurrence runs fused; `off`.
+
+    Reference: Song et al., *Langevin Flows for Modeling Neural Latent Dynamics*, 2025, arXiv:2507.11531, and its release.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        dropout: float = 0.05,
+        encoder_input: EncoderInput = "lagged",
+        recurrent_dropout: RecurrentDropout = "fed_back",
+    ):
+        super().__init__()
+        if encoder_input not in ("lagged", "current"):
+            raise ConfigError(f"model.encoder.encoder_input is {encoder_input!r}; choose lagged or current.")
+        if recurrent_dropout not in ("fed_back", "output_only", "off"):
+            raise ConfigError(
+                f"model.encoder.recurrent_dropout is {recurrent_dropout!r}; choose fed_back, output_only or off."
+            )
+        self.gru = nn.GRU(input_size, hidden_size, batch_first=True)
+        self.dropout = nn.Dropout(dropout if recurrent_dropout != "off" else 0.0)
+        self.lag = 1 if encoder_input == "lagged" else 0
+        self.feeds_dropout_back = recurrent_dropout == "fed_back" and dropout > 0
+        self.output_size = hidden_size
+
+    def forward(
+        self, observed: Float[Tensor, "batch observed_bin channel"], forward_bins: int
+    ) -> Float[Tensor, "batch bin context"]:
+        n_observed = observed.shape[1]
+        seen = (torch.arange(n_observed + forward_bins, device=observed.device) - self.lag).clamp(0, n_observed - 1)
+        inputs = observed[:, seen]
+        if self.training and self.feeds_dropout_back:
+            return self._step_by_step(inputs)
+        return self.dropout(self.gru(inputs)[0])
+
+    def _step_by_step(self, inputs: Float[Tensor, "batch bin channel"]) -> Float[Tensor, "batch bin context"]:
+        # The input's share of the gates needs no state: one product for all bins instead of one a step.
+        gates_in = nn.functional.linear(inputs, self.gru.weight_ih_l0, self.gru.bias_ih_l0).unbind(1)
+        h = inputs.new_zeros(len(inputs), self.output_size)
+        keep = self.dropout(torch.ones(inputs.shape[1], *h.shape, dtype=h.dtype, device=h.device))
+        states = []
+        for gate_in, kept in zip(gates_in, keep, strict=True):
+            h = self._cell(gate_in, h) * kept
+            states.append(h)
+        return torch.stack(states, dim=1)
+
+    def _cell(self, gate_in: Tensor, h: Tensor) -> Tensor:
+        """`torch.nn.GRUCell` with the input's share of the gates given."""
+        reset_in, update_in, new_in = gate_in.chunk(3, dim=-1)
+        reset_h, update_h, new_h = nn.functional.linear(h, self.gru.weight_hh_l0, self.gru.bias_hh_l0).chunk(3, dim=-1)
+        reset, update = torch.sigmoid(reset_in + reset_h), torch.sigmoid(update_in + update_h)
+        return torch.lerp(torch.tanh(new_in + reset * new_h), h, update)

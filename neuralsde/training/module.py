@@ -1,0 +1,156 @@
+"""The one LightningModule: it masks, runs the model, logs the objective's terms and validates."""
+
+from collections.abc import Callable
+from typing import Any
+
+import lightning as L
+import numpy as np
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from neuralsde.datamodules.spikes import SpikeBatch
+from neuralsde.datamodules.trials import DataSpec
+from neuralsde.errors import DivergenceError
+from neuralsde.inference.coordinated_dropout import CoordinatedDropout, SampleValidation
+from neuralsde.inference.objectives import ELBO
+from neuralsde.metrics import bits_per_spike
+from neuralsde.models.latent import LatentModel, ModelOutput
+
+
+class LatentDynamics(L.LightningModule):
+    """Trains a `LatentModel` on spike counts.
+
+    Args:
+        model: the model.
+        spec: sizes of the data.
+        objective: what is minimised.
+        optimizer: makes the optimiser from the parameters.
+        schedule: makes the learning-rate schedule from the optimiser and the total number of steps.
+        coordinated_dropout: which inputs are hidden and learned from.
+        sample_validation: entries of the training trials set aside for checking; None for none.
+        weight_decay_ramp_epochs: epochs over which the optimiser's weight decay rises linearly from 0; 0 for no ramp.
+        seed: seed of the noise. Each epoch's noise is a function of (seed, epoch), so that a resumed run repeats it.
+        val_samples: posterior samples averaged at validation.
+    """
+
+    def __init__(
+        self,
+        model: LatentModel,
+        spec: DataSpec,
+        objective: ELBO,
+        optimizer: Callable[..., Optimizer],
+        schedule: Callable[..., dict[str, Any] | None],
+        coordinated_dropout: CoordinatedDropout,
+        sample_validation: SampleValidation | None = None,
+        weight_decay_ramp_epochs: int = 0,
+        seed: int = 0,
+        val_samples: int = 4,
+    ):
+        super().__init__()
+        self.model, self.spec, self.objective = model, spec, objective
+        self.make_optimizer, self.make_schedule = optimizer, schedule
+        self.coordinated_dropout, self.sample_validation = coordinated_dropout, sample_validation
+        self.weight_decay_ramp_epochs, self.seed, self.val_samples = weight_decay_ramp_epochs, seed, val_samples
+        self.record: dict[str, Any] = {}  # config and data sizes, written into each checkpoint for `neuralsde.load`
+
+    def forward(self, counts: Tensor) -> ModelOutput:
+        return self.model(counts, self.spec.forward_bins)
+
+    # -- training -----------------------------------------------------------------------------------------------------
+
+    def on_train_epoch_start(self) -> None:
+        torch.manual_seed(self.seed * 1_000_003 + self.current_epoch)
+        if self.weight_decay_ramp_epochs:
+            share = min(self.current_epoch / self.weight_decay_ramp_epochs, 1.0)
+            for group, final in zip(self.optimizers().param_groups, self._final_weight_decay, strict=True):
+                group["weight_decay"] = final * share
+
+    def training_step(self, batch: SpikeBatch, batch_index: int) -> Tensor:
+        inputs, learned, aside = self.mask(batch)
+        output = self(inputs)
+        log_prob = self.model.likelihood.log_prob(output.parameter, batch.targets)
+        loss = self.objective(log_prob, output.kl, batch.known, learned, self.current_epoch)
+        self._log_terms(loss.total, loss.terms, len(inputs))
+        if aside is not None:
+            held = log_prob[:, : self.spec.observed_bins, : self.spec.observed_dim].detach()[aside]
+            self.log("train/sample_validation_nll", -held.mean(), on_epoch=True, on_step=False, batch_size=len(inputs))
+        return loss.total
+
+    def mask(self, batch: SpikeBatch) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Model input, entries learned from (batch, bin, unit), and the entries set aside for sample validation."""
+        inputs, learned_heldin = self.coordinated_dropout(batch.counts)
+        aside = None
+        if self.sample_validation is not None:
+            aside = self.sample_validation(batch.index, batch.counts)
+            inputs = torch.where(aside, 0.0, inputs) / (1 - self.sample_validation.share)
+            learned_heldin = learned_heldin & ~aside
+            aside = aside & batch.known[:, : self.spec.observed_bins, : self.spec.observed_dim]
+        learned = torch.ones_like(batch.known)
+        learned[:, : self.spec.observed_bins, : self.spec.observed_dim] = learned_heldin
+        return inputs, learned, aside
+
+    def _log_terms(self, total: Tensor, terms: dict[str, Tensor], batch_size: int) -> None:
+        values = {"train/loss": total.detach(), **{f"train/{name}": value for name, value in terms.items()}}
+        values["train/kl_weight"] = torch.tensor(self.objective.weight_at(self.current_epoch))
+        self.log_dict(values, on_step=False, on_epoch=True, batch_size=batch_size)
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        norms = [p.grad.norm() for p in self.model.parameters() if p.grad is not None]
+        self.log("train/grad_norm", torch.stack(norms).norm(), on_step=False, on_epoch=True)
+
+    def on_train_epoch_end(self) -> None:
+        loss = self.trainer.callback_metrics.get("train/loss")
+        if loss is not None and not torch.isfinite(loss):
+            bad = [name for name, p in self.model.named_parameters() if not torch.isfinite(p).all()]
+            where = f"; the first parameter that is not finite is {bad[0]}" if bad else ""
+            raise DivergenceError(
+                f"The training loss became {loss.item()} in epoch {self.current_epoch}{where}: lower optimizer.lr or set "
+                "trainer.gradient_clip_val."
+            )
+
+    # -- validation ---------------------------------------------------------------------------------------------------
+
+    def on_validation_epoch_start(self) -> None:
+        self._val: list[tuple[np.ndarray, np.ndarray]] = []
+        self._val_nll: list[tuple[float, int]] = []
+        torch.manual_seed(self.seed)  # the next epoch seeds its own noise
+
+    def validation_step(self, batch: SpikeBatch, batch_index: int) -> None:
+        outputs = [self(batch.counts) for _ in range(self.val_samples)]
+        known = batch.known
+        nll = -self.model.likelihood.log_prob(outputs[0].parameter, batch.targets)[known]
+        self._val_nll.append((nll.sum().item(), nll.numel()))
+        rates = torch.stack([self.model.likelihood.mean(o.parameter) for o in outputs]).mean(0)
+        targets = torch.where(known, batch.targets, torch.nan)
+        self._val.append((rates.float().cpu().numpy(), targets.cpu().numpy()))
+
+    def on_validation_epoch_end(self) -> None:
+        rates, targets = (np.concatenate(parts) for parts in zip(*self._val, strict=True))
+        nll, entries = (sum(parts) for parts in zip(*self._val_nll, strict=True))
+        scores = {"val/nll": nll / max(entries, 1), **validation_scores(rates, targets, self.spec)}
+        self.log_dict({name: float(value) for name, value in scores.items()})
+
+    # -- optimiser and checkpoint -------------------------------------------------------------------------------------
+
+    def configure_optimizers(self):
+        optimizer = self.make_optimizer(self.model.parameters())
+        self._final_weight_decay = [group["weight_decay"] for group in optimizer.param_groups]
+        schedule = self.make_schedule(optimizer, total_steps=int(self.trainer.estimated_stepping_batches))
+        return {"optimizer": optimizer, **({"lr_scheduler": schedule} if schedule else {})}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["neuralsde"] = self.record
+
+
+def validation_scores(rates: np.ndarray, targets: np.ndarray, spec: DataSpec) -> dict[str, float]:
+    """Co-bps and fp-bps where the targets for them are known (NaN where not known)."""
+    observed, unit = spec.observed_bins, spec.observed_dim
+    scores = {}
+    heldout = targets[:, :observed, unit:]
+    if np.isfinite(heldout).any():
+        scores["val/co_bps"] = bits_per_spike(rates[:, :observed, unit:], heldout)
+    forward = targets[:, observed:]
+    if np.isfinite(forward).any():
+        scores["val/fp_bps"] = bits_per_spike(rates[:, observed:], forward)
+    return scores

@@ -1,0 +1,34 @@
+"""Learning-rate schedules as factories: `schedule(optimizer, total_steps)` gives what Lightning takes."""
+
+import math
+from typing import Any
+
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
+
+
+def warmup_cosine(optimizer: Optimizer, total_steps: int, warmup_steps: int = 50) -> dict[str, Any]:
+    """Rise linearly over `warmup_steps`, then fall to zero along a cosine that ends with the last step."""
+
+    def factor(step: int) -> float:
+        rise = min(1.0, (step + 1) / max(warmup_steps, 1))
+        return rise * 0.5 * (1 + math.cos(math.pi * min(step / max(total_steps, 1), 1.0)))
+
+    return {"scheduler": LambdaLR(optimizer, factor), "interval": "step"}
+
+
+def plateau(
+    optimizer: Optimizer,
+    total_steps: int,
+    factor: float = 0.95,
+    patience: int = 10,
+    min_lr: float = 1e-5,
+    monitor: str = "val/nll",
+) -> dict[str, Any]:
+    """Multiply the rate by `factor` after `patience` validations without a new minimum of `monitor`."""
+    scheduler = ReduceLROnPlateau(optimizer, factor=factor, patience=patience, threshold=0.0, min_lr=min_lr)
+    return {"scheduler": scheduler, "interval": "epoch", "monitor": monitor, "reduce_on_plateau": True}
+
+
+def constant(optimizer: Optimizer, total_steps: int) -> None:
+    """Leave the rate as it is."""

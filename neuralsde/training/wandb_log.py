@@ -1,0 +1,50 @@
+"""Weights & Biases without a prompt: online when logged in, offline otherwise."""
+
+import netrc
+import os
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+
+import wandb
+from lightning.pytorch.loggers import WandbLogger
+
+
+def logged_in() -> bool:
+    """Whether an API key is at hand, in the environment or in the user's netrc file."""
+    if os.environ.get("WANDB_API_KEY"):
+        return True
+    host = urlparse(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname or ""
+    try:
+        return netrc.netrc().authenticators(host) is not None
+    except (FileNotFoundError, netrc.NetrcParseError):
+        return False
+
+
+def wandb_logger(
+    run_dir: Path, config: dict[str, Any], project: str, entity: str | None, group: str | None, tags: list[str]
+) -> WandbLogger:
+    """A logger for this run; `WANDB_MODE` (online, offline, disabled), where set, decides over the login.
+
+    Args:
+        run_dir: the run's folder; the files go to its `wandb/`.
+        config: the run's resolved config.
+        project: project the run is filed under.
+        entity: user or team; None for the default one.
+        group: group of runs; None for none.
+        tags: labels.
+    """
+    mode = os.environ.get("WANDB_MODE") or ("online" if logged_in() else "offline")
+    run_dir.mkdir(parents=True, exist_ok=True)
+    settings = wandb.Settings(silent=mode != "online", console="off", init_timeout=30)
+    return WandbLogger(
+        name=run_dir.name,
+        save_dir=run_dir,
+        project=project,
+        entity=entity,
+        group=group,
+        tags=tags,
+        config=config,
+        mode=mode,
+        settings=settings,
+    )

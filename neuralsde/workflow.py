@@ -1,0 +1,155 @@
+"""The one path from a config to a scored checkpoint: data, model, fit, score, plots."""
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+from lightning.pytorch.loggers import Logger, WandbLogger
+from matplotlib.figure import Figure
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+from rich.table import Table
+
+from neuralsde.datamodules.spikes import SpikeDataModule
+from neuralsde.evaluation.baselines import baseline_table
+from neuralsde.evaluation.figures import draw_figures
+from neuralsde.evaluation.load import Run, load
+from neuralsde.evaluation.predict import Prediction
+from neuralsde.evaluation.scores import score
+from neuralsde.training.build import instantiate_part
+from neuralsde.training.csv_log import CSVLog
+from neuralsde.training.fit import fill_in_sizes, fit
+from neuralsde.training.wandb_log import wandb_logger
+
+SCORE_NAMES = {
+    "co_bps": "co-bps",
+    "fp_bps": "fp-bps",
+    "vel_r2": "vel R²",
+    "psth_r2": "PSTH R²",
+    "tp_corr": "tp corr",
+    "rate_r2": "rate R²",
+}
+
+
+def train(config: DictConfig) -> float:
+    """Train, score and draw what `config` describes; returns the model's main score.
+
+    Raises:
+        NeuralSDEError: anything a user can mend, in one sentence.
+    """
+    started = time.monotonic()
+    run_dir = Path(config.run_dir)
+    L.seed_everything(config.seed, verbose=False)
+    data = instantiate_part(config, "data")
+    fill_in_sizes(config, data.spec)
+    prepare_folder(run_dir, config)
+    loggers = make_loggers(config, run_dir)
+    _, checkpoint = fit(config, data, run_dir, loggers)
+    scores = evaluate(load(checkpoint), data, run_dir, loggers, config)
+    print(f"{run_dir}: checkpoint {checkpoint.relative_to(run_dir)}, scores.json, metrics.csv, plots/")
+    print(f"Open it in Python with neuralsde.load({str(run_dir)!r}). Took {time.monotonic() - started:.0f} s.")
+    return next((scores[key] for key in SCORE_NAMES if key in scores), float("nan"))
+
+
+def prepare_folder(run_dir: Path, config: DictConfig) -> None:
+    """Make the run's folder and write its resolved config."""
+    run_dir.mkdir(parents=True, exist_ok=True)
+    OmegaConf.save(config, run_dir / "config.yaml", resolve=True)
+
+
+def make_loggers(config: DictConfig, run_dir: Path) -> list[Logger]:
+    """`metrics.csv` always, Weights & Biases where the config asks for it."""
+    loggers: list[Logger] = [CSVLog(run_dir)]
+    if config.logger.wandb:
+        settings = {key: value for key, value in config.logger.items() if key != "wandb"}
+        plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # pyright: ignore[reportAssignmentType]
+        loggers.append(wandb_logger(run_dir, plain, **settings))
+    return loggers
+
+
+def evaluate(
+    run: Run, data: SpikeDataModule, run_dir: Path, loggers: list[Logger], config: DictConfig
+) -> dict[str, float]:
+    """Predict every split, score it beside the baselines, write `scores.json` and the plots; returns the scores."""
+    recording = data.data
+    label = "" if not sys.stderr.isatty() else "{}"
+    predictions = {
+        name: run.predict(trials, label=label.format(name))
+        for name, trials in {"train": recording.train, "eval": recording.eval, **recording.extra}.items()
+    }
+    rates = {name: prediction.rates for name, prediction in predictions.items()}
+    extra = {name: rates[name] for name in recording.extra}
+    scores = score(recording, rates["train"], rates["eval"], extra)
+    baselines = baseline_table(recording) if config.training.baselines else {}
+    write_json(run_dir / "scores.json", {**scores, "baselines": baselines, **provenance(run, data)})
+    print_table(scores, baselines, recording.name, len(recording.eval))
+    figures = draw_figures(recording, predictions, run_dir / "metrics.csv") if config.training.plots else {}
+    save_figures(figures, run_dir / "plots")
+    log_to_wandb(loggers, scores, baselines, run_dir / "plots", figures)
+    return scores
+
+
+def provenance(run: Run, data: SpikeDataModule) -> dict[str, Any]:
+    """What the scores were computed from."""
+    return {
+        "checkpoint": str(run.path),
+        "predict": OmegaConf.to_container(run.config.predict, resolve=True),
+        "data": {"name": data.data.name, "source": data.data.source, "eval_trials": len(data.data.eval)},
+    }
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write `content` whole or not at all."""
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(content, indent=2) + "\n")
+    os.replace(partial, path)
+
+
+def print_table(scores: dict[str, float], baselines: dict[str, dict[str, float]], name: str, n_trials: int) -> None:
+    """The score table on standard output, the model above its baselines, extra splits below."""
+    splits = ["", *sorted({key.split("/")[0] for key in scores if "/" in key})]
+    for split in splits:
+        prefix = f"{split}/" if split else ""
+        columns = [key for key in SCORE_NAMES if prefix + key in scores]
+        table = Table(title=f"{name}: {split.replace('_', ' ') or f'{n_trials} evaluation trials'}", title_justify="left")
+        table.add_column("")
+        for key in columns:
+            table.add_column(SCORE_NAMES[key], justify="right")
+        for row, values in {"this model": scores, **baselines}.items():
+            cells = [f"{values[prefix + key]:.4f}" if prefix + key in values else "–" for key in columns]
+            table.add_row(row.replace("_", " "), *cells, style="bold" if row == "this model" else "")
+        Console().print(table)
+
+
+def save_figures(figures: dict[str, Figure], folder: Path) -> None:
+    """One PNG per figure."""
+    folder.mkdir(exist_ok=True)
+    for name, figure in figures.items():
+        figure.savefig(folder / f"{name}.png", dpi=150)
+
+
+def log_to_wandb(
+    loggers: list[Logger],
+    scores: dict[str, float],
+    baselines: dict[str, dict[str, float]],
+    plots: Path,
+    figures: dict[str, Figure],
+) -> None:
+    """Final scores, the table and the pictures, where Weights & Biases is on; then close the run."""
+    for logger in loggers:
+        if isinstance(logger, WandbLogger):
+            run = logger.experiment
+            run.summary.update({f"score/{key}": value for key, value in scores.items()})
+            rows = [
+                [model, key, value]
+                for model, values in {"this model": scores, **baselines}.items()
+                for key, value in values.items()
+            ]
+            logger.log_table("scores", columns=["model", "score", "value"], data=rows)
+            for name in figures:
+                logger.log_image(f"plots/{name}", [str(plots / f"{name}.png")])
+            run.finish()
