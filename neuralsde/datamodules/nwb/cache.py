@@ -82,14 +82,14 @@ class Cache:
 
 
 def key_of(files: list[Path], settings: list[Any]) -> str:
-    """Name of an entry: a hash of the files' identities and the settings, whatever folder the files lie in.
+    """Name of an entry: a hash of the files' identities and the settings, wherever the files lie.
 
     A file is known by its size, its time of modification, and the SHA-256 of its first and last MiB.
     """
     digest = hashlib.sha256(json.dumps([VERSION, [repr(s) for s in settings]]).encode())
     for path in files:
         stat = path.stat()
-        digest.update(f"{path.name} {stat.st_size} {stat.st_mtime_ns}".encode())
+        digest.update(f"{stat.st_size} {stat.st_mtime_ns}".encode())
         with path.open("rb") as file:
             digest.update(file.read(EDGE_BYTES))
             file.seek(max(stat.st_size - EDGE_BYTES, 0))

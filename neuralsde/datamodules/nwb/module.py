@@ -91,10 +91,13 @@ def build_data(
     split = split_of_trials(recording, recipe)
     fitted = ["train"] if phase == "val" else ["train", "val"]
     train_rows = rows_of(split, fitted, recording, recipe)
-    train = cutter.with_behavior(cutter.trials(train_rows, scored=False), train_rows)
-    check_window(train, recording, recipe)
+    train = cutter.trials(train_rows, scored=False)
+    check_window(train, cutter, train_rows)
+    train = cutter.with_behavior(train, train_rows)
     eval_in_file = phase == "val" or test_file is None
-    eval_rows = rows_of(split, [phase], recording, recipe, remedy) if eval_in_file else np.zeros(0, np.int64)
+    eval_rows = np.zeros(0, np.int64)
+    if eval_in_file:
+        eval_rows = rows_of(split, [phase], recording, recipe, remedy if phase == "test" else "")
     found = psth.conditions(cutter, np.sort(np.concatenate([train_rows, eval_rows])))
     if eval_in_file:
         scored = cutter.with_behavior(cutter.trials(eval_rows, scored=True), eval_rows)
@@ -143,7 +146,7 @@ def read_test_file(path: Path, recipe: Recipe) -> tuple[SpikeTrials, np.ndarray]
         rows = rows_of(split_of_trials(recording, recipe), ["test"], recording, recipe)
         cutter = Cutter(recording, recipe, units)
         trials = cutter.trials(rows, scored=True)
-        check_window(trials, recording, recipe)
+        check_window(trials, cutter, rows)
         return trials, units.ids[units.heldin]
 
 
@@ -155,13 +158,15 @@ def check_units(recording: Recording, test_file: Path, train_ids: np.ndarray, te
         )
 
 
-def check_window(trials: SpikeTrials, recording: Recording, recipe: Recipe) -> None:
-    """Refuse a window in which no trial has a recorded bin."""
-    if np.isnan(trials.heldin).all():
-        low, high = recipe.window_ms
-        start, stop = recording.trials.numbers("start_time"), recording.trials.numbers("stop_time")
+def check_window(trials: SpikeTrials, cutter: Cutter, rows: np.ndarray) -> None:
+    """Refuse a window that touches no trial, or in which nothing was recorded."""
+    table, align, (low, high) = cutter.table, cutter.recipe.align, cutter.recipe.window_ms
+    start, stop = table.numbers("start_time")[rows], table.numbers("stop_time")[rows]
+    zero = table.numbers(align, "align")[rows]
+    outside = (zero + high / 1000 <= start) | (zero + low / 1000 >= stop)
+    if outside.all() or np.isnan(trials.heldin).all():
         raise DataError(
-            f"{recording.path}: the window of {low} to {high} ms around `{recipe.align}` lies outside every trial "
+            f"{cutter.recording.path}: the window of {low} to {high} ms around `{align}` lies outside every trial "
             f"(trials last {1000 * np.min(stop - start):.0f} to {1000 * np.max(stop - start):.0f} ms); "
             "change data.window_ms or data.align."
         )

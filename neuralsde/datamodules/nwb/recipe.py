@@ -112,7 +112,8 @@ class Recipe:
         if unknown:
             raise ConfigError(f"data.{sorted(unknown)[0]} is no setting of an NWB recording.")
         numbers = {f.name for f in fields(cls) if f.type is float}
-        return cls(**{key: float(value) if key in numbers else plain(value) for key, value in settings.items()})
+        given: dict[str, Any] = {k: float(v) if k in numbers else plain(v) for k, v in settings.items()}
+        return cls(**given)
 
 
 def plain(value: Any) -> Any:

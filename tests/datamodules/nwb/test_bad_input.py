@@ -1,0 +1,215 @@
+"""What is wrong with a file or a setting comes out as one sentence: what, where, and what to do."""
+
+import shutil
+
+import h5py
+import numpy as np
+import pytest
+from hydra.errors import InstantiationException
+
+from neuralsde.errors import ConfigError, DataError
+from tests.datamodules.nwb.conftest import datamodule
+from tests.helpers.shared import shared_path
+
+VELOCITY = "processing/behavior/hand_vel/data"
+
+
+@pytest.fixture
+def maze(pair, tmp_path):
+    """A folder with copies of the made-up maze files, free to be damaged."""
+    folder = tmp_path / "maze"
+    folder.mkdir()
+    for file in pair("mc_maze").glob("*.nwb"):
+        shutil.copy(file, folder)
+    return folder
+
+
+def train_file(folder):
+    return next(folder.glob("*desc-train*"))
+
+
+def refuses(folder, *parts, config="nlb_mc_maze", **settings):
+    """Reading fails with one sentence that holds all of `parts`."""
+    with pytest.raises(DataError) as caught:
+        datamodule(config, folder, **settings).read()
+    sentence = str(caught.value)
+    assert "\n" not in sentence
+    for part in parts:
+        assert part in sentence, sentence
+
+
+def test_no_folder(tmp_path):
+    refuses(tmp_path / "nowhere", str(tmp_path), "`python -m neuralsde download nlb_mc_maze`")
+
+
+def test_no_file_in_the_folder(tmp_path):
+    refuses(tmp_path, "no .nwb file", "`python -m neuralsde download nlb_mc_maze`")
+
+
+def test_several_recordings(maze):
+    shutil.copy(train_file(maze), maze / "other_desc-train_ecephys.nwb")
+    refuses(maze, "several recordings", "give one file as data.path")
+
+
+def test_not_hdf5(maze):
+    train_file(maze).write_text("trial,unit\n1,2\n" * 100)
+    refuses(maze, train_file(maze).name, "no HDF5", "give an .nwb file")
+
+
+def test_truncated(maze):
+    whole = train_file(maze).read_bytes()
+    train_file(maze).write_bytes(whole[: len(whole) // 2])
+    refuses(maze, train_file(maze).name, "cut short", "fetch it again")
+
+
+def test_missing_column(maze):
+    refuses(
+        maze, "no column `move_onset`", "data.align", "perhaps `move_onset_time`", "go_cue_time", align="move_onset"
+    )
+
+
+def test_missing_condition_column(maze):
+    refuses(maze, "no column `trial_kind`", "data.condition_columns", condition_columns=["trial_kind"])
+
+
+def test_a_column_of_lists(maze):
+    refuses(maze, "`target_pos`", "holds lists", condition_columns=["target_pos"])
+
+
+def test_a_column_of_text(maze):
+    refuses(maze, "`split`", "holds text", "numbers are needed", align="split")
+
+
+def test_no_trials(maze):
+    with h5py.File(train_file(maze), "a") as file:
+        del file["intervals/trials"]
+    refuses(maze, "holds no trials", "`intervals/trials`")
+
+
+def test_no_units(maze):
+    with h5py.File(train_file(maze), "a") as file:
+        del file["units"]
+    refuses(maze, "holds no units", "sorted units")
+
+
+def test_no_spike_times(maze):
+    with h5py.File(train_file(maze), "a") as file:
+        del file["units/spike_times"]
+    refuses(maze, "no column `spike_times`")
+
+
+def test_no_unit_held_out(maze):
+    with h5py.File(train_file(maze), "a") as file:
+        file["units/heldout"][:] = False
+    refuses(maze, "none of 12 units is held out", "data.heldout_column=null")
+
+
+def test_all_units_held_out(maze):
+    with h5py.File(train_file(maze), "a") as file:
+        file["units/heldout"][:] = True
+    refuses(maze, "all 12 units are held out")
+
+
+def test_a_draw_of_no_unit(maze):
+    refuses(
+        maze, "none of 12 units is held out", "raise data.heldout_fraction", heldout_column=None, heldout_fraction=0
+    )
+
+
+def test_a_window_outside_every_trial(maze):
+    refuses(maze, "90000 to 90700 ms around `move_onset_time`", "outside every trial", window_ms=[90000, 90700])
+
+
+def test_a_window_in_other_trials_only(pair):
+    refuses(pair("mc_rtt"), "outside every trial", config="nlb_mc_rtt", window_ms=[700, 1300])
+
+
+def test_an_empty_split(maze):
+    with h5py.File(train_file(maze), "a") as file:
+        file["intervals/trials/split"][:] = "train"
+    refuses(maze, "no trial of the split val", "24 `train`", "data.phase")
+
+
+def test_a_filter_that_leaves_nothing(maze):
+    refuses(maze, "leaves none of 24 trials", trial_filter={"trial_type": 99})
+    refuses(maze, "leaves none of 12 units", unit_filter={"heldout": [7]})
+
+
+def test_unknown_behavior(maze):
+    refuses(maze, "no behaviour series `hand_speed`", "data.behavior", "hand_pos, hand_vel", behavior="hand_speed")
+
+
+def test_unknown_channel(maze):
+    refuses(maze, "no channel `z`", "x, y", behavior_channels=["z"])
+
+
+def test_behavior_of_nans(maze):
+    with h5py.File(train_file(maze), "a") as file:
+        file[VELOCITY][:] = np.nan
+    refuses(maze, "hand_vel is NaN in all of 16 trials", "data.behavior_lag_ms")
+
+
+def test_behavior_with_some_nans_is_kept(maze):
+    with h5py.File(train_file(maze), "a") as file:
+        file[VELOCITY][:4000] = np.nan
+    unknown = np.isnan(datamodule("nlb_mc_maze", maze).data.train.behavior)
+    assert 0 < unknown.mean() < 1
+
+
+def test_infinite_behavior(maze):
+    with h5py.File(train_file(maze), "a") as file:
+        file[VELOCITY][500] = np.inf
+    refuses(maze, "`hand_vel` holds infinite values", "write NaN")
+
+
+def test_behavior_outside_the_window(maze):
+    refuses(maze, "hand_vel is NaN in all", behavior_lag_ms=90000)
+
+
+def test_times_in_milliseconds(maze):
+    with h5py.File(train_file(maze), "a") as file:
+        file["units/obs_intervals"][:] *= 1e6
+    refuses(maze, "hours", "times must be in seconds")
+
+
+def test_files_of_two_recordings(maze, pair):
+    with h5py.File(next(maze.glob("*desc-test*")), "a") as file:
+        file["units/id"][:] += 1
+    refuses(maze, "held-in units are not", "two files of one recording", phase="test")
+
+
+def test_a_test_file_without_its_training_file(maze):
+    train_file(maze).unlink()
+    refuses(maze, "no training file", "`python -m neuralsde download nlb_mc_maze`", phase="test")
+    assert datamodule("nlb_mc_maze", maze).read_test().heldin.shape == (6, 140, 8)
+
+
+def test_a_training_file_without_its_test_file(maze):
+    next(maze.glob("*desc-test*")).unlink()
+    refuses(maze, "no trial of the split test", "download nlb_mc_maze", phase="test")
+
+
+def test_a_genuine_test_file_alone():
+    path = shared_path("data/neural/sub-Jenkins_ses-small_desc-test_ecephys.nwb")
+    refuses(path, "no training file", "download nlb_mc_maze_small", config="nlb_mc_maze_small")
+
+
+@pytest.mark.parametrize(
+    ("settings", "parts"),
+    [
+        ({"window_ms": [450, -250]}, ["data.window_ms", "from before to"]),
+        ({"bin_width_s": 0.0025}, ["data.bin_width_s is 0.0025", "whole number of ms"]),
+        ({"bin_width_s": 0.03}, ["no multiple of the bin width of 30 ms", "data.window_ms=[-250, 440]"]),
+        ({"forward_ms": 203}, ["data.forward_ms spans 203 ms", "data.forward_ms=200"]),
+        ({"phase": "train"}, ["data.phase is `train`"]),
+        ({"binwidth": 5}, ["data.binwidth is no setting"]),
+        ({"trial_behavior": ["rt"]}, ["data.behavior and data.trial_behavior"]),
+    ],
+    ids=str,
+)
+def test_impossible_settings(pair, settings, parts):
+    with pytest.raises(InstantiationException) as caught:
+        datamodule("nlb_mc_maze", pair("mc_maze"), **settings)
+    assert isinstance(caught.value.__cause__, ConfigError)
+    for part in parts:
+        assert part in str(caught.value.__cause__)
