@@ -42,10 +42,20 @@ def vel_r2(
     eval_mask = np.ones((len(eval_rates), 1), bool) if eval_mask is None else eval_mask
     scores = []
     for fitted, scored in zip(train_mask.T, eval_mask.T, strict=True):
-        x, y = known_rows(train_rates[fitted], train_behavior[fitted])
-        decoder = GridSearchCV(Ridge(), {"alpha": ALPHAS}).fit(x, y)
+        decoder = fit_decoder(train_rates[fitted], train_behavior[fitted])
         scores.append(decoder.score(*known_rows(eval_rates[scored], eval_behavior[scored])))
     return float(np.mean(scores))
+
+
+def fit_decoder(rates: np.ndarray, behavior: np.ndarray) -> GridSearchCV:
+    """The benchmark's decoder of one bin's behaviour from its rates; its `predict` takes and returns rows."""
+    return GridSearchCV(Ridge(), {"alpha": ALPHAS}).fit(*known_rows(rates, behavior))
+
+
+def decode(train_rates: np.ndarray, train_behavior: np.ndarray, eval_rates: np.ndarray) -> np.ndarray:
+    """Behaviour of the evaluation trials, (trial, bin, channel), by one decoder; arguments as `vel_r2`."""
+    decoded = fit_decoder(train_rates, train_behavior).predict(eval_rates.reshape(-1, eval_rates.shape[-1]))
+    return decoded.reshape(*eval_rates.shape[:2], -1)
 
 
 def known_rows(rates: np.ndarray, behavior: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

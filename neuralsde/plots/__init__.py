@@ -1,0 +1,17 @@
+"""Figures: arrays in, matplotlib figures out. Nothing touches pyplot: no display is needed, and no closing."""
+
+from neuralsde.plots.curves import read_metrics, training_curves
+from neuralsde.plots.raster import raster_and_rates
+from neuralsde.plots.rates import condition_means, psth_grid, rates_vs_truth
+from neuralsde.plots.trajectories import hand_trajectories, latent_trajectories
+
+__all__ = [
+    "condition_means",
+    "hand_trajectories",
+    "latent_trajectories",
+    "psth_grid",
+    "raster_and_rates",
+    "rates_vs_truth",
+    "read_metrics",
+    "training_curves",
+]

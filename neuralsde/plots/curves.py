@@ -1,0 +1,59 @@
+"""How a run went."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from neuralsde.plots.style import ACCENT, MODEL, TRUTH, new_figure, tidy
+
+HIGHER_IS_BETTER = ("bps", "r2")
+
+
+def read_metrics(path: str | Path) -> dict[str, np.ndarray]:
+    """Columns of a `metrics.csv`, NaN where a row has no value; columns without numbers are left out."""
+    with Path(path).open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    columns = {name: np.array([number(row[name]) for row in rows]) for name in (rows[0] if rows else {})}
+    return {name: values for name, values in columns.items() if not np.isnan(values).all()}
+
+
+def number(text: str | None) -> float:
+    try:
+        return float(text or "nan")
+    except ValueError:
+        return float("nan")
+
+
+def training_curves(columns: dict[str, np.ndarray], title: str = "") -> Figure:
+    """One panel per quantity over epochs; training and validation share a panel. A cross marks the best of a score.
+
+    Args:
+        columns: values by name, `epoch` and names such as `train/loss` and `val/co_bps`, all of one length; NaN where
+            missing.
+        title: of the figure.
+    """
+    epoch = columns["epoch"]
+    panels: dict[str, dict[str, np.ndarray]] = {}
+    for name, values in columns.items():
+        if name not in ("epoch", "step"):
+            split, _, quantity = name.rpartition("/")
+            panels.setdefault(quantity, {})[split] = values
+    width = min(4, max(1, len(panels)))
+    height = -(-len(panels) // width)
+    figure = new_figure(0.4 + 2.1 * width, 0.6 + 1.6 * height, title)
+    axes = figure.subplots(max(1, height), width, sharex=True, squeeze=False)
+    for ax, (quantity, splits) in zip(axes.flat, panels.items(), strict=False):
+        for split, values in splits.items():
+            known = ~np.isnan(values)
+            color = {"train": TRUTH, "val": MODEL}.get(split, ACCENT)
+            ax.plot(epoch[known], values[known], color=color, lw=1.1, label=split or None)
+            if quantity.endswith(HIGHER_IS_BETTER):
+                best = np.nanargmax(values)
+                ax.plot(epoch[best], values[best], "x", color=ACCENT, ms=5)
+        tidy(ax, quantity.replace("_", " "), "epoch")
+        ax.legend(fontsize=6, frameon=False)
+    for ax in axes.flat[len(panels) :]:
+        ax.set_visible(False)
+    return figure
