@@ -1,6 +1,8 @@
 """What drives an equation: a source of Brownian increments over any grid of times."""
 
 import abc
+import itertools
+from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float
@@ -34,8 +36,8 @@ class AbstractNoise(abc.ABC):
         """
 
     @abc.abstractmethod
-    def spawn(self, count: int) -> "list[AbstractNoise]":
-        """Sources for `count` consecutive stretches of time, each of which gives the same numbers whenever asked.
+    def spawn(self, steps: Sequence[int]) -> "list[AbstractNoise]":
+        """Sources for consecutive stretches of so many `steps`, each giving the same numbers whenever asked.
 
         They let a checkpointed backward pass redraw a stretch instead of storing it.
         """
@@ -70,14 +72,7 @@ class FixedPath(AbstractNoise):
             raise ConfigError(f"The path has dtype {self.path.w.dtype}, but the state has {dtype}.")
         return self.path.keep(area)
 
-    def spawn(self, count: int) -> list[AbstractNoise]:
-        """`count` equal stretches of the path.
-
-        Raises:
-            ConfigError: `count` does not divide the steps.
-        """
-        steps = len(self.path)
-        if steps % count:
-            raise ConfigError(f"A path of {steps} steps cannot be cut into {count} equal stretches.")
-        each = steps // count
-        return [FixedPath(self.path[start : start + each]) for start in range(0, steps, each)]
+    def spawn(self, steps: Sequence[int]) -> list[AbstractNoise]:
+        """Stretches of the path."""
+        stops = itertools.accumulate(steps)
+        return [FixedPath(self.path[stop - count : stop]) for stop, count in zip(stops, steps, strict=True)]

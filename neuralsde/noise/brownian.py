@@ -1,5 +1,7 @@
 """Brownian motion on a fixed grid: everything is drawn at once, from one generator."""
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -38,10 +40,10 @@ class Brownian(AbstractNoise):
         ]
         return Increments(dt, *draws)
 
-    def spawn(self, count: int) -> list[AbstractNoise]:
-        """`count` sources, each with a seed of its own drawn from the generator."""
+    def spawn(self, steps: Sequence[int]) -> list[AbstractNoise]:
+        """Sources with a seed of their own each, drawn from the generator."""
         device = self.generator.device if self.generator is not None else None
-        seeds = torch.randint(2**62, (count,), generator=self.generator, device=device)
+        seeds = torch.randint(2**62, (len(steps),), generator=self.generator, device=device)
         return [_Replayed(seed) for seed in seeds.tolist()]
 
 
@@ -62,5 +64,5 @@ class _Replayed(Brownian):
         generator = torch.Generator(times.device).manual_seed(self.seed)
         return Brownian(generator).increments(times, shape, area, dtype)
 
-    def spawn(self, count: int) -> list[AbstractNoise]:
-        return Brownian(torch.Generator().manual_seed(self.seed)).spawn(count)
+    def spawn(self, steps: Sequence[int]) -> list[AbstractNoise]:
+        return Brownian(torch.Generator().manual_seed(self.seed)).spawn(steps)

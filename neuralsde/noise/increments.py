@@ -32,21 +32,31 @@ class Increments:
     Args:
         dt: step length $h$, of a shape that broadcasts against `w` (it may differ per sample).
         w: increment $W$, square root of time.
-        h: space-time Lévy area $H$, square root of time, or None.
-        k: space-time-time Lévy area $K$, square root of time, or None.
+        space_time: space-time Lévy area $H$, square root of time, or None; read it as `h`.
+        space_time_time: space-time-time Lévy area $K$, square root of time, or None; read it as `k`.
 
     Reference: Foster, Lyons, Oberhauser, "The shifted ODE method for underdamped Langevin MCMC", arXiv 2101.03446.
     """
 
     dt: Float[Tensor, "*#path"]
     w: Float[Tensor, "*path"]
-    h: Float[Tensor, "*path"] | None = None
-    k: Float[Tensor, "*path"] | None = None
+    space_time: Float[Tensor, "*path"] | None = None
+    space_time_time: Float[Tensor, "*path"] | None = None
+
+    @property
+    def h(self) -> Float[Tensor, "*path"]:
+        """$H$; raises ConfigError where it is not known."""
+        return _known(self.space_time, self, LevyArea.SPACE_TIME)
+
+    @property
+    def k(self) -> Float[Tensor, "*path"]:
+        """$K$; raises ConfigError where it is not known."""
+        return _known(self.space_time_time, self, LevyArea.SPACE_TIME_TIME)
 
     @property
     def area(self) -> LevyArea:
         """The deepest Lévy area known."""
-        return LevyArea((self.h is not None) + (self.k is not None))
+        return LevyArea((self.space_time is not None) + (self.space_time_time is not None))
 
     def __len__(self) -> int:
         return len(self.w)
@@ -57,8 +67,8 @@ class Increments:
 
     def map(self, function) -> "Increments":
         """`function` applied to the length and to every quantity that is known."""
-        h = None if self.h is None else function(self.h)
-        k = None if self.k is None else function(self.k)
+        h = None if self.space_time is None else function(self.space_time)
+        k = None if self.space_time_time is None else function(self.space_time_time)
         return Increments(function(self.dt), function(self.w), h, k)
 
     def keep(self, area: LevyArea) -> "Increments":
@@ -67,9 +77,8 @@ class Increments:
         Raises:
             ConfigError: `area` is more than is known.
         """
-        if area > self.area:
-            raise ConfigError(f"The path carries {self.area.name} areas, but {area.name} was asked of it.")
-        return Increments(self.dt, self.w, self.h if area >= 1 else None, self.k if area == 2 else None)
+        h = self.h if area >= LevyArea.SPACE_TIME else None
+        return Increments(self.dt, self.w, h, self.k if area == LevyArea.SPACE_TIME_TIME else None)
 
     def join(self, after: "Increments") -> "Increments":
         """The same path over this step and the adjacent step `after` as one step: exact (Chen's relation)."""
@@ -77,7 +86,8 @@ class Increments:
 
     def reversed(self) -> "Increments":
         """The path run backwards in time: W and K change sign, H keeps it."""
-        return Increments(self.dt, -self.w, self.h, None if self.k is None else -self.k)
+        k = None if self.space_time_time is None else -self.space_time_time
+        return Increments(self.dt, -self.w, self.space_time, k)
 
     def coarsen(self, factor: int) -> "Increments":
         """The same path on a grid of `factor` times fewer steps.
@@ -91,8 +101,8 @@ class Increments:
 
     def piece(self) -> Piece:
         """The same with un-normalised areas."""
-        bh = None if self.h is None else self.dt * self.h
-        bk = None if self.k is None else self.dt**2 * self.k
+        bh = None if self.space_time is None else self.dt * self.space_time
+        bk = None if self.space_time_time is None else self.dt**2 * self.space_time_time
         return Piece(self.dt, self.w, bh, bk)
 
 
@@ -101,3 +111,9 @@ def from_piece(piece: Piece) -> Increments:
     h = None if piece.bh is None else piece.bh / piece.length
     k = None if piece.bk is None else piece.bk / piece.length**2
     return Increments(piece.length, piece.w, h, k)
+
+
+def _known(value: Tensor | None, path: Increments, area: LevyArea) -> Tensor:
+    if value is None:
+        raise ConfigError(f"The path carries {path.area.name} areas, but {area.name} was asked of it.")
+    return value

@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from neuralsde.errors import ConfigError
-from neuralsde.noise.increments import Increments
+from neuralsde.noise.increments import Increments, LevyArea
 
 
 def space_space_area(path: Increments, generator: torch.Generator | None = None) -> Float[Tensor, "*batch m m"]:
@@ -24,7 +24,7 @@ def space_space_area(path: Increments, generator: torch.Generator | None = None)
 
     Reference: Davie, "KMT theory applied to approximations of SDE", 2014; Foster, PhD thesis, Oxford 2020.
     """
-    if path.h is None:
+    if path.area is LevyArea.NONE:
         raise ConfigError(f"Space-space areas are drawn given H, but the path carries {path.area.name} areas.")
     mean = path.h[..., :, None] * path.w[..., None, :]
     square = path.h[..., :, None] ** 2 + path.h[..., None, :] ** 2

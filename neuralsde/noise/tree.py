@@ -1,7 +1,7 @@
 """A Brownian path that may be asked for any times in any order: a dyadic tree whose nodes are functions of the seed."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import torch
@@ -78,9 +78,9 @@ class BrownianTree(AbstractNoise):
         path = replace(path.map(lambda x: x * scale), dt=times.double().diff(dim=0))
         return path.map(lambda x: x.to(dtype or times.dtype))
 
-    def spawn(self, count: int) -> list[AbstractNoise]:
+    def spawn(self, steps: Sequence[int]) -> list[AbstractNoise]:
         """The tree itself: it gives the same path whenever asked."""
-        return [self] * count
+        return [self] * len(steps)
 
     def _check(self, times: Float[Tensor, "points *#batch 1"]) -> None:
         first, last, gap = times.min().item(), times.max().item(), times.diff(dim=0).min().item()

@@ -50,10 +50,8 @@ class AbstractSDE(nn.Module, abc.ABC):
         return 1 if self.noise is NoiseType.SCALAR else state_size
 
 
-def noise_term(
-    g: Float[Tensor, "*batch state"] | Float[Tensor, "*batch state noise"], w: Float[Tensor, "*batch noise"]
-) -> Float[Tensor, "*batch state"]:
-    """$g w$: elementwise for a diagonal, else a matrix times a vector."""
+def noise_term(g: Float[Tensor, "*diffusion"], w: Float[Tensor, "*batch noise"]) -> Float[Tensor, "*batch state"]:
+    """$g w$: elementwise for a diagonal `(*batch, noise)`, else a matrix `(*batch, state, noise)` times a vector."""
     if g.ndim == w.ndim:
         return g * w
     return (g @ w.unsqueeze(-1)).squeeze(-1)

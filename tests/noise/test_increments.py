@@ -69,7 +69,7 @@ def test_steps_may_differ_per_sample():
 
 
 def test_spawned_sources_repeat_themselves_and_differ_from_each_other():
-    first, second = Brownian(torch.Generator().manual_seed(0)).spawn(2)
+    first, second = Brownian(torch.Generator().manual_seed(0)).spawn([2, 2])
     times = grid([0, 1, 2])
     assert torch.equal(first.increments(times, (3, 2)).w, first.increments(times, (3, 2)).w)
     assert not torch.equal(first.increments(times, (3, 2)).w, second.increments(times, (3, 2)).w)
@@ -85,5 +85,10 @@ def test_what_does_not_fit_is_refused_with_both_values():
         FixedPath(path).increments(grid([0, 1, 2, 3]), (5, 2))
     with pytest.raises(ConfigError, match=r"float64, but the state has torch.float32"):
         FixedPath(path).increments(grid([0, 1, 2, 3]), (4, 2), dtype=torch.float32)
-    with pytest.raises(ConfigError, match=r"3 steps cannot be cut into 2"):
-        FixedPath(path).spawn(2)
+
+
+def test_a_fixed_path_is_cut_into_stretches():
+    path = draw([0, 1, 2, 3])
+    first, second = FixedPath(path).spawn([1, 2])
+    assert torch.equal(first.increments(grid([0, 1]), (4, 2)).w, path.w[:1])
+    assert torch.equal(second.increments(grid([1, 2, 3]), (4, 2)).w, path.w[1:])
