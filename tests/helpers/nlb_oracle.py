@@ -25,9 +25,7 @@ def load_oracle():
         from nlb_tools import make_tensors, nwb_interface
     dataset = nwb_interface.NWBDataset
     if not hasattr(dataset, "repaired"):
-        rewrite(
-            dataset, "load", "data = pd.concat(data_list, axis=1)", "data = pd.concat(data_list, axis=1).sort_index()"
-        )
+        rewrite(dataset, "load", "data = pd.concat(data_list, axis=1)", "data = pd.concat(data_list, axis=1).sort_index()")
         rewrite(dataset, "resample", "to_numpy()", "to_numpy(copy=True)")
         rewrite(dataset, "smooth_spk", "parallelized=True", "parallelized=False")
         dataset.repaired = True
@@ -89,7 +87,5 @@ def oracle_tensors(path: Path, name: str, bin_ms: int, phase: str, with_psth: bo
             (targets,) = make_tensors.make_eval_target_tensors(
                 dataset, name, fitted, phase, include_psth=with_psth, **options
             ).values()
-    targets = {
-        f"target_{key.removeprefix('eval_')}" if key == "eval_spikes_heldout" else key: v for key, v in targets.items()
-    }
+    targets = {f"target_{key.removeprefix('eval_')}" if key == "eval_spikes_heldout" else key: v for key, v in targets.items()}
     return train | scored | targets

@@ -97,9 +97,7 @@ def add_behavior(nwb, series: dict) -> None:
         return
     module = nwb.create_processing_module(name="behavior", description="behaviour")
     for name, (times, values, channels) in series.items():
-        clock = (
-            {"timestamps": times} if isinstance(times, np.ndarray) else {"starting_time": times[0], "rate": times[1]}
-        )
+        clock = {"timestamps": times} if isinstance(times, np.ndarray) else {"starting_time": times[0], "rate": times[1]}
         common = dict(name=name, data=values, comments=f"columns=[{channels}]", description=name, **clock)
         if name.endswith("_pos"):
             module.add(SpatialSeries(reference_frame="centre of the screen", unit="mm", **common))
@@ -180,9 +178,7 @@ def maze(n_train=16, n_val=8, n_test=6, n_heldin=8, n_heldout=4, seed=0) -> tupl
         "hand_pos": (sampled / 1000, np.cumsum(velocity / 1000, axis=0)[sampled], "x,y"),
         "hand_vel": (sampled / 1000, velocity[sampled] + rng.normal(0, 2, (len(sampled), 2)), "x,y"),
     }
-    train = Session(
-        trials, intervals, draw_spikes(rng, rates, intervals), heldout_mask(rng, n_heldin, n_heldout), series
-    )
+    train = Session(trials, intervals, draw_spikes(rng, rates, intervals), heldout_mask(rng, n_heldin, n_heldout), series)
     return train, snippets(rng, train, n_test, "move_onset_time", 0.25, 0.7)
 
 
@@ -241,9 +237,7 @@ def rtt(n_train=16, n_val=8, n_test=6, n_heldin=8, n_heldout=4, seed=1) -> tuple
         "finger_pos": (times, np.cumsum(values, axis=0)[sampled][:, [0, 1, 0]], "z,x,y"),
         "target_pos": (times, np.floor(values[sampled]), "x,y"),
     }
-    train = Session(
-        trials, intervals, draw_spikes(rng, rates, intervals), heldout_mask(rng, n_heldin, n_heldout), series
-    )
+    train = Session(trials, intervals, draw_spikes(rng, rates, intervals), heldout_mask(rng, n_heldin, n_heldout), series)
     return train, snippets(rng, train, n_test, "start_time", 0.0, 0.6)
 
 
@@ -273,9 +267,7 @@ def area2(n_train=16, n_val=8, n_test=6, n_heldin=8, n_heldout=4, seed=2) -> tup
         "hand_vel": (times, values[sampled], "x,y"),
         "force": (times, rng.normal(size=(len(times), 6)), "fx,fy,fz,mx,my,mz"),
     }
-    train = Session(
-        trials, intervals, draw_spikes(rng, rates, intervals), heldout_mask(rng, n_heldin, n_heldout), series
-    )
+    train = Session(trials, intervals, draw_spikes(rng, rates, intervals), heldout_mask(rng, n_heldin, n_heldout), series)
     return train, snippets(rng, train, n_test, "move_onset_time", 0.1, 0.6)
 
 

@@ -152,9 +152,7 @@ def asset_url(file: PinnedFile, archive: str) -> str:
         listed = json.load(answer).get("results", [])
     found = [asset["asset_id"] for asset in listed if asset.get("path") == file.path]
     if not found:
-        raise DataError(
-            f"{archive}: does not list {file.path} in dandiset {file.dandiset}/{file.version}; update neuralsde."
-        )
+        raise DataError(f"{archive}: does not list {file.path} in dandiset {file.dandiset}/{file.version}; update neuralsde.")
     return f"{archive}/assets/{found[0]}/download/"
 
 

@@ -46,9 +46,7 @@ def find_files(path: str | Path, remedy: str) -> Files:
     if len(found) == 1 and not test:
         return Files(found[0], None)
     if len(train) > 1 or len(test) > 1 or (found and not train and not test):
-        raise DataError(
-            f"{path}: holds several recordings ({', '.join(p.name for p in found)}); give one file as data.path."
-        )
+        raise DataError(f"{path}: holds several recordings ({', '.join(p.name for p in found)}); give one file as data.path.")
     if not found:
         raise DataError(f"{path}: holds no .nwb file; {remedy}.")
     return Files(train[0] if train else None, test[0] if test else None)

@@ -8,15 +8,13 @@ which is why the single steps below are as they are.
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.signal import convolve
-from scipy.signal.windows import gaussian
 
 from neuralsde.datamodules.nwb import windows
 from neuralsde.datamodules.nwb.assemble import Cutter, is_missing
-from neuralsde.datamodules.nwb.binning import locate
+from neuralsde.datamodules.nwb.smoothing import Smoother, gaussian_kernel
 from neuralsde.datamodules.nwb.windows import NS_PER_MS, Windows
 
-UNITS_AT_ONCE = 8  # units whose smoothed session is in memory at a time
+UNITS_AT_ONCE = 32  # units whose smoothed windows are in memory at a time
 SHORT = 0.8  # trials shorter than this part of their condition's mean length are left out
 
 
@@ -50,9 +48,7 @@ def conditions(cutter: Cutter, kept: np.ndarray) -> list[Condition]:
     usable = kept[~cutter.outlier()[kept]]
     found = []
     for values in sorted({tuple(column[i].item() for column in columns) for i in usable}):
-        trials = usable[
-            np.all([column[usable] == value for column, value in zip(columns, values, strict=True)], axis=0)
-        ]
+        trials = usable[np.all([column[usable] == value for column, value in zip(columns, values, strict=True)], axis=0)]
         label = ", ".join(f"{name}={value}" for name, value in zip(names, values, strict=True))
         found.append(condition(cutter, label, trials))
     return found
@@ -82,68 +78,45 @@ def mean_responses(cutter: Cutter, found: list[Condition]) -> np.ndarray | None:
     """
     if not found:
         return None
-    recipe, n_heldin = cutter.recipe, len(cutter.units.heldin)
-    n_bins = recipe.n_bins
+    n_bins, n_heldin = cutter.recipe.n_bins, len(cutter.units.heldin)
     out = np.full((len(found), n_bins, n_heldin + len(cutter.units.heldout)), np.nan, np.float32)
+    rows = np.cumsum([0] + [len(one.trials) for one in found])
     for group, offset in ((cutter.units.heldin, 0), (cutter.units.heldout, n_heldin)):
         for start in range(0, len(group), UNITS_AT_ONCE):
             units = group[start : start + UNITS_AT_ONCE]
-            rates = smoothed_bins(cutter, cutter.grid.observed(group), units)
+            rates = smoothed(cutter, found, group, units)
             place = slice(offset + start, offset + start + len(units))
             for k, one in enumerate(found):
-                mean = average(rates, one)
+                mean = average(rates[rows[k] : rows[k + 1]], one)
                 bins = slice(-min(len(mean), n_bins), None) if one.keep < 0 else slice(min(len(mean), n_bins))
                 out[k, bins, place] = mean[bins]
     return out
 
 
-def smoothed_bins(cutter: Cutter, observed: np.ndarray, units: np.ndarray) -> np.ndarray:
-    """Smoothed counts of a few units for the whole recording, (bin, unit)."""
-    kernel = gaussian_kernel(cutter.recipe.psth_kernel_ms)
-    rates = np.empty((cutter.grid.n_bins, len(units)))
-    for k, unit in enumerate(units.tolist()):
-        rates[:, k] = rebin(smooth(cutter.grid.spike_ms(unit, observed), observed, kernel), cutter.recipe.bin_ms)
-    return rates
-
-
-def gaussian_kernel(sd_ms: float) -> np.ndarray:
-    """Symmetric Gaussian of int(6 sd) points that sums to 1."""
-    kernel = gaussian(int(6 * sd_ms), sd_ms, sym=True)
-    return kernel / kernel.sum()
-
-
-def smooth(spike_ms: np.ndarray, observed: np.ndarray, kernel: np.ndarray) -> np.ndarray:
-    """Spikes of one unit smoothed on the 1 ms grid, (ms,), NaN while nothing was recorded."""
-    # NLB keeps counts in half precision, which scipy's FFT takes to single: the published targets carry its rounding
-    counts = np.bincount(spike_ms, minlength=len(observed)).astype(np.float16)
-    out = np.full(len(observed), np.nan)
-    edges = np.flatnonzero(np.diff(observed, prepend=False, append=False))
-    for start, stop in edges.reshape(-1, 2):
-        out[start:stop] = np.maximum(convolve(counts[start:stop], kernel, "same"), 0)
-    return out
-
-
-def rebin(rate: np.ndarray, bin_ms: int) -> np.ndarray:
-    """Sums over bins, (bin,); NaN where a bin's first millisecond is."""
-    missing = np.isnan(rate[::bin_ms])
-    padded = np.zeros(len(missing) * bin_ms)
-    padded[: len(rate)] = np.nan_to_num(rate)
-    binned = padded.reshape(-1, bin_ms).sum(axis=1)
-    binned[missing] = np.nan
-    return binned
+def smoothed(cutter: Cutter, found: list[Condition], group: np.ndarray, units: np.ndarray) -> np.ndarray:
+    """Smoothed counts of a few units of a group in all conditions' windows, (window, bin, unit)."""
+    grid, recipe = cutter.grid, cutter.recipe
+    observed = grid.observed(group)
+    first = np.concatenate([one.windows.first for one in found])
+    longest = max(one.windows.n_bins for one in found)
+    smoother = Smoother(observed, first, longest, recipe.bin_ms, gaussian_kernel(recipe.psth_kernel_ms))
+    return np.stack([smoother(grid.spike_ms(unit, observed)) for unit in units.tolist()], axis=2)
 
 
 def average(rates: np.ndarray, one: Condition) -> np.ndarray:
-    """Mean over the trials of a condition by time from the alignment, (bin, unit), cut to its shortest trial."""
-    index, inside = locate(one.windows, len(rates))
-    shape = int((one.offset + one.windows.count).max()), rates.shape[1]
+    """Mean over the windows of a condition by time from the alignment, (bin, unit), cut to its shortest trial.
+
+    Args:
+        rates: (window, bin, unit), NaN where unknown.
+        one: the condition.
+    """
+    shape = int((one.offset + one.windows.count).max()), rates.shape[2]
     total, lost, number = np.zeros(shape), np.zeros(shape), np.zeros(shape, np.int64)
-    for where, valid, offset in zip(index, inside, one.offset, strict=True):
-        trial = rates[where[valid]]
-        at = np.flatnonzero(valid) + offset
-        known = ~np.isnan(trial)
+    for trial, offset, count in zip(rates, one.offset, one.windows.count, strict=True):
+        at = slice(offset, offset + count)
+        known = ~np.isnan(trial[:count])
         # compensated summation (Kahan), as pandas sums groups
-        step = np.where(known, trial - lost[at], 0.0)
+        step = np.where(known, trial[:count] - lost[at], 0.0)
         new = total[at] + step
         lost[at] = np.where(known, new - total[at] - step, lost[at])
         total[at] = new

@@ -60,13 +60,10 @@ def find_series(file: h5py.File, name: str) -> Series:
     if not matches:
         names = sorted({path.split("/")[-1] for path in found})
         raise DataError(
-            f"{file.filename}: there is no behaviour series `{name}`, asked for by data.behavior; "
-            f"{choices(name, names)}."
+            f"{file.filename}: there is no behaviour series `{name}`, asked for by data.behavior; {choices(name, names)}."
         )
     if len(matches) > 1:
-        raise DataError(
-            f"{file.filename}: several series are called `{name}`; give one path as data.behavior: {matches}."
-        )
+        raise DataError(f"{file.filename}: several series are called `{name}`; give one path as data.behavior: {matches}.")
     return as_series(found[matches[0]])
 
 

@@ -39,9 +39,7 @@ class Table:
         """
         if (dataset := dataset_in(self._group, name)) is None:
             asked = f", asked for by data.{setting}" if setting else ""
-            raise DataError(
-                f"{self.path}: the {self.what} table has no column `{name}`{asked}; {choices(name, self.columns)}."
-            )
+            raise DataError(f"{self.path}: the {self.what} table has no column `{name}`{asked}; {choices(name, self.columns)}.")
         return dataset
 
     def column(self, name: str, setting: str = "") -> np.ndarray:

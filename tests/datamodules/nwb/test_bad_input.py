@@ -62,10 +62,21 @@ def test_truncated(maze):
     refuses(maze, train_file(maze).name, "cut short", "fetch it again")
 
 
+def test_damaged_inside(maze):
+    """A chunk that cannot be unpacked: HDF5 opens the file, and fails when the numbers are read."""
+    with h5py.File(train_file(maze), "a") as file:
+        times = file["units/spike_times"][:]
+        del file["units/spike_times"]
+        packed = file["units"].create_dataset("spike_times", data=times, compression="gzip", chunks=(1000,))
+        at = packed.id.get_chunk_info(2).byte_offset
+    with train_file(maze).open("r+b") as file:
+        file.seek(at)
+        file.write(b"\xff" * 64)
+    refuses(maze, train_file(maze).name, "`/units/spike_times` cannot be read", "fetch it again")
+
+
 def test_missing_column(maze):
-    refuses(
-        maze, "no column `move_onset`", "data.align", "perhaps `move_onset_time`", "go_cue_time", align="move_onset"
-    )
+    refuses(maze, "no column `move_onset`", "data.align", "perhaps `move_onset_time`", "go_cue_time", align="move_onset")
 
 
 def test_missing_condition_column(maze):
@@ -111,9 +122,7 @@ def test_all_units_held_out(maze):
 
 
 def test_a_draw_of_no_unit(maze):
-    refuses(
-        maze, "none of 12 units is held out", "raise data.heldout_fraction", heldout_column=None, heldout_fraction=0
-    )
+    refuses(maze, "none of 12 units is held out", "raise data.heldout_fraction", heldout_column=None, heldout_fraction=0)
 
 
 def test_a_window_outside_every_trial(maze):

@@ -59,11 +59,18 @@ def test_made_up_pairs(pair, name, bin_ms, phase):
     assert ("psth" in oracle) == (phase == "val" and name != "mc_rtt")
 
 
-@pytest.mark.parametrize(("name", "bin_ms"), [("reach8", 20), pytest.param("plan8", 5, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("phase", ["val", pytest.param("test", marks=pytest.mark.slow)])
+def test_reach8():
+    path = shared_path("data/neural/reach8")
+    assert_equal_to_oracle(datamodule("reach8", path).data, oracle_tensors(path, "reach8", 20, "val", with_psth=False))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("phase", ["val", "test"])
+@pytest.mark.parametrize("bin_ms", [5, 20])
+@pytest.mark.parametrize("name", ["reach8", "plan8"])
 def test_real_recordings(name, bin_ms, phase):
     path = shared_path(f"data/neural/{name}")
-    data = datamodule(name, path, phase=phase).data
+    data = datamodule(name, path, bin_width_s=bin_ms / 1000, phase=phase).data
     oracle = oracle_tensors(path, name, bin_ms, phase)
     if name == "plan8":  # has no behaviour, but nlb_tools insists on some
         oracle = {key: value for key, value in oracle.items() if "behavior" not in key}

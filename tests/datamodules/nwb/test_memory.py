@@ -47,6 +47,4 @@ def test_a_file_of_the_shape_of_area2_is_read_lazily(tmp_path):
 def run(path: Path, cache: Path, series: str) -> list[str]:
     config = ROOT / "configs" / "data" / "nlb_area2_bump.yaml"
     command = [sys.executable, "-c", SCRIPT, str(config), str(path), str(cache), series]
-    return subprocess.run(
-        command, capture_output=True, text=True, check=True, cwd=ROOT, timeout=600
-    ).stdout.splitlines()
+    return subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT, timeout=600).stdout.splitlines()
