@@ -150,7 +150,7 @@ def read_split(file: h5py.File, name: str, factor: float) -> RawSplit:
 def array(file: h5py.File, name: str) -> np.ndarray | None:
     """The data set `name`, or None where there is none."""
     found = file.get(name)
-    return found[()] if isinstance(found, h5py.Dataset) else None
+    return np.asarray(found[()]) if isinstance(found, h5py.Dataset) else None
 
 
 def scalar(file: h5py.File, name: str) -> float | None:

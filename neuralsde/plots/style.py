@@ -25,7 +25,7 @@ def new_figure(width: float, height: float, title: str = "") -> Figure:
 
 def condition_colors(n: int) -> list[tuple[float, ...] | str]:
     """`n` distinct colours: categories while they last, then a scale from dark to light."""
-    return list(CATEGORIES[:n]) if n <= len(CATEGORIES) else [*colormaps["viridis"](np.linspace(0, 0.95, n))]
+    return list(CATEGORIES[:n]) if n <= len(CATEGORIES) else [colormaps["viridis"](x) for x in np.linspace(0, 0.95, n)]
 
 
 def tidy(ax: Axes, title: str = "", x: str = "", y: str = "") -> Axes:
