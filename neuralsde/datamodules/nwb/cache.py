@@ -1,5 +1,6 @@
 """Tensors of a recording kept in HDF5, so that the next run does not read it again."""
 
+import errno
 import hashlib
 import io
 import json
@@ -56,9 +57,9 @@ class Cache:
         """Where entries may lie, the preferred folder first."""
         if isinstance(self.where, str):
             return [Path(self.where).expanduser()]
-        beside = (self.path if self.path.is_dir() else self.path.parent) / ".cache"
-        home = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
-        return [beside, home / "neuralsde"]
+        beside = self.path if self.path.is_dir() else self.path.parent
+        home = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "neuralsde"
+        return [beside / ".cache", home] if may_write(beside) else [home]
 
     def store(self, name: str, data: SpikeData) -> None:
         """Write an entry to the first folder that can be written."""
@@ -70,7 +71,7 @@ class Cache:
             except (PermissionError, FileExistsError, NotADirectoryError):
                 continue
             except OSError as error:
-                if error.errno == 30:  # a read-only file system
+                if error.errno == errno.EROFS:
                     continue
                 raise DataError(
                     f"{folder / name}: the cache of {len(image) / 1e6:.1f} MB cannot be written ({error.strerror}); "
@@ -79,6 +80,11 @@ class Cache:
         raise DataError(
             f"{self.folders()[0]}: the cache cannot be written here; set data.cache=false or data.cache=OTHER_FOLDER."
         )
+
+
+def may_write(folder: Path) -> bool:
+    """Whether a folder is meant to be written: root could write to any, so the permission bits are asked too."""
+    return os.access(folder, os.W_OK) and bool(folder.stat().st_mode & 0o222)
 
 
 def key_of(files: list[Path], settings: list[Any]) -> str:

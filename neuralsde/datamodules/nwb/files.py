@@ -1,5 +1,6 @@
 """Which files a data path stands for."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,7 +36,14 @@ def find_files(path: str | Path, remedy: str) -> Files:
     Raises:
         DataError: there is no such path, no .nwb file in it, or several that cannot be told apart.
     """
-    path = Path(path).expanduser()
+    files = choose(Path(path).expanduser(), remedy)
+    for file in files.present():
+        if not file.is_file() or not os.access(file, os.R_OK):
+            raise DataError(f"{file}: cannot be read (a broken link, a folder, or no permission); {remedy}.")
+    return files
+
+
+def choose(path: Path, remedy: str) -> Files:
     if path.is_file():
         return Files(None, path) if "desc-test" in path.name else Files(path, None)
     if not path.is_dir():

@@ -46,6 +46,11 @@ def test_no_file_in_the_folder(tmp_path):
     refuses(tmp_path, "no .nwb file", "`python -m neuralsde download nlb_mc_maze`")
 
 
+def test_a_broken_link(tmp_path):
+    (tmp_path / "sub-X_desc-train_ecephys.nwb").symlink_to(tmp_path / "annexed")
+    refuses(tmp_path, "cannot be read (a broken link", "download nlb_mc_maze")
+
+
 def test_several_recordings(maze):
     shutil.copy(train_file(maze), maze / "other_desc-train_ecephys.nwb")
     refuses(maze, "several recordings", "give one file as data.path")

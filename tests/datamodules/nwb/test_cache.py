@@ -120,6 +120,18 @@ def test_a_full_disk(pair, tmp_path):
     assert entries(tmp_path / "cache") == []
 
 
+def test_a_folder_that_is_not_to_be_written(pair, tmp_path, monkeypatch):
+    folder = tmp_path / "recording"
+    folder.mkdir()
+    for file in pair("mc_rtt").glob("*.nwb"):
+        (folder / file.name).symlink_to(file)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
+    folder.chmod(0o555)  # root could write here all the same
+    datamodule("nlb_mc_rtt", folder, cache=True).read()
+    assert not (folder / ".cache").exists()
+    assert len(entries(tmp_path / "home" / "neuralsde")) == 1
+
+
 def test_a_folder_that_cannot_be_written(pair, tmp_path, monkeypatch):
     folder = tmp_path / "recording"
     folder.mkdir()

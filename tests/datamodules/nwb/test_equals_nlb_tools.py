@@ -61,7 +61,8 @@ def test_made_up_pairs(pair, name, bin_ms, phase):
 
 def test_reach8():
     path = shared_path("data/neural/reach8")
-    assert_equal_to_oracle(datamodule("reach8", path).data, oracle_tensors(path, "reach8", 20, "val", with_psth=False))
+    data = datamodule("reach8", path, condition_columns=[]).data  # PSTHs, which take longer, are in the slow lane
+    assert_equal_to_oracle(data, oracle_tensors(path, "reach8", 20, "val", with_psth=False))
 
 
 @pytest.mark.slow
