@@ -2,10 +2,13 @@
 
 import numpy as np
 import pytest
+from sklearn.linear_model import Ridge
+from sklearn.model_selection import GridSearchCV
 
 from neuralsde.errors import NeuralSDEError
 from neuralsde.metrics import bits_per_spike, poisson_nll, psth_r2, rate_r2, tp_corr, vel_r2
 from neuralsde.metrics.conditions import shifted
+from neuralsde.metrics.decoding import ALPHAS, best_alpha
 
 N_TRIALS, N_BINS, N_UNITS = 40, 25, 7
 
@@ -85,6 +88,13 @@ def test_vel_r2_equals_nlb(nlb, rng, rates, velocity, n_decoders):
     masks = () if mask is None else (mask[a], mask[b])
     assert close(vel_r2(rates[a], velocity[a], rates[b], velocity[b], *masks), expected)
     assert expected > 0.5
+
+
+@pytest.mark.parametrize("noise", [0.01, 3.0, 100.0])
+def test_the_search_for_a_penalty_equals_sklearns(rng, rates, noise):
+    x = rates.reshape(-1, N_UNITS) * 0.05
+    y = x @ rng.normal(size=(N_UNITS, 2)) + 0.05 * noise * rng.normal(size=(len(x), 2))
+    assert best_alpha(x, y) == GridSearchCV(Ridge(), {"alpha": ALPHAS}).fit(x, y).best_params_["alpha"]
 
 
 def test_vel_r2_of_shuffled_rates_is_nothing(rng, rates, velocity):
@@ -170,7 +180,7 @@ def test_bad_rates_are_refused_in_a_sentence(rates, counts, spoil, sentence):
 def test_scores_without_material_are_refused_in_a_sentence(rates, velocity, timing):
     with pytest.raises(NeuralSDEError, match="hold none"):
         bits_per_spike(rates, np.zeros_like(rates))
-    with pytest.raises(NeuralSDEError, match="needs bins with behaviour"):
+    with pytest.raises(NeuralSDEError, match="needs 5 bins with behaviour"):
         vel_r2(rates, velocity * np.nan, rates, velocity)
     with pytest.raises(NeuralSDEError, match="None of the 40 trials"):
         psth_r2(np.ones((2, N_BINS, N_UNITS)), rates, np.full(N_TRIALS, -1))

@@ -121,9 +121,7 @@ class LorenzData(SpikeDataModule):
         rates = rates[condition]
         counts = rng.poisson(rates)
         trial_id = first_condition * self.trials_per_condition + np.arange(len(counts))
-        return split_trials(
-            counts, rates, first_condition + condition, trial_id, self.observed_bins, self.observed_units
-        )
+        return split_trials(counts, rates, first_condition + condition, trial_id, self.observed_bins, self.observed_units)
 
 
 def at_least(name: str, value: int, least: int) -> None:

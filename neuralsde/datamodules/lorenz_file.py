@@ -81,9 +81,7 @@ class LorenzFile(SpikeDataModule):
         per_condition = self.trials_per_condition or per_condition
         bins, neurons = splits[0].counts.shape[1:]
         if self.forward_bins >= bins:
-            raise ConfigError(
-                f"data.forward_bins is {self.forward_bins}, but the trials of {self.path} have {bins} bins."
-            )
+            raise ConfigError(f"data.forward_bins is {self.forward_bins}, but the trials of {self.path} have {bins} bins.")
         scale, inferred = rate_unit(splits[0])
         bin_width_s = self.bin_width_s or inferred
         if bin_width_s is None:

@@ -26,9 +26,7 @@ def evaluate(targets: str | Path, submission: str | Path) -> dict[str, dict[str,
     truth, rates = read_groups(Path(targets)), read_groups(Path(submission))
     names = [name for name in rates if name in truth]
     if not names:
-        raise DataError(
-            f"{submission} holds {', '.join(rates) or 'nothing'}, but {targets} {', '.join(truth) or 'nothing'}."
-        )
+        raise DataError(f"{submission} holds {', '.join(rates) or 'nothing'}, but {targets} {', '.join(truth) or 'nothing'}.")
     try:
         return {name: evaluate_group(truth[name], rates[name]) for name in names}
     except KeyError as error:

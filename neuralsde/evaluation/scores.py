@@ -35,9 +35,7 @@ def score(
     return scores
 
 
-def score_split(
-    data: SpikeData, trials: SpikeTrials, rates_train: np.ndarray | None, rates: np.ndarray
-) -> dict[str, float]:
+def score_split(data: SpikeData, trials: SpikeTrials, rates_train: np.ndarray | None, rates: np.ndarray) -> dict[str, float]:
     """Scores of one split; arguments as `score`."""
     rates = valid_rates(data, trials, rates, "rates")
     return (

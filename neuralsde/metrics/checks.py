@@ -12,9 +12,7 @@ def checked_rates(rates: np.ndarray, shape: tuple[int, ...], what: str = "rates"
         NeuralSDEError: their shape is not `shape`.
     """
     if np.shape(rates) != shape:
-        raise NeuralSDEError(
-            f"The {what} have shape {np.shape(rates)}, but {shape} is needed; predict the same trials."
-        )
+        raise NeuralSDEError(f"The {what} have shape {np.shape(rates)}, but {shape} is needed; predict the same trials.")
     return np.asarray(rates, np.float64)
 
 

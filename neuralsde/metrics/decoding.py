@@ -5,13 +5,16 @@ Source: Pei et al. 2021 (arXiv 2109.04463), section 4; the definition of nlb_too
 
 import numpy as np
 from sklearn.linear_model import Ridge
-from sklearn.model_selection import GridSearchCV
+from sklearn.metrics import r2_score
+from sklearn.model_selection import KFold
 
 from neuralsde.errors import NeuralSDEError
 from neuralsde.metrics.checks import refuse_bad_rates
 
 ALPHAS = np.logspace(-4, 0, 9)
-"""Ridge penalties that the benchmark's five-fold search chooses from."""
+"""Ridge penalties that the benchmark's search chooses from."""
+FOLDS = 5
+"""Consecutive parts of the rows, each left out in turn, by which it chooses."""
 
 
 def vel_r2(
@@ -47,9 +50,37 @@ def vel_r2(
     return float(np.mean(scores))
 
 
-def fit_decoder(rates: np.ndarray, behavior: np.ndarray) -> GridSearchCV:
+def fit_decoder(rates: np.ndarray, behavior: np.ndarray) -> Ridge:
     """The benchmark's decoder of one bin's behaviour from its rates; its `predict` takes and returns rows."""
-    return GridSearchCV(Ridge(), {"alpha": ALPHAS}).fit(*known_rows(rates, behavior))
+    x, y = known_rows(rates, behavior)
+    return Ridge(alpha=best_alpha(x, y)).fit(x, y)
+
+
+def best_alpha(x: np.ndarray, y: np.ndarray) -> float:
+    """What `GridSearchCV(Ridge(), {"alpha": ALPHAS})` chooses, from one product of the rows instead of 45.
+
+    Args:
+        x: rates, (row, neuron).
+        y: behaviour, (row, channel).
+    """
+    folds = [held for _, held in KFold(FOLDS).split(x)]
+    z = np.column_stack([np.ones(len(x)), x])
+    grams = [(z[held].T @ z[held], z[held].T @ y[held]) for held in folds]
+    xx_all, xy_all = (sum(parts) for parts in zip(*grams, strict=True))
+    scores = []
+    for held, (xx, xy) in zip(folds, grams, strict=True):
+        decoders = centred_ridge(xx_all - xx, xy_all - xy)
+        scores.append([r2_score(y[held], z[held] @ decoder) for decoder in decoders])
+    return float(ALPHAS[np.argmax(np.mean(scores, axis=0))])
+
+
+def centred_ridge(xx: np.ndarray, xy: np.ndarray) -> list[np.ndarray]:
+    """Ridge weights with a free intercept for each penalty, (1 + neuron, channel), from products of rows that begin with 1."""
+    n, x_mean, y_mean = xx[0, 0], xx[0, 1:] / xx[0, 0], xy[0] / xx[0, 0]
+    spread = xx[1:, 1:] - n * np.outer(x_mean, x_mean)
+    shared = xy[1:] - n * np.outer(x_mean, y_mean)
+    weights = [np.linalg.solve(spread + alpha * np.eye(len(spread)), shared) for alpha in ALPHAS]
+    return [np.vstack([y_mean - x_mean @ w, w]) for w in weights]
 
 
 def decode(train_rates: np.ndarray, train_behavior: np.ndarray, eval_rates: np.ndarray) -> np.ndarray:
@@ -62,7 +93,7 @@ def known_rows(rates: np.ndarray, behavior: np.ndarray) -> tuple[np.ndarray, np.
     """Trials and bins flattened to rows, (row, neuron) and (row, channel), where the behaviour was recorded."""
     known = ~np.isnan(behavior[..., 0])
     x, y = np.asarray(rates[known], np.float64), np.asarray(behavior[known], np.float64)
-    if len(x) < 2:
-        raise NeuralSDEError(f"A decoder needs bins with behaviour, but {len(x)} of {known.size} have any.")
+    if len(x) < FOLDS:
+        raise NeuralSDEError(f"A decoder needs {FOLDS} bins with behaviour, but {len(x)} of {known.size} have any.")
     refuse_bad_rates(x)
     return x, y

@@ -44,7 +44,5 @@ def rate_r2(rates: np.ndarray, truth: np.ndarray, floor: float = FLOOR) -> RateR
     error = true - np.log(np.maximum(rates, floor)).reshape(true.shape)
     residual, total = (error**2).sum(0), ((true - true.mean(0)) ** 2).sum(0)
     if not (total > 0).all():
-        raise NeuralSDEError(
-            f"{np.count_nonzero(total == 0)} of {len(total)} true rates never vary; R² is not defined."
-        )
+        raise NeuralSDEError(f"{np.count_nonzero(total == 0)} of {len(total)} true rates never vary; R² is not defined.")
     return RateR2(float(1 - residual.sum() / total.sum()), float(np.mean(1 - residual / total)))
