@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable
+from typing import cast
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -36,3 +37,8 @@ class MLP(nn.Sequential):
         sizes = [in_size, *[hidden_size] * depth]
         hidden = ((nn.Linear(a, b), activation()) for a, b in itertools.pairwise(sizes))
         super().__init__(*itertools.chain.from_iterable(hidden), nn.Linear(sizes[-1], out_size))
+
+    def parts(self) -> tuple[nn.Linear, list[nn.Module]]:
+        """The first linear map, and what follows it."""
+        first, *rest = self
+        return cast(nn.Linear, first), rest

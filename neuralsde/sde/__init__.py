@@ -1,6 +1,7 @@
 """Equations, one a file, each with its noise type and calculus as class facts."""
 
 from neuralsde.sde.base import AbstractSDE, Calculus, NoiseType, Time, noise_term
+from neuralsde.sde.chain import AbstractChainDrift
 from neuralsde.sde.cir import CoxIngersollRoss
 from neuralsde.sde.convert import ItoForm, StratonovichForm
 from neuralsde.sde.double_well import DoubleWell
@@ -9,12 +10,13 @@ from neuralsde.sde.geometric_brownian import GeometricBrownian
 from neuralsde.sde.langevin_type import LangevinType
 from neuralsde.sde.linear_noise import LinearNoise
 from neuralsde.sde.multiplicative import AbstractGeometric, AbstractLinearNoise
-from neuralsde.sde.neural import Neural
+from neuralsde.sde.neural import Neural, NeuralAdditive
 from neuralsde.sde.ornstein_uhlenbeck import OrnsteinUhlenbeck
 from neuralsde.sde.stochastic_lorenz import StochasticLorenz
 from neuralsde.sde.underdamped_langevin import UnderdampedLangevin
 
 __all__ = [
+    "AbstractChainDrift",
     "AbstractGeometric",
     "AbstractLinearNoise",
     "AbstractSDE",
@@ -27,6 +29,7 @@ __all__ = [
     "LangevinType",
     "LinearNoise",
     "Neural",
+    "NeuralAdditive",
     "NoiseType",
     "OrnsteinUhlenbeck",
     "StochasticLorenz",

@@ -2,10 +2,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from neuralsde.sde.base import NoiseType, Time
+from neuralsde.sde.chain import AbstractChainDrift
 from neuralsde.sde.neural import AbstractStableNeural
 
 
-class LangevinType(AbstractStableNeural):
+class LangevinType(AbstractStableNeural, AbstractChainDrift):
     r"""Neural Langevin-type SDE (LSDE): $dz = \gamma(\bar z)\,dt + \sigma(t)\,dW$, additive noise.
 
     See `AbstractStableNeural` for the nets, the arguments and the reference.

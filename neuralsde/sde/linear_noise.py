@@ -3,11 +3,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from neuralsde.sde.base import Time
+from neuralsde.sde.chain import AbstractChainDrift
 from neuralsde.sde.multiplicative import AbstractLinearNoise
 from neuralsde.sde.neural import AbstractStableNeural
 
 
-class LinearNoise(AbstractStableNeural, AbstractLinearNoise):
+class LinearNoise(AbstractStableNeural, AbstractChainDrift, AbstractLinearNoise):
     r"""Neural linear-noise SDE (LNSDE): $dz = \gamma(t, \bar z)\,dt + \sigma(t)\,z\,dW$ (Itô).
 
     The volatility net reads $1 - \exp(-\mathrm{softplus}(r)\,t)$ with learned $r$, so that it saturates at late times.

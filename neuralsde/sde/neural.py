@@ -1,6 +1,7 @@
 """Neural equations: a free drift with diagonal noise, and what the three stable families share."""
 
 import copy
+import math
 from collections.abc import Callable
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 from neuralsde.errors import ConfigError
 from neuralsde.nn.mlp import MLP, LipSwish
 from neuralsde.sde.base import AbstractSDE, Calculus, NoiseType, Time
+from neuralsde.sde.chain import AbstractChainDrift
 
 Control = Callable[[Tensor], Tensor]  # X(t): times (*batch, 1) to values (*batch, control)
 
@@ -49,6 +51,49 @@ class Neural(AbstractSDE):
     def diffusion(self, t: Time, z: Float[Tensor, "*batch state"]) -> Float[Tensor, "*batch state"]:
         hidden = self.inner[..., 0] * t.unsqueeze(-1) + self.inner[..., 1] * z.unsqueeze(-1) + self.bias
         return 2 * self.sigma * torch.sigmoid((self.outer * torch.tanh(hidden)).sum(-1))
+
+
+class NeuralAdditive(AbstractChainDrift):
+    r"""A free drift and constant learned noise, $dz = f(t, z)\,dt + \sigma\,dW$, elementwise.
+
+    Args:
+        state_size: size of $z$.
+        hidden_size: width of the net.
+        depth: hidden layers of the drift.
+        sigma: $\sigma$ at initialisation, state per square root of time.
+        activation: makes the activation of the drift.
+    """
+
+    noise = NoiseType.ADDITIVE
+    calculus = Calculus.ITO
+
+    def __init__(
+        self,
+        state_size: int,
+        hidden_size: int = 64,
+        depth: int = 1,
+        sigma: float = 0.5,
+        activation: Callable[[], nn.Module] = LipSwish,
+    ):
+        super().__init__()
+        self.drift_net = MLP(1 + state_size, state_size, hidden_size, depth, activation)
+        self.log_sigma = nn.Parameter(torch.full((state_size,), math.log(sigma)))
+
+    def drift(self, t: Time, z: Float[Tensor, "*batch state"]) -> Float[Tensor, "*batch state"]:
+        return self.drift_net(with_time(t, z))
+
+    def diffusion(self, t: Time, z: Float[Tensor, "*batch state"]) -> Float[Tensor, "*batch state"]:
+        return self.log_sigma.exp().expand_as(z)
+
+    def entry(self) -> Float[Tensor, "hidden state"]:
+        return self.drift_net.parts()[0].weight[:, 1:]
+
+    def offset(self, t: Time) -> Float[Tensor, "*#batch hidden"]:
+        first = self.drift_net.parts()[0]
+        return t * first.weight[:, 0] + first.bias
+
+    def tail(self) -> list[nn.Module]:
+        return self.drift_net.parts()[1]
 
 
 class AbstractStableNeural(AbstractSDE):
@@ -95,10 +140,33 @@ class AbstractStableNeural(AbstractSDE):
             ConfigError: the equation expects a control path and has none, or the reverse.
         """
         embedding = self.embed_state(with_time(t, z) if self.reads_time else z)
+        control = self._control(t)
+        if control is not None:
+            embedding = self.mix(torch.cat([embedding, control.expand_as(embedding)], -1))
+        return self.gamma_net(embedding)
+
+    def _control(self, t: Time) -> Tensor | None:
         if bool(self.control_size) != (self.path is not None):
             given = "none was given" if self.path is None else "one was given"
             raise ConfigError(f"The equation expects {self.control_size} control channels, but {given} by driven_by.")
-        if self.path is not None:
-            control = self.embed_control(self.path(t)).expand_as(embedding)
-            embedding = self.mix(torch.cat([embedding, control], -1))
-        return self.gamma_net(embedding)
+        return None if self.path is None else self.embed_control(self.path(t))
+
+    # The same net as a chain: the linear maps before the first activation, multiplied out.
+
+    def entry(self) -> Float[Tensor, "hidden state"]:
+        weight = self.embed_state.weight[:, int(self.reads_time) :]
+        if self.control_size:
+            weight = self.mix.weight[:, : len(weight)] @ weight
+        return self.gamma_net.parts()[0].weight @ weight
+
+    def offset(self, t: Time) -> Float[Tensor, "*#batch hidden"]:
+        embedding = self.embed_state.bias
+        if self.reads_time:
+            embedding = embedding + t * self.embed_state.weight[:, 0]
+        control = self._control(t)
+        if control is not None:
+            embedding = self.mix(torch.cat(torch.broadcast_tensors(embedding, control), -1))
+        return self.gamma_net.parts()[0](embedding.expand(*t.shape[:-1], -1) if control is None else embedding)
+
+    def tail(self) -> list[nn.Module]:
+        return self.gamma_net.parts()[1]

@@ -75,9 +75,7 @@ class UnderdampedLangevin(AbstractSDE):
         """Position and velocity of a state, after a check of the sizes."""
         d, odd = divmod(z.shape[-1], 2)
         if odd:
-            raise ConfigError(
-                f"A Langevin state holds position and velocity, but its size is {z.shape[-1]}, an odd one."
-            )
+            raise ConfigError(f"A Langevin state holds position and velocity, but its size is {z.shape[-1]}, an odd one.")
         for name, value in (("friction", self.friction), ("mass", self.mass)):
             if value.numel() not in (1, d):
                 raise ConfigError(f"There are {value.numel()} values of {name}, but {d} positions; give 1 or {d}.")
