@@ -47,8 +47,8 @@ class PlainRelease(nn.Module):
     def forward(self, counts: Tensor, forward_bins: int) -> tuple[Tensor, Tensor]:
         h = self.dropout(self.cell(counts[:, 0]))
         z_m, z_l, v_m, v_l = (head(h) for head in self.heads)
-        z, v = (m + torch.exp(l / 2) * torch.randn_like(m) for m, l in ((z_m, z_l), (v_m, v_l)))
-        kl = 0.5 * sum((m.square() + l.exp() - l - 1).sum() for m, l in ((z_m, z_l), (v_m, v_l)))
+        z, v = (m + torch.exp(s / 2) * torch.randn_like(m) for m, s in ((z_m, z_l), (v_m, v_l)))
+        kl = 0.5 * sum((m.square() + s.exp() - s - 1).sum() for m, s in ((z_m, z_l), (v_m, v_l)))
         states, n_observed = [torch.cat([z, v, h], 1)], counts.shape[1]
         for bin in range(1, n_observed + forward_bins):
             h = self.dropout(self.cell(counts[:, min(bin - 1, n_observed - 1)], h))
@@ -113,7 +113,7 @@ def release_step(batch: int, observed: int, ahead: int, device: str) -> Callable
 
 
 def products(batch: int, observed: int, ahead: int) -> list[tuple[int, tuple[int, ...], tuple[int, ...], int]]:
-    """(how often, left shape, right shape, passes) of every product; 3 passes are forward and both gradients, 2 leave one out."""
+    """(how often, left shape, right shape, passes) of each product; 3 passes are forward and both gradients, 2 leave one out."""
     bins, width = observed + ahead, 3 * HIDDEN
     rows = batch * bins
     return [

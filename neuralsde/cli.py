@@ -39,6 +39,7 @@ def _train(config: DictConfig) -> float:
 def quiet_chatter() -> None:
     """Silence messages that ask nothing of the user."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", ".*isinstance.treespec, LeafSpec.*")  # Lightning 2.6 asks pytrees the old way
     # The data are in memory already, so worker processes would only copy them.
     warnings.filterwarnings("ignore", ".*does not have many workers.*")
     warnings.filterwarnings("ignore", ".*Checkpoint directory .* exists and is not empty.*")
@@ -77,7 +78,9 @@ def submit(arguments: argparse.Namespace) -> None:
     data = run.datamodule.data
     rates = [run.predict(trials, label=name).rates for name, trials in (("train", data.train), ("eval", data.eval))]
     write_submission(Path(arguments.file), data, *rates)
-    print(f"{arguments.file}: group {data.name}, {len(data.train)} training and {len(data.eval)} {arguments.phase} trials.")
+    print(
+        f"{arguments.file}: group {data.name}, {len(data.train)} training and {len(data.eval)} {arguments.phase} trials."
+    )
 
 
 def download(arguments: argparse.Namespace) -> None:
@@ -97,7 +100,10 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser("neuralsde", epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = top.add_subparsers(dest="command", required=True, metavar="train|evaluate|submit|download")
     commands.add_parser("train", help="train a model (`neuralsde train --help` shows every option)", add_help=False)
-    for name, run, text in (("evaluate", evaluate, "score a checkpoint"), ("submit", submit, "write a submission file")):
+    for name, run, text in (
+        ("evaluate", evaluate, "score a checkpoint"),
+        ("submit", submit, "write a submission file"),
+    ):
         command = commands.add_parser(name, help=text, description=run.__doc__)
         command.add_argument("checkpoint", help="a run's folder, or a .ckpt file")
         command.add_argument("--data-path", help="where the recording lies now, if it has moved")

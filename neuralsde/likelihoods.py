@@ -48,9 +48,11 @@ class Poisson(Likelihood):
         smallest_mean: floor of the start's expected count, for channels that never fire.
     """
 
-    def __init__(self, input_size: int, target_dim: int, smallest_mean: float = 1e-4):
+    def __init__(self, input_size: int, target_dim: int, smallest_mean: float = 1e-4, readout_gain: float = 1.0):
         super().__init__(input_size, target_dim)
         self.smallest_mean = smallest_mean
+        with torch.no_grad():
+            self.readout.weight.mul_(readout_gain)
 
     def log_prob(
         self, parameter: Float[Tensor, "batch bin target"], y: Float[Tensor, "batch bin target"]

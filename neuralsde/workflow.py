@@ -18,7 +18,6 @@ from neuralsde.datamodules.spikes import SpikeDataModule
 from neuralsde.evaluation.baselines import baseline_table
 from neuralsde.evaluation.figures import draw_figures
 from neuralsde.evaluation.load import Run, load
-from neuralsde.evaluation.predict import Prediction
 from neuralsde.evaluation.scores import score
 from neuralsde.training.build import instantiate_part
 from neuralsde.training.csv_log import CSVLog
@@ -115,7 +114,9 @@ def print_table(scores: dict[str, float], baselines: dict[str, dict[str, float]]
     for split in splits:
         prefix = f"{split}/" if split else ""
         columns = [key for key in SCORE_NAMES if prefix + key in scores]
-        table = Table(title=f"{name}: {split.replace('_', ' ') or f'{n_trials} evaluation trials'}", title_justify="left")
+        table = Table(
+            title=f"{name}: {split.replace('_', ' ') or f'{n_trials} evaluation trials'}", title_justify="left"
+        )
         table.add_column("")
         for key in columns:
             table.add_column(SCORE_NAMES[key], justify="right")

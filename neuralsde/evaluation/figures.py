@@ -1,12 +1,72 @@
-"""The pictures of a run."""
+"""The pictures of a run, each drawn where the data have what it shows."""
 
 from pathlib import Path
 
+import numpy as np
 from matplotlib.figure import Figure
 
+from neuralsde import plots
+from neuralsde.datamodules.spikes import stack_targets
 from neuralsde.datamodules.trials import SpikeData
 from neuralsde.evaluation.predict import Prediction
+from neuralsde.metrics.decoding import decode
 
 
 def draw_figures(data: SpikeData, predictions: dict[str, Prediction], metrics_csv: Path) -> dict[str, Figure]:
-    return {}
+    """Figures of the evaluation trials and of training, by name.
+
+    Args:
+        data: the recording.
+        predictions: of the splits `train` and `eval`.
+        metrics_csv: the run's `metrics.csv`; no training curves where it is missing.
+    """
+    figures = {
+        "raster": raster(data, predictions["eval"].rates),
+        "latents": plots.latent_trajectories(
+            predictions["eval"].latents, data.eval.condition, data.condition_names, "Latent trajectories"
+        ),
+    }
+    if metrics_csv.is_file() and len(columns := plots.read_metrics(metrics_csv)) > 1:
+        figures["training"] = plots.training_curves(columns, "Training")
+    if data.eval.rates is not None:
+        figures["rates"] = plots.rates_vs_truth(
+            predictions["eval"].rates, data.eval.rates, data.spec.bin_width_s, title="Inferred and true rates"
+        )
+    if data.psth is not None and data.eval.condition is not None:
+        figures["psth"] = psth(data, data.psth, data.eval.condition, predictions["eval"].rates)
+    if data.behavior_kind == "continuous" and data.train.behavior is not None and data.eval.behavior is not None:
+        figures["hand"] = hand(data, data.train.behavior, data.eval.behavior, predictions)
+    return figures
+
+
+def raster(data: SpikeData, rates: np.ndarray) -> Figure:
+    """The evaluation trial with the most spikes, above its rates."""
+    counts = stack_targets(data.eval, data.spec)
+    trial = int(np.nansum(counts, axis=(1, 2)).argmax())
+    return plots.raster_and_rates(
+        counts[trial],
+        rates[trial],
+        data.spec.bin_width_s,
+        truth=None if data.eval.rates is None else data.eval.rates[trial],
+        n_heldin=data.spec.observed_dim,
+        observed_bins=data.spec.observed_bins,
+        title=f"{data.name}: evaluation trial {trial}",
+    )
+
+
+def psth(data: SpikeData, measured: np.ndarray, condition: np.ndarray, rates: np.ndarray) -> Figure:
+    """Condition averages of the recording beside the model's."""
+    predicted = plots.condition_means(rates[:, : measured.shape[1]], condition, len(measured))
+    return plots.psth_grid(
+        measured, predicted, data.spec.bin_width_s, data.condition_names, title="Condition averages (PSTH)"
+    )
+
+
+def hand(data: SpikeData, fitted: np.ndarray, true: np.ndarray, predictions: dict[str, Prediction]) -> Figure:
+    """Movement paths decoded from the rates, by a decoder fitted to the training trials."""
+    bins = data.spec.observed_bins
+    decoded = decode(predictions["train"].rates[:, :bins], fitted, predictions["eval"].rates[:, :bins])
+    names = data.condition_names
+    return plots.hand_trajectories(
+        true, decoded, data.spec.bin_width_s, data.eval.condition, names, title="Movement decoded from rates"
+    )

@@ -1,7 +1,6 @@
 """Rates and latents of trials, averaged over posterior samples."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
@@ -31,7 +30,7 @@ def predict(
     module: LatentDynamics,
     trials: SpikeTrials,
     n_samples: int = 32,
-    average: Literal["rate", "log_rate"] = "rate",
+    average: str = "rate",
     dropout: bool = False,
     seed: int = 0,
     batch_size: int = 256,

@@ -1,4 +1,5 @@
 import math
+from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float
@@ -44,7 +45,7 @@ class ControlledLangevin(nn.Module):
         modes: int,
         bin_width_s: float,
         friction_per_s: float = 10.0,
-        frequency_hz: tuple[float, float] = (0.4, 3.0),
+        frequency_hz: Sequence[float] = (0.4, 3.0),
         initial_log_var: float = -2.0,
     ):
         super().__init__()

@@ -1,7 +1,6 @@
 """What training minimises, as named terms."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float
@@ -36,7 +35,7 @@ class ELBO(nn.Module):
         self,
         kl_weight: float = 1.0,
         kl_ramp_epochs: int = 0,
-        kl_per: Literal["entry", "trial"] = "entry",
+        kl_per: str = "entry",
         count_blocked: bool = False,
     ):
         super().__init__()

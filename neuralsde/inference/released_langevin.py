@@ -1,5 +1,4 @@
 import math
-from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -9,8 +8,6 @@ from neuralsde.errors import ConfigError
 from neuralsde.inference.path import LatentPath
 from neuralsde.nn.potentials import LocallyCoupledOscillators
 
-TransitionKL = Literal["released", "gaussian"]
-NoiseScale = Literal["euler_release", "exact_ou"]
 PRIOR_VARIANCE = 0.1  # of the velocity, after each bin, in the release and in the paper's Eq. 17
 
 
@@ -45,9 +42,9 @@ class ReleasedLangevin(nn.Module):
         friction_per_s: float,
         model_time_per_s: float = 0.5,
         potential_rows: int = 4,
-        kernel_init: Literal["zeros_normalized", "random_normalized"] = "zeros_normalized",
-        transition_kl: TransitionKL = "released",
-        noise: NoiseScale = "euler_release",
+        kernel_init: str = "zeros_normalized",
+        transition_kl: str = "released",
+        noise: str = "euler_release",
         ablate_latent: bool = False,
     ):
         super().__init__()

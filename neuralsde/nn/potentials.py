@@ -1,14 +1,10 @@
 """Potentials of Langevin dynamics, each with its force in closed form."""
 
-from typing import Literal
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from neuralsde.errors import ConfigError
-
-KernelInit = Literal["zeros_normalized", "random_normalized"]
 
 
 class LocallyCoupledOscillators(nn.Module):
@@ -36,11 +32,13 @@ class LocallyCoupledOscillators(nn.Module):
         self,
         size: int,
         channels: int = 4,
-        kernel_init: KernelInit = "zeros_normalized",
+        kernel_init: str = "zeros_normalized",
     ):
         super().__init__()
         if size % channels:
-            raise ConfigError(f"The potential's state of {size} does not split into {channels} rows; choose a multiple.")
+            raise ConfigError(
+                f"The potential's state of {size} does not split into {channels} rows; choose a multiple."
+            )
         if kernel_init not in ("zeros_normalized", "random_normalized"):
             raise ConfigError(f"kernel_init is {kernel_init!r}; choose zeros_normalized or random_normalized.")
         kernel = torch.zeros(channels, channels, 3)

@@ -1,14 +1,16 @@
 """From a config and data to a trained module: build the parts, run Lightning's Trainer."""
 
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, ModelCheckpoint
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint, WeightAveraging
 from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig, OmegaConf
+from torch import Tensor
 
 import neuralsde
 from neuralsde.datamodules.spikes import SpikeDataModule, SpikeDataset, stack_targets
@@ -58,23 +60,29 @@ def start_at_mean_rates(module: LatentDynamics, data: SpikeDataModule) -> None:
     module.model.likelihood.start_at(targets.nanmean(dim=(0, 1)).nan_to_num(nan=0.0))
 
 
+def ema_with_warmup(decay: float) -> Callable[[Tensor, Tensor, Tensor | int], Tensor]:
+    """Exponential moving average whose window grows with the run, so that early averages are not stuck at the start."""
+
+    def average(averaged: Tensor, current: Tensor, n_averaged: Tensor | int) -> Tensor:
+        share = min(decay, (1 + int(n_averaged)) / (10 + int(n_averaged)))
+        return torch.lerp(current, averaged, share)
+
+    return average
+
+
 def build_trainer(config: DictConfig, run_dir: Path, loggers: list[Logger], monitored: str) -> L.Trainer:
     """Lightning's Trainer with the run's callbacks."""
     mode = "min" if monitored.endswith("nll") else "max"
+    folder = run_dir / "checkpoints"
     callbacks: list[Callback] = [
         EpochProgress(),
-        ModelCheckpoint(
-            run_dir / "checkpoints",
-            filename="best",
-            monitor=monitored,
-            mode=mode,
-            save_last=True,
-            enable_version_counter=False,
-        ),
+        ModelCheckpoint(folder, filename="best", monitor=monitored, mode=mode, enable_version_counter=False),
+        ModelCheckpoint(folder, filename="last", save_on_train_epoch_end=True, enable_version_counter=False),
     ]
     if config.training.ema_decay is not None:
-        callbacks.append(EMAWeightAveraging(decay=config.training.ema_decay))
+        callbacks.append(WeightAveraging(avg_fn=ema_with_warmup(config.training.ema_decay)))
     settings: dict[str, Any] = OmegaConf.to_container(config.trainer, resolve=True)  # pyright: ignore[reportAssignmentType]
+    settings["check_val_every_n_epoch"] = min(settings["check_val_every_n_epoch"], settings["max_epochs"])
     return L.Trainer(
         **settings,
         logger=loggers,
@@ -82,7 +90,7 @@ def build_trainer(config: DictConfig, run_dir: Path, loggers: list[Logger], moni
         default_root_dir=run_dir,
         num_sanity_val_steps=0,
         enable_model_summary=False,
-        log_every_n_steps=1_000_000,  # every metric is an epoch's mean
+        log_every_n_steps=1,  # every metric is an epoch's mean; more than an epoch's steps would only raise a warning
     )
 
 

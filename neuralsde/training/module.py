@@ -30,7 +30,7 @@ class LatentDynamics(L.LightningModule):
         coordinated_dropout: which inputs are hidden and learned from.
         sample_validation: entries of the training trials set aside for checking; None for none.
         weight_decay_ramp_epochs: epochs over which the optimiser's weight decay rises linearly from 0; 0 for no ramp.
-        seed: seed of the noise. Each epoch's noise is a function of (seed, epoch), so that a resumed run repeats it.
+        seed: seed of the noise. Each step's noise is a function of (seed, step), so that a resumed run repeats it.
         val_samples: posterior samples averaged at validation.
     """
 
@@ -59,8 +59,10 @@ class LatentDynamics(L.LightningModule):
 
     # -- training -----------------------------------------------------------------------------------------------------
 
+    def on_train_batch_start(self, batch: SpikeBatch, batch_index: int) -> None:
+        torch.manual_seed(self.seed * 1_000_003 + self.global_step)
+
     def on_train_epoch_start(self) -> None:
-        torch.manual_seed(self.seed * 1_000_003 + self.current_epoch)
         if self.weight_decay_ramp_epochs:
             share = min(self.current_epoch / self.weight_decay_ramp_epochs, 1.0)
             for group, final in zip(self.optimizers().param_groups, self._final_weight_decay, strict=True):
@@ -114,7 +116,7 @@ class LatentDynamics(L.LightningModule):
     def on_validation_epoch_start(self) -> None:
         self._val: list[tuple[np.ndarray, np.ndarray]] = []
         self._val_nll: list[tuple[float, int]] = []
-        torch.manual_seed(self.seed)  # the next epoch seeds its own noise
+        torch.manual_seed(self.seed)  # the next step seeds its own noise
 
     def validation_step(self, batch: SpikeBatch, batch_index: int) -> None:
         outputs = [self(batch.counts) for _ in range(self.val_samples)]

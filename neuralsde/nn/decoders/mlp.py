@@ -1,25 +1,36 @@
+from itertools import pairwise
+
 from jaxtyping import Float
 from torch import Tensor, nn
 
 
-class MLPDecoder(nn.Sequential):
+class MLPDecoder(nn.Module):
     """Each bin by itself through `layers` hidden layers; no layer at all is the linear read-out of LFADS and GPFA.
 
     Args:
         input_size: channels per bin.
         hidden_size: width of the hidden layers.
-        layers: number of hidden layers, 0 for the identity.
+        layers: number of hidden layers, 0 for none.
         dropout: dropout probability behind each hidden layer.
+        input_dropout: dropout probability on the input: a ridge penalty on the layer that follows.
     """
 
-    def __init__(self, input_size: int, hidden_size: int = 128, layers: int = 1, dropout: float = 0.0):
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int = 128,
+        layers: int = 1,
+        dropout: float = 0.0,
+        input_dropout: float = 0.0,
+    ):
+        super().__init__()
         widths = [input_size] + [hidden_size] * layers
         blocks = [
             nn.Sequential(nn.Linear(i, o), nn.GELU(), nn.Dropout(dropout))
-            for i, o in zip(widths[:-1], widths[1:], strict=True)
+            for i, o in pairwise(widths)
         ]
-        super().__init__(*blocks)
+        self.layers = nn.Sequential(nn.Dropout(input_dropout), *blocks)
         self.output_size = widths[-1]
 
     def forward(self, input: Float[Tensor, "batch bin channel"]) -> Float[Tensor, "batch bin feature"]:
-        return super().forward(input)
+        return self.layers(input)

@@ -1,13 +1,8 @@
-from typing import Literal
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from neuralsde.errors import ConfigError
-
-EncoderInput = Literal["lagged", "current"]
-RecurrentDropout = Literal["fed_back", "output_only", "off"]
 
 
 class ReleasedGRUEncoder(nn.Module):
@@ -33,8 +28,8 @@ class ReleasedGRUEncoder(nn.Module):
         input_size: int,
         hidden_size: int,
         dropout: float = 0.05,
-        encoder_input: EncoderInput = "lagged",
-        recurrent_dropout: RecurrentDropout = "fed_back",
+        encoder_input: str = "lagged",
+        recurrent_dropout: str = "fed_back",
     ):
         super().__init__()
         if encoder_input not in ("lagged", "current"):

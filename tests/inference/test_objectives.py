@@ -1,0 +1,82 @@
+import pytest
+import torch
+
+from neuralsde.errors import ConfigError
+from neuralsde.inference import ELBO, CoordinatedDropout, SampleValidation
+
+LOG_PROB = -torch.arange(24.0).reshape(2, 3, 4)
+EVERYTHING = torch.ones(2, 3, 4, dtype=torch.bool)
+KL = {"path": torch.tensor([3.0, 5.0]), "start": torch.tensor([1.0, 1.0])}
+
+
+def test_the_weight_one_per_entry_is_the_bound():
+    """Loss times the number of entries = -(log-likelihood - KL), summed over the batch."""
+    loss = ELBO()(LOG_PROB, KL, EVERYTHING, EVERYTHING, epoch=0)
+    assert loss.total * 24 == pytest.approx((-LOG_PROB.sum() + 10.0).item(), rel=1e-6)
+
+
+def test_released_scale_is_per_trial():
+    loss = ELBO(0.1, kl_per="trial")(LOG_PROB, KL, EVERYTHING, EVERYTHING, epoch=0)
+    assert loss.total == pytest.approx((-LOG_PROB.mean() + 0.1 * 5.0).item(), rel=1e-6)
+
+
+@pytest.mark.parametrize(("epoch", "weight"), [(0, 0.0), (250, 0.05), (500, 0.1), (9000, 0.1)])
+def test_ramp_is_the_release_s(epoch, weight):
+    assert ELBO(0.1, 500).weight_at(epoch) == pytest.approx(weight)
+
+
+def test_unknown_entries_count_nowhere():
+    known = EVERYTHING.clone()
+    known[0, :2] = False
+    spoilt = torch.where(known, LOG_PROB, 1e6)
+    for objective in (ELBO(), ELBO(count_blocked=True)):
+        clean = objective(LOG_PROB, KL, known, EVERYTHING, 0).total
+        torch.testing.assert_close(objective(spoilt, KL, known, EVERYTHING, 0).total, clean)
+
+
+@pytest.mark.parametrize("count_blocked", [True, False])
+def test_blocked_entries_carry_no_gradient(count_blocked):
+    learned = EVERYTHING.clone()
+    learned[:, 1] = False
+    log_prob = LOG_PROB.clone().requires_grad_()
+    ELBO(count_blocked=count_blocked)(log_prob, KL, EVERYTHING, learned, 0).total.backward()
+    assert (log_prob.grad[:, 1] == 0).all()
+    assert (log_prob.grad[:, [0, 2]] < 0).all()
+
+
+def test_dropped_entries_are_learned_and_kept_ones_scaled():
+    counts = torch.ones(20, 30, 40)
+    torch.manual_seed(0)
+    inputs, learned = CoordinatedDropout(0.7)(counts)
+    torch.testing.assert_close(inputs.unique(), torch.tensor([0.0, 1 / 0.7]))
+    assert torch.equal(learned, inputs == 0)
+    assert inputs.mean() == pytest.approx(1.0, abs=0.03)
+
+
+def test_released_pass_probability_lets_kept_entries_be_learned():
+    torch.manual_seed(0)
+    inputs, learned = CoordinatedDropout(0.6, 0.4)(torch.ones(20, 30, 40))
+    assert learned[inputs == 0].all()
+    assert learned[inputs > 0].float().mean() == pytest.approx(0.4, abs=0.02)
+
+
+def test_keep_probability_one_hides_nothing():
+    counts = torch.ones(2, 3, 4)
+    inputs, learned = CoordinatedDropout(1.0)(counts)
+    assert torch.equal(inputs, counts)
+    assert learned.all()
+
+
+def test_sample_validation_sets_the_same_entries_aside_every_time():
+    counts, aside = torch.ones(50, 30, 20), SampleValidation(0.2)
+    first, again = aside(torch.arange(50), counts), aside(torch.arange(50).flip(0), counts).flip(0)
+    assert torch.equal(first, again)
+    assert first.float().mean() == pytest.approx(0.2, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: ELBO(kl_per="bin"), lambda: CoordinatedDropout(0.0), lambda: SampleValidation(1.0)], ids=["elbo", "cd", "sv"]
+)
+def test_impossible_settings_are_refused(make):
+    with pytest.raises(ConfigError):
+        make()

@@ -1,0 +1,51 @@
+"""A run that is stopped and resumed sees the batches, the noise and the losses of the run that never stopped."""
+
+import csv
+
+import pytest
+import torch
+
+from neuralsde.errors import CheckpointError, ConfigError, DivergenceError
+from neuralsde.workflow import train
+from tests.helpers.tiny import tiny_config
+
+
+def losses(run_dir):
+    with (run_dir / "metrics.csv").open(newline="") as file:
+        return {int(row["epoch"]): (float(row["train/loss"]), row["val/co_bps"]) for row in csv.DictReader(file)}
+
+
+def weights(run_dir):
+    return torch.load(run_dir / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+
+
+@pytest.mark.parametrize("ema", ["0.9", "null"], ids=["ema", "no_ema"])
+def test_resumed_run_equals_the_one_that_never_stopped(tmp_path, ema):
+    common = [f"training.ema_decay={ema}", "trainer.check_val_every_n_epoch=1", "schedule=constant", "training.baselines=false"]
+    train(tiny_config(tmp_path / "whole", *common, "trainer.max_epochs=4"))
+    train(tiny_config(tmp_path / "parts", *common, "trainer.max_epochs=2"))
+    train(tiny_config(tmp_path / "parts", *common, "trainer.max_epochs=4", "ckpt=last"))
+    assert losses(tmp_path / "parts") == losses(tmp_path / "whole")
+    torch.testing.assert_close(weights(tmp_path / "parts"), weights(tmp_path / "whole"), rtol=0, atol=0)
+
+
+def test_other_seed_gives_other_losses(tmp_path):
+    """Control of the test above."""
+    for seed in (0, 1):
+        train(tiny_config(tmp_path / str(seed), f"seed={seed}", "training.baselines=false"))
+    assert losses(tmp_path / "0") != losses(tmp_path / "1")
+
+
+def test_last_without_a_run_says_what_to_do(tmp_path):
+    with pytest.raises(CheckpointError, match="give run_dir= of the run to go on with"):
+        train(tiny_config(tmp_path, "ckpt=last"))
+
+
+def test_exploding_loss_stops_with_the_reason(tmp_path):
+    with pytest.raises(DivergenceError, match=r"training loss became (inf|nan) in epoch \d"):
+        train(tiny_config(tmp_path, "optimizer.lr=1e4", "trainer.gradient_clip_val=null", "trainer.max_epochs=30"))
+
+
+def test_unknown_weights_are_refused_before_training(tmp_path):
+    with pytest.raises(ConfigError, match="choose best or last"):
+        train(tiny_config(tmp_path, "predict.weights=newest"))
