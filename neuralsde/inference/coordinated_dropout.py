@@ -61,12 +61,9 @@ class SampleValidation(nn.Module):
             raise ConfigError(f"sample validation got share={share}; give a share between 0 and 1, such as 0.2.")
         self.share, self.seed = share, seed
 
-    def forward(
-        self, index: torch.Tensor, counts: Float[Tensor, "batch bin channel"]
-    ) -> Bool[Tensor, "batch bin channel"]:
+    def forward(self, index: torch.Tensor, counts: Float[Tensor, "batch bin channel"]) -> Bool[Tensor, "batch bin channel"]:
         """Which entries of the trials at `index` are set aside."""
         rows = [
-            torch.rand(counts.shape[1:], generator=torch.Generator().manual_seed(self.seed * 1_000_003 + int(i)))
-            for i in index
+            torch.rand(counts.shape[1:], generator=torch.Generator().manual_seed(self.seed * 1_000_003 + int(i))) for i in index
         ]
         return (torch.stack(rows) < self.share).to(counts.device)

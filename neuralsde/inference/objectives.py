@@ -67,9 +67,10 @@ class ELBO(nn.Module):
         """
         learned = learned & known
         if self.count_blocked:
-            nll = -torch.where(learned, log_prob, log_prob.detach())[known].mean()
+            flowing = torch.where(learned, log_prob, log_prob.detach())
+            nll = -flowing.masked_fill(~known, 0.0).sum() / known.sum()
         else:
-            nll = -(log_prob * learned).sum() / learned.sum().clamp(min=1)
+            nll = -log_prob.masked_fill(~learned, 0.0).sum() / learned.sum().clamp(min=1)
         scale = 1.0 if self.kl_per == "trial" else len(known) / known.sum()  # trials per entry
         terms = {name: value.mean() * scale for name, value in kl.items()}
         weight = self.weight_at(epoch)

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from neuralsde.likelihoods import Likelihood
+from neuralsde.nn.dropout import Dropout
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class LatentModel(nn.Module):
         self.decoder = decoder(input_size=decoded)
         self.likelihood = likelihood(input_size=self.decoder.output_size)
         self.decode_context = decode_context
-        self.context_dropout = nn.Dropout(context_dropout)
+        self.context_dropout = Dropout(context_dropout)
 
     def forward(self, observed: Float[Tensor, "batch observed_bin channel"], forward_bins: int) -> ModelOutput:
         return self.sample(self.encoder(observed, forward_bins))

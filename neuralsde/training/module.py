@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 
 from neuralsde.datamodules.spikes import SpikeBatch
 from neuralsde.datamodules.trials import DataSpec
-from neuralsde.errors import DivergenceError
+from neuralsde.errors import ConfigError, DivergenceError
 from neuralsde.inference.coordinated_dropout import CoordinatedDropout, SampleValidation
 from neuralsde.inference.objectives import ELBO
 from neuralsde.metrics import bits_per_spike
@@ -136,7 +136,10 @@ class LatentDynamics(L.LightningModule):
     # -- optimiser and checkpoint -------------------------------------------------------------------------------------
 
     def configure_optimizers(self):
-        optimizer = self.make_optimizer(self.model.parameters())
+        try:
+            optimizer = self.make_optimizer(self.model.parameters())
+        except (TypeError, ValueError) as error:
+            raise ConfigError(f"The optimiser cannot be built from its settings: {error}; check optimizer.*.") from error
         self._final_weight_decay = [group["weight_decay"] for group in optimizer.param_groups]
         schedule = self.make_schedule(optimizer, total_steps=int(self.trainer.estimated_stepping_batches))
         return {"optimizer": optimizer, **({"lr_scheduler": schedule} if schedule else {})}

@@ -48,7 +48,7 @@ def test_stepped_recurrence_is_a_gru_cell_with_its_dropout_fed_back():
     torch.manual_seed(1)
     context = encoder(COUNTS, 2)
     torch.manual_seed(1)
-    keep = nn.functional.dropout(torch.ones(8, 3, 7, dtype=torch.float64), 0.5)
+    keep = encoder.dropout(torch.ones(8, 3, 7, dtype=torch.float64))
     h = torch.zeros(3, 7, dtype=torch.float64)
     for bin in range(8):
         h = cell(COUNTS[:, min(max(bin - 1, 0), 5)], h) * keep[bin]

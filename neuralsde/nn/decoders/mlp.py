@@ -3,6 +3,8 @@ from itertools import pairwise
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from neuralsde.nn.dropout import Dropout
+
 
 class MLPDecoder(nn.Module):
     """Each bin by itself through `layers` hidden layers; no layer at all is the linear read-out of LFADS and GPFA.
@@ -25,11 +27,8 @@ class MLPDecoder(nn.Module):
     ):
         super().__init__()
         widths = [input_size] + [hidden_size] * layers
-        blocks = [
-            nn.Sequential(nn.Linear(i, o), nn.GELU(), nn.Dropout(dropout))
-            for i, o in pairwise(widths)
-        ]
-        self.layers = nn.Sequential(nn.Dropout(input_dropout), *blocks)
+        blocks = [nn.Sequential(nn.Linear(i, o), nn.GELU(), Dropout(dropout)) for i, o in pairwise(widths)]
+        self.layers = nn.Sequential(Dropout(input_dropout), *blocks)
         self.output_size = widths[-1]
 
     def forward(self, input: Float[Tensor, "batch bin channel"]) -> Float[Tensor, "batch bin feature"]:

@@ -2,6 +2,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from neuralsde.nn.dropout import Dropout
+
 
 class GRUEncoder(nn.Module):
     r"""Gated recurrent encoder that sees each bin's counts in that bin: $h_t = \mathrm{GRU}(W y_t, h_{t-1})$, both ways.
@@ -33,8 +35,8 @@ class GRUEncoder(nn.Module):
         self.embed = nn.Linear(input_size, embedding_size)
         self.unobserved = nn.Parameter(torch.zeros(embedding_size))
         self.gru = nn.GRU(embedding_size, hidden_size, layers, batch_first=True, bidirectional=bidirectional)
-        self.input_dropout = nn.Dropout(input_dropout)
-        self.dropout = nn.Dropout(dropout)
+        self.input_dropout = Dropout(input_dropout)
+        self.dropout = Dropout(dropout)
         self.output_size = hidden_size * (1 + bidirectional)
 
     def forward(

@@ -3,6 +3,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from neuralsde.errors import ConfigError
+from neuralsde.nn.dropout import Dropout
 
 
 class ReleasedGRUEncoder(nn.Module):
@@ -35,11 +36,9 @@ class ReleasedGRUEncoder(nn.Module):
         if encoder_input not in ("lagged", "current"):
             raise ConfigError(f"model.encoder.encoder_input is {encoder_input!r}; choose lagged or current.")
         if recurrent_dropout not in ("fed_back", "output_only", "off"):
-            raise ConfigError(
-                f"model.encoder.recurrent_dropout is {recurrent_dropout!r}; choose fed_back, output_only or off."
-            )
+            raise ConfigError(f"model.encoder.recurrent_dropout is {recurrent_dropout!r}; choose fed_back, output_only or off.")
         self.gru = nn.GRU(input_size, hidden_size, batch_first=True)
-        self.dropout = nn.Dropout(dropout if recurrent_dropout != "off" else 0.0)
+        self.dropout = Dropout(dropout if recurrent_dropout != "off" else 0.0)
         self.lag = 1 if encoder_input == "lagged" else 0
         self.feeds_dropout_back = recurrent_dropout == "fed_back" and dropout > 0
         self.output_size = hidden_size

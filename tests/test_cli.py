@@ -1,0 +1,122 @@
+"""The commands as a user types them, each in a process of its own."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.tiny import tiny_overrides
+
+ROOT = Path(__file__).parents[1]
+
+
+def run(*words, cwd=ROOT, **environment):
+    """A command's status, standard output and error; Weights & Biases stays off the network and never asks."""
+    environment = {**os.environ, "WANDB_MODE": "offline", "OMP_NUM_THREADS": "1", **environment}
+    done = subprocess.run(
+        [sys.executable, *map(str, words)], cwd=cwd, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cli") / "run"
+    words = [w for w in tiny_overrides(folder) if not w.startswith(("logger", "training.plots"))]
+    return folder, run("train.py", *words)
+
+
+def test_the_bare_command_trains_scores_and_leaves_everything_in_its_folder(trained):
+    folder, (status, out, err) = trained
+    assert status == 0, err
+    assert "co-bps" in out
+    assert "smoothing" in out
+    assert f"neuralsde.load('{folder}')" in out
+    written = {str(p.relative_to(folder)) for p in folder.rglob("*") if "wandb" not in p.parts}
+    assert {"config.yaml", "metrics.csv", "scores.json", "checkpoints/best.ckpt", "checkpoints/last.ckpt"} <= written
+    assert {"plots/raster.png", "plots/latents.png", "plots/training.png", "plots/rates.png"} <= written
+    scores = json.loads((folder / "scores.json").read_text())
+    assert {"co_bps", "fp_bps", "rate_r2", "baselines"} <= scores.keys()
+    assert {"smoothing", "condition_psth"} <= scores["baselines"].keys()
+    assert list((folder / "wandb").glob("offline-run-*"))
+
+
+def test_the_installed_command_is_the_same(trained, tmp_path):
+    folder, _ = trained
+    words = [w for w in tiny_overrides(tmp_path / "run", "logger=csv") if not w.startswith("training.plots")]
+    status, _, err = run("-m", "neuralsde", "train", *words, cwd=tmp_path)
+    assert status == 0, err
+    first, second = (json.loads((f / "scores.json").read_text()) for f in (folder, tmp_path / "run"))
+    assert first["co_bps"] == second["co_bps"]
+
+
+def test_evaluate_repeats_the_scores(trained, tmp_path):
+    folder, _ = trained
+    before = json.loads((folder / "scores.json").read_text())
+    status, out, err = run("-m", "neuralsde", "evaluate", folder, "--into", tmp_path)
+    assert status == 0, err
+    assert "this model" in out
+    after = json.loads((tmp_path / "scores.json").read_text())
+    assert after["co_bps"] == before["co_bps"]
+
+
+@pytest.mark.parametrize(
+    ("words", "sentences"),
+    [
+        (["model=langevinflw"], ["langevinflw", "langevinflow"]),
+        (["data=lorentz"], ["lorentz", "lorenz"]),
+        (["model.decoder.dropuot=0.1"], ["dropuot"]),
+        (["model.dynamics.frequency_hz=[1,90]"], ["90 Hz", "lower it or narrow the bins"]),
+        (["data.batch_size=0"], ["data.batch_size is 0"]),
+        (["optimizer.lr=fast"], ["check optimizer"]),
+    ],
+    ids=lambda value: value[-1] if isinstance(value, list) else "",
+)
+def test_a_mistake_gets_a_sentence_and_no_traceback(words, sentences, tmp_path):
+    status, _, err = run("train.py", *tiny_overrides(tmp_path / "run", *words))
+    assert status != 0
+    assert "Traceback" not in err
+    for sentence in sentences:
+        assert sentence in err
+
+
+def test_absent_recording_says_how_to_fetch_it(tmp_path):
+    status, _, err = run("train.py", "data=nlb_mc_maze", "data.path=nowhere", "logger=csv", f"run_dir={tmp_path / 'run'}")
+    assert status == 2
+    assert "Traceback" not in err
+    assert "nowhere" in err
+    assert "python -m neuralsde download nlb_mc_maze" in err
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [(["evaluate", "nowhere"], "There is no checkpoint at nowhere"), (["download", "nlb_mc_mase"], "nlb_mc_maze")],
+)
+def test_other_commands_explain_mistakes_too(words, sentence):
+    status, _, err = run("-m", "neuralsde", *words)
+    assert status == 2
+    assert "Traceback" not in err
+    assert sentence in err
+
+
+def test_help_shows_examples():
+    status, out, _ = run("-m", "neuralsde", "--help")
+    assert status == 0
+    assert "neuralsde train model=langevinflow data=lorenz" in out
+
+
+def test_a_disk_that_fills_up_gets_a_sentence(tmp_path):
+    """/dev/full refuses every write: the run's folder stands for a full disk."""
+    if not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full")
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "config.yaml").symlink_to("/dev/full")
+    status, _, err = run("train.py", *tiny_overrides(folder))
+    assert status == 2
+    assert "No space left on device" in err
+    assert "Traceback" not in err
