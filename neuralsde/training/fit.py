@@ -1,5 +1,6 @@
 """From a config and data to a trained module: build the parts, run Lightning's Trainer."""
 
+import math
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -70,8 +71,10 @@ def ema_with_warmup(decay: float) -> Callable[[Tensor, Tensor, Tensor | int], Te
     return average
 
 
-def build_trainer(config: DictConfig, run_dir: Path, loggers: list[Logger], monitored: str) -> L.Trainer:
-    """Lightning's Trainer with the run's callbacks."""
+def build_trainer(
+    config: DictConfig, run_dir: Path, loggers: list[Logger], monitored: str, steps_per_epoch: int
+) -> L.Trainer:
+    """Lightning's Trainer with the run's callbacks; without `max_epochs`, as many epochs as make `training.steps`."""
     mode = "min" if monitored.endswith("nll") else "max"
     folder = run_dir / "checkpoints"
     callbacks: list[Callback] = [
@@ -82,6 +85,7 @@ def build_trainer(config: DictConfig, run_dir: Path, loggers: list[Logger], moni
     if config.training.ema_decay is not None:
         callbacks.append(WeightAveraging(avg_fn=ema_with_warmup(config.training.ema_decay)))
     settings: dict[str, Any] = OmegaConf.to_container(config.trainer, resolve=True)  # pyright: ignore[reportAssignmentType]
+    settings["max_epochs"] = settings["max_epochs"] or math.ceil(config.training.steps / steps_per_epoch)
     settings["check_val_every_n_epoch"] = min(settings["check_val_every_n_epoch"], settings["max_epochs"])
     return L.Trainer(
         **settings,
@@ -131,7 +135,8 @@ def fit(config: DictConfig, data: SpikeDataModule, run_dir: Path, loggers: list[
     start_at_mean_rates(module, data)
     if config.training.compile:
         module.model.compile()
-    trainer = build_trainer(config, run_dir, loggers, monitored_score(config, data.eval_set, data.spec))
+    monitored = monitored_score(config, data.eval_set, data.spec)
+    trainer = build_trainer(config, run_dir, loggers, monitored, steps_per_epoch=len(data.train_dataloader()))
     resume = checkpoint_to_resume(config, run_dir)
     if resume is not None:
         for logger in loggers:
