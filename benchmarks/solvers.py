@@ -1,11 +1,12 @@
 """Speed of the fixed-grid loop beside its peers: `python -m benchmarks.solvers [--rounds 9] [--cores 1] [--cases 0 1 2]`.
 
-Every round times every contestant once, one after the other, so that a disturbance by other work on the machine hits
+Every round times every contestant, one after the other, so that a disturbance by other work on the machine hits
 all of them; a line gives medians over rounds, and as ratio the median over rounds of peer / ours. Slow peers sit out
 after their share of time. All contestants are held to the same `--cores`.
 """
 
 import argparse
+import ctypes
 import json
 import os
 import statistics
@@ -18,6 +19,7 @@ from benchmarks.peers.problem import Case, NetSDE
 from benchmarks.peers.torch_peers import forward, forward_backward, matrix_products, torch_contestants
 
 CASES = [Case(64, 32, 64, 100), Case(256, 64, 128, 200), Case(16, 8, 16, 1000)]
+LONG_MS = 200.0
 SHARE_S = 20.0  # a peer that has used this much time in a case is not timed again
 
 
@@ -37,10 +39,21 @@ def contestants(case: Case, backward: bool) -> dict[str, Callable[[], None]]:
     return found | jax_contestants(case, sde, z0, backward)
 
 
-def timed(run: Callable[[], None]) -> float:
-    start = time.perf_counter()
-    run()
-    return (time.perf_counter() - start) * 1e3
+def keep_freed_memory() -> None:
+    """Have the C library keep freed blocks for reuse, for all contestants alike: a fresh page costs microseconds."""
+    libc = ctypes.CDLL("libc.so.6")
+    for trim_or_mmap_threshold in (-1, -3):
+        libc.mallopt(trim_or_mmap_threshold, 1 << 30)
+
+
+def lap(run: Callable[[], None]) -> float:
+    """Milliseconds: median of up to five calls in a row, as in a training loop; one call where it takes long."""
+    calls: list[float] = []
+    while len(calls) < 5 and sum(calls) < LONG_MS:
+        start = time.perf_counter()
+        run()
+        calls.append((time.perf_counter() - start) * 1e3)
+    return statistics.median(calls)
 
 
 def race(runs: dict[str, Callable[[], None]], rounds: int) -> dict[str, list[float]]:
@@ -52,7 +65,7 @@ def race(runs: dict[str, Callable[[], None]], rounds: int) -> dict[str, list[flo
     for _ in range(rounds):
         for name, run in runs.items():
             if sum(laps[name]) < SHARE_S * 1e3:
-                laps[name].append(timed(run))
+                laps[name].append(lap(run))
     return laps
 
 
@@ -64,6 +77,7 @@ def main() -> None:
     arguments = parser.parse_args()
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-arguments.cores :])
     torch.set_num_threads(arguments.cores)
+    keep_freed_memory()
     for case in (CASES[n] for n in arguments.cases):
         for backward in (False, True):
             laps = race(contestants(case, backward), arguments.rounds)

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from neuralsde.noise import Increments
 from neuralsde.sde import AbstractChainDrift, AbstractLinearNoise, AbstractSDE, NoiseType, noise_term
@@ -40,12 +40,29 @@ def fused_euler(
     w = path.w.view(steps, -1, path.w.shape[-1])
     linear = isinstance(sde, AbstractLinearNoise)
     noise = noise_term(sde.volatility(t, any_state) if linear else sde.diffusion(t, any_state), w)
-    layers: list[Any] = sde.tail()
-    weights = [x for layer in layers[1::2] for x in (layer.weight, layer.bias)]
     factor, addend = (noise, torch.zeros_like(noise)) if linear else (None, noise)
-    lengths = dt.flatten().tolist()
-    arguments = z0.reshape(-1, state), sde.offset(t), factor, addend, sde.entry(), *weights
-    return _FusedEuler.apply(layers[::2], lengths, *arguments).view(steps + 1, *z0.shape)
+    layers: list[Any] = sde.tail()
+    maps = [(sde.entry(), sde.offset(t)), *((layer.weight, layer.bias) for layer in layers[1::2])]
+    activations, maps = logistic_for_tanh(layers[::2], maps)
+    (entry, offset), *rest = maps
+    arguments = z0.reshape(-1, state), offset, factor, addend, entry, *(x for pair in rest for x in pair)
+    return _FusedEuler.apply(activations, dt.flatten().tolist(), *arguments).view(steps + 1, *z0.shape)
+
+
+def logistic_for_tanh(
+    activations: list[Activation], maps: list[tuple[Tensor, Tensor]]
+) -> tuple[list[Activation], list[tuple[Tensor, Tensor]]]:
+    r"""The same net with each $\tanh(x) = 2\,\mathrm{sigmoid}(2x) - 1$ as a sigmoid, the rest in the maps around it.
+
+    On CPUs torch evaluates sigmoid some ten times faster than tanh (0.09 against 0.88 ms for 410,000 numbers).
+    """
+    activations, maps = list(activations), list(maps)
+    for k, activation in enumerate(activations):
+        if isinstance(activation, nn.Tanh):
+            (weight, bias), (after, after_bias) = maps[k], maps[k + 1]
+            activations[k], maps[k] = torch.sigmoid, (2 * weight, 2 * bias)
+            maps[k + 1] = 2 * after, after_bias - after.sum(1)
+    return activations, maps
 
 
 class _FusedEuler(torch.autograd.Function):
@@ -63,23 +80,21 @@ class _FusedEuler(torch.autograd.Function):
         *weights: Tensor,
     ) -> Float[Tensor, "points rows state"]:
         entry, inner, biases, (last, last_bias) = weights[0], weights[1:-2:2], weights[2:-2:2], weights[-2:]
+        steps, rows = len(lengths), len(z0)
         dt = z0.new_tensor(lengths).view(-1, 1, 1)
-        z = z0.new_empty(len(lengths) + 1, *z0.shape)
-        z[0] = z0
-        widths = [len(weight) for weight in (entry, *inner)]
-        inputs = [z0.new_empty(len(lengths), len(z0), width) for width in widths]  # of each activation, at all times
-        pushes = (addend + dt * last_bias).unbind()
-        values, offsets, ins = z.unbind(), offset.unbind(), list(zip(*(x.unbind() for x in inputs), strict=True))
+        # Arrays over all times start out as what is added anyway, so that a step is little but products in place.
+        z = torch.cat([z0.unsqueeze(0), torch.addcmul(addend, dt, last_bias)])
+        inputs = [x.expand(steps, rows, -1).clone(memory_format=torch.contiguous_format) for x in (offset, *biases)]
+        values, ins = z.unbind(), list(zip(*(x.unbind() for x in inputs), strict=True))  # ins: what activations read
         factors = None if factor is None else factor.unbind()
-        matrices = [weight.t() for weight in (entry, *inner, last)]
-        for n, h in enumerate(lengths):
-            x = torch.addmm(offsets[n], values[n], matrices[0], out=ins[n][0])
-            for k, bias in enumerate(biases):
-                x = torch.addmm(bias, activations[k](x), matrices[k + 1], out=ins[n][k + 1])
-            after = torch.addmm(pushes[n], activations[-1](x), matrices[-1], alpha=h, out=values[n + 1])
-            after.add_(values[n])
+        apply_to, (to_first, *to_next, to_last) = _in_place(activations), (w.t() for w in (entry, *inner, last))
+        for n, (before, after, xs, h) in enumerate(zip(values, values[1:], ins, lengths, strict=False)):
+            x = apply_to[0](xs[0].addmm_(before, to_first))
+            for k, matrix in enumerate(to_next, start=1):
+                x = apply_to[k](xs[k].addmm_(x, matrix))
+            after.addmm_(x, to_last, alpha=h).add_(before)
             if factors is not None:
-                after.addcmul_(factors[n], values[n])
+                after.addcmul_(factors[n], before)
         ctx.activations, ctx.shapes = activations, (offset.shape, dt)
         ctx.save_for_backward(z, factor, *inputs, entry, *inner, last)
         return z
@@ -93,19 +108,19 @@ class _FusedEuler(torch.autograd.Function):
         outputs = cotangents[0]
         hidden, slopes = zip(*(_with_slope(f, x) for f, x in zip(ctx.activations, inputs, strict=True)), strict=True)
         slopes[-1].mul_(dt)  # the step length, once for all times
-        adjoint, deltas = torch.empty_like(z), [torch.empty_like(x) for x in inputs]
-        adjoint[-1] = outputs[-1]
-        adjoints, given = adjoint.unbind(), outputs.unbind()
+        adjoint = outputs.clone(memory_format=torch.contiguous_format)
+        adjoints, deltas = adjoint.unbind(), [torch.empty_like(x) for x in inputs]
         delta_at, slope_at = (list(zip(*(x.unbind() for x in xs), strict=True)) for xs in (deltas, slopes))
         factors = None if factor is None else factor.unbind()
-        for n in reversed(range(len(given) - 1)):
-            x = adjoints[n + 1]
-            for k in reversed(range(len(deltas))):
-                x = torch.mm(x, matrices[k + 1], out=delta_at[n][k]).mul_(slope_at[n][k])
-            before = torch.addmm(given[n], x, matrices[0], out=adjoints[n])
-            before.add_(adjoints[n + 1])
+        layers = list(zip(range(len(deltas)), matrices[1:], strict=True))[::-1]
+        backwards = (adjoints[-2::-1], adjoints[:0:-1], delta_at[::-1], slope_at[::-1])
+        for n, (before, after, ds, slopes_now) in enumerate(zip(*backwards, strict=True), start=1):
+            x = after
+            for k, matrix in layers:
+                x = torch.mm(x, matrix, out=ds[k]).mul_(slopes_now[k])
+            before.addmm_(x, matrices[0]).add_(after)
             if factors is not None:
-                before.addcmul_(factors[n], adjoints[n + 1])
+                before.addcmul_(factors[-n], after)
         after = adjoint[1:]
         moved = after * dt
         grads = [*_weight_grads(z[:-1], deltas[0])[:1]]
@@ -115,9 +130,16 @@ class _FusedEuler(torch.autograd.Function):
         return None, None, adjoint[0], by_offset, None if factor is None else after * z[:-1], after, *grads
 
 
-def _with_slope(activation: Activation, x: Tensor) -> tuple[Tensor, Tensor]:
-    """The activation and its derivative, elementwise."""
-    value, pullback = torch.func.vjp(activation, x)[:2]
+def _in_place(activations: list[Activation]) -> list[Activation]:
+    """The activations, a sigmoid overwriting its input: it is differentiated from its output."""
+    return [torch.sigmoid_ if f is torch.sigmoid else f for f in activations]
+
+
+def _with_slope(activation: Activation, kept: Tensor) -> tuple[Tensor, Tensor]:
+    """The activation and its derivative, elementwise, from its input, or a sigmoid's from its output."""
+    if activation is torch.sigmoid:
+        return kept, torch.addcmul(kept, kept, kept, value=-1)
+    value, pullback = torch.func.vjp(activation, kept)[:2]
     return value, pullback(torch.ones_like(value))[0]
 
 
