@@ -1,16 +1,18 @@
 """The one fixed-grid loop."""
 
 import math
+from collections.abc import Sequence
+from functools import partial
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.utils.checkpoint import checkpoint as recompute
 
 from neuralsde.errors import ConfigError, DivergenceError
 from neuralsde.noise import AbstractNoise
 from neuralsde.sde import AbstractChainDrift, AbstractSDE
 from neuralsde.solvers.base import AbstractSolver, State
+from neuralsde.solvers.checkpointed import Stretch, solve_stretches
 from neuralsde.solvers.fused_euler import fusable, fused_euler
 
 Times = Float[Tensor, " times"] | Float[Tensor, "times *#batch 1"]
@@ -25,6 +27,7 @@ def integrate(
     substeps: int = 1,
     checkpoint: bool = False,
     fused: bool = True,
+    context: Sequence[Tensor] = (),
 ) -> Float[Tensor, "times *batch state"]:
     """The solution of `sde` from `z0` at `times`, along one path of `noise`.
 
@@ -39,9 +42,11 @@ def integrate(
         checkpoint: store about the square root of the number of steps and recompute the rest in the backward pass.
             The noise is then drawn stretch by stretch too.
         fused: use `fused_euler` where it fits, without checkpointing: the same solution and gradients, faster.
+        context: with checkpointing, further tensors that `sde` reads and that ask for a gradient.
 
     Raises:
-        ConfigError: solver and equation do not fit, or the times or their shape are wrong.
+        ConfigError: solver and equation do not fit, or the times or their shape are wrong, or a tensor that asks for
+            a gradient is missing in `context`.
         DivergenceError: the solution stopped being finite.
     """
     solver.check(sde)
@@ -49,42 +54,36 @@ def integrate(
     if fused and not checkpoint and isinstance(sde, AbstractChainDrift) and fusable(sde, solver, grid):
         increments = noise.increments(grid, (*z0.shape[:-1], sde.noise_size(z0.shape[-1])), solver.levy_area, z0.dtype)
         path = fused_euler(sde, z0, grid.to(z0.dtype), increments)[::substeps]
+    elif checkpoint:
+        plan = _plan(sde, solver, grid, noise, substeps)
+        path = solve_stretches(sde, solver, z0, grid[0].to(z0.dtype), plan, context)
     else:
-        path = _loop(sde, solver, z0, grid, noise, substeps, checkpoint)
+        state = solver.init(sde, grid[0].to(z0.dtype), z0)
+        path = torch.stack([z0, *_advance(sde, solver, grid, noise, range(len(grid) - 1), substeps, state)[1]])
     check_finite(path, grid[::substeps])
     return path
 
 
-def _loop(
-    sde: AbstractSDE,
-    solver: AbstractSolver,
-    z0: Tensor,
-    grid: Tensor,
-    noise: AbstractNoise,
-    substeps: int,
-    checkpoint: bool,
-) -> Tensor:
-    """The solution at every `substeps`-th point of `grid`."""
-    steps = len(grid) - 1
-    lengths = stretches(steps) if checkpoint else [steps]
-    sources = noise.spawn(lengths) if checkpoint else [noise]
-    state, kept, start = solver.init(sde, grid[0].to(z0.dtype), z0), [z0], 0
-    for source, length in zip(sources, lengths, strict=True):
-        arguments = sde, solver, state, grid[start : start + length + 1], source, range(start, start + length), substeps
-        state, solutions = recompute(_advance, *arguments, use_reentrant=False) if checkpoint else _advance(*arguments)
-        kept += solutions
-        start += length
-    return torch.stack(kept)
+def _plan(sde: AbstractSDE, solver: AbstractSolver, grid: Tensor, noise: AbstractNoise, substeps: int) -> list[Stretch]:
+    """The steps of `grid` in stretches, each with a source of noise that it can ask again."""
+    lengths, plan, start = stretches(len(grid) - 1), [], 0
+    for source, length in zip(noise.spawn(lengths), lengths, strict=True):
+        stop = start + length
+        arguments = grid[start : stop + 1], source, range(start, stop), substeps
+        run = partial(_advance, sde, solver, *arguments)
+        plan.append(Stretch(lambda state, run=run: run(state=state), slice(start // substeps + 1, stop // substeps + 1)))
+        start = stop
+    return plan
 
 
 def _advance(
     sde: AbstractSDE,
     solver: AbstractSolver,
-    state: State,
     grid: Tensor,
     noise: AbstractNoise,
     numbers: range,
     substeps: int,
+    state: State,
 ) -> tuple[State, list[Tensor]]:
     """The steps `numbers` over `grid`, and the solutions at those that end at an output time."""
     z = solver.solution(state)

@@ -1,10 +1,12 @@
+import gc
+
 import pytest
 import torch
 
 from neuralsde.errors import ConfigError, DivergenceError
 from neuralsde.noise import Brownian, BrownianTree, FixedPath, LevyArea
-from neuralsde.sde import DoubleWell, GeometricBrownian, Neural, OrnsteinUhlenbeck, StratonovichForm
-from neuralsde.solvers import EulerMaruyama, Heun, ShARK, integrate
+from neuralsde.sde import DoubleWell, GeometricBrownian, Neural, OrnsteinUhlenbeck, StratonovichForm, UnderdampedLangevin
+from neuralsde.solvers import ALIGN, EulerMaruyama, Heun, ShARK, integrate
 from neuralsde.solvers.integrate import stretches
 from tests.solvers.problems import DOUBLE, draw
 
@@ -73,10 +75,67 @@ def test_checkpointing_redraws_the_same_noise():
         torch.testing.assert_close(a, b)
 
 
+@pytest.mark.parametrize("substeps", [1, 5])
+def test_checkpointing_differentiates_the_start_of_a_method_that_remembers_more(substeps):
+    force = torch.nn.Linear(1, 1).double()
+    sde = UnderdampedLangevin(lambda x: x.sum(-1), gradient=force)
+    path, times = FixedPath(draw(10, (3, 1))), torch.linspace(0, 1, 10 // substeps + 1, dtype=DOUBLE)
+    results = []
+    for checkpoint in (False, True):
+        z0 = torch.ones(3, 2, dtype=DOUBLE, requires_grad=True)
+        z = integrate(sde, ALIGN(), z0, times, path, substeps, checkpoint)
+        results.append((z, *torch.autograd.grad((z[1:] * z[:-1]).sum(), [z0, *force.parameters()])))
+    for plain, stretched in zip(*results, strict=True):
+        torch.testing.assert_close(plain, stretched, rtol=1e-12, atol=1e-14)
+
+
+def test_checkpointing_holds_no_graph_and_a_square_root_of_the_states():
+    """Numbers saved for the backward pass: 4 times as many steps, about twice as many."""
+    saved = []
+    for steps in (64, 256, 1024):
+        z0 = torch.ones(4, 2, requires_grad=True)
+        z = integrate(OU, EulerMaruyama(), z0, torch.tensor([0.0, 1.0]), brownian(), steps, checkpoint=True)
+        node = z.grad_fn
+        saved.append(sum(x.numel() for x in node.saved_tensors))
+        assert len(node.next_functions) == 1
+    assert saved[1] < 2.2 * saved[0]
+    assert saved[2] < 2.2 * saved[1]
+
+
+def test_checkpointing_refuses_a_tensor_it_was_not_told_of():
+    sde, outside = OrnsteinUhlenbeck(1.0, 0.0, 0.5), torch.ones(2, requires_grad=True)
+    sde.mean = outside * 2
+    times, z0 = torch.linspace(0, 1, 5), torch.ones(4, 2)
+    with pytest.raises(ConfigError, match=r"reads a tensor of shape \(2,\)"):
+        integrate(sde, EulerMaruyama(), z0, times, brownian(), checkpoint=True)
+    z = integrate(sde, EulerMaruyama(), z0, times, brownian(), checkpoint=True, context=[sde.mean])
+    assert torch.autograd.grad(z.sum(), outside)[0].all()
+
+
 def test_stretches_add_up():
     for steps in (1, 2, 3, 10, 99, 100, 101):
         assert sum(stretches(steps)) == steps
         assert max(stretches(steps)) - min(stretches(steps)) <= 1
+
+
+@pytest.mark.slow
+def test_a_hundred_thousand_steps_need_no_recursion_and_leave_no_objects_behind():
+    """The collector's count of objects after 100,000 steps is that after 1,000, give or take a hundred."""
+    counts = {}
+
+    class Counting(EulerMaruyama):
+        def step(self, sde, t, state, path):
+            self.steps = getattr(self, "steps", 0) + 1
+            if self.steps in (1_000, 100_000):
+                gc.collect()
+                counts[self.steps] = len(gc.get_objects())
+            return super().step(sde, t, state, path)
+
+    with torch.no_grad():
+        times = torch.tensor([0.0, 1000.0], dtype=DOUBLE)
+        z = integrate(OU, Counting(), torch.ones(2, 1), times, brownian(), substeps=100_000)
+    assert z.isfinite().all()
+    assert abs(counts[100_000] - counts[1_000]) < 100
 
 
 def test_double_precision_times_serve_a_single_precision_state():
