@@ -30,14 +30,14 @@ def train(config: DictConfig) -> float | None:
 
 
 def _train(config: DictConfig) -> float:
-    quiet_chatter()
     from neuralsde import workflow  # torch and Lightning load only once the command line has been understood
 
+    quiet_chatter()
     return workflow.train(config)
 
 
 def quiet_chatter() -> None:
-    """Silence messages that ask nothing of the user."""
+    """Silence messages that ask nothing of the user; after Lightning's import, which sets its own level."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", ".*isinstance.treespec, LeafSpec.*")  # Lightning 2.6 asks pytrees the old way
     # The data are in memory already, so worker processes would only copy them.
@@ -64,6 +64,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
     from neuralsde.evaluation.load import load
     from neuralsde.workflow import evaluate as evaluate_run
 
+    quiet_chatter()
     run = load(arguments.checkpoint, data=data_settings(arguments))
     folder = Path(arguments.into or run.path.parent.parent)
     evaluate_run(run, run.datamodule, folder, [], run.config)
@@ -74,6 +75,7 @@ def submit(arguments: argparse.Namespace) -> None:
     from neuralsde.evaluation.load import load
     from neuralsde.evaluation.submission import write_submission
 
+    quiet_chatter()
     run = load(arguments.checkpoint, data={**data_settings(arguments), "phase": arguments.phase})
     data = run.datamodule.data
     rates = [run.predict(trials, label=name).rates for name, trials in (("train", data.train), ("eval", data.eval))]
@@ -127,5 +129,4 @@ def main() -> None:
         train()
         return
     arguments = parser().parse_args()
-    quiet_chatter()
     run_or_explain(lambda: arguments.run(arguments))

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import Any
 
 import lightning as L
 import numpy as np
@@ -81,7 +82,7 @@ class EpochSampler(Sampler[int]):
         return iter(torch.randperm(self.n, generator=generator).tolist())
 
 
-def as_batch(batch: SpikeBatch) -> SpikeBatch:
+def as_batch(batch: Any) -> Any:
     """Collate nothing: the dataset already gathered the batch."""
     return batch
 

@@ -69,15 +69,13 @@ def load(path: str | Path, data: dict[str, Any] | None = None) -> Run:
     """
     path = checkpoint_in(Path(path))
     record, state = read_checkpoint(path)
-    config = OmegaConf.create(record["config"])
+    config = DictConfig(record["config"])
     OmegaConf.update(config, "data", data or {}, merge=True)
     module = build_module(config, DataSpec(**record["spec"]))
     try:
         module.load_state_dict(state)
     except RuntimeError as error:
-        raise CheckpointError(
-            f"{path} holds weights of another shape than its own config describes: {error}."
-        ) from error
+        raise CheckpointError(f"{path} holds weights of another shape than its own config describes: {error}.") from error
     return Run(module.eval(), config, path)
 
 
@@ -91,9 +89,7 @@ def checkpoint_in(path: Path) -> Path:
         found.reverse()
     existing = [file for file in found if file.is_file()]
     if not existing:
-        raise CheckpointError(
-            f"The folder {path} holds no checkpoints/best.ckpt or last.ckpt: give a run's folder or a .ckpt."
-        )
+        raise CheckpointError(f"The folder {path} holds no checkpoints/best.ckpt or last.ckpt: give a run's folder or a .ckpt.")
     return existing[0]
 
 
@@ -109,17 +105,13 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         checkpoint = torch.load(path, weights_only=True, map_location="cpu")
     except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, KeyError, ValueError) as error:
         reason = str(error).splitlines()[0]
-        raise CheckpointError(
-            f"{path} is not a readable checkpoint ({reason}): use another, or train again."
-        ) from error
+        raise CheckpointError(f"{path} is not a readable checkpoint ({reason}): use another, or train again.") from error
     if not isinstance(checkpoint, dict) or "neuralsde" not in checkpoint:
         raise CheckpointError(f"{path} was not written by neuralsde: give a checkpoint of one of its runs.")
     record = checkpoint["neuralsde"]
     for target in targets_in(record["config"]):
         if not target.startswith(ALLOWED_TARGETS):
-            raise CheckpointError(
-                f"{path} asks for {target}, which a checkpoint may not build: it is not to be trusted."
-            )
+            raise CheckpointError(f"{path} asks for {target}, which a checkpoint may not build: it is not to be trusted.")
     return record, checkpoint["state_dict"]
 
 

@@ -50,10 +50,10 @@ class LatentModel(nn.Module):
     ):
         super().__init__()
         self.encoder = encoder
-        self.dynamics = dynamics(context_size=encoder.output_size)
-        decoded = self.dynamics.output_size + (encoder.output_size if decode_context else 0)
-        self.decoder = decoder(input_size=decoded)
-        self.likelihood = likelihood(input_size=self.decoder.output_size)
+        context_size = sized(encoder)
+        self.dynamics = dynamics(context_size=context_size)
+        self.decoder = decoder(input_size=sized(self.dynamics) + (context_size if decode_context else 0))
+        self.likelihood = likelihood(input_size=sized(self.decoder))
         self.decode_context = decode_context
         self.context_dropout = Dropout(context_dropout)
 
@@ -67,3 +67,10 @@ class LatentModel(nn.Module):
         if self.decode_context:
             decoded = torch.cat([decoded, self.context_dropout(context)], dim=2)
         return ModelOutput(self.likelihood(self.decoder(decoded)), path.states, path.kl)
+
+
+def sized(part: nn.Module) -> int:
+    """Channels per bin that a part hands on."""
+    size = part.output_size
+    assert isinstance(size, int)
+    return size

@@ -1,3 +1,4 @@
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -27,6 +28,12 @@ class SelfAttentionLayer(nn.Module):
         self.linear1, self.linear2 = nn.Linear(size, feedforward_size), nn.Linear(feedforward_size, size)
         self.norm1, self.norm2 = nn.LayerNorm(size), nn.LayerNorm(size)
         self.dropout = Dropout(dropout)
+
+    def scale_branches(self, factor: float) -> None:
+        """Scale the weights of the residual branches, once, at the start."""
+        with torch.no_grad():
+            for linear in (self.linear1, self.linear2, self.out_proj):
+                linear.weight.mul_(factor)
 
     def forward(self, x: Float[Tensor, "batch bin channel"]) -> Float[Tensor, "batch bin channel"]:
         if self.norm_first:

@@ -71,9 +71,7 @@ def ema_with_warmup(decay: float) -> Callable[[Tensor, Tensor, Tensor | int], Te
     return average
 
 
-def build_trainer(
-    config: DictConfig, run_dir: Path, loggers: list[Logger], monitored: str, steps_per_epoch: int
-) -> L.Trainer:
+def build_trainer(config: DictConfig, run_dir: Path, loggers: list[Logger], monitored: str, steps_per_epoch: int) -> L.Trainer:
     """Lightning's Trainer with the run's callbacks; without `max_epochs`, as many epochs as make `training.steps`."""
     mode = "min" if monitored.endswith("nll") else "max"
     folder = run_dir / "checkpoints"

@@ -65,7 +65,7 @@ class LatentDynamics(L.LightningModule):
     def on_train_epoch_start(self) -> None:
         if self.weight_decay_ramp_epochs:
             share = min(self.current_epoch / self.weight_decay_ramp_epochs, 1.0)
-            for group, final in zip(self.optimizers().param_groups, self._final_weight_decay, strict=True):
+            for group, final in zip(self.trainer.optimizers[0].param_groups, self._final_weight_decay, strict=True):
                 group["weight_decay"] = final * share
 
     def training_step(self, batch: SpikeBatch, batch_index: int) -> Tensor:

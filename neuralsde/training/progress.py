@@ -29,7 +29,8 @@ class EpochProgress(ProgressBar):
         self._enabled = True
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self._begin, self._first = time.monotonic(), trainer.current_epoch
+        self._begin = time.monotonic()
+        self._stride = max((trainer.max_epochs or 1) // self.lines, 1)
         if trainer.is_global_zero and sys.stderr.isatty():
             columns = (
                 TextColumn("[bold]train"),
@@ -48,7 +49,7 @@ class EpochProgress(ProgressBar):
         done = trainer.current_epoch + 1
         if self._bar is not None:
             self._bar.update(self._task, completed=done, scores=self._scores(trainer))
-        elif trainer.is_global_zero and (done % max(trainer.max_epochs // self.lines, 1) == 0 or done == 1):
+        elif trainer.is_global_zero and (done % self._stride == 0 or done in (1, trainer.max_epochs)):
             seconds = time.monotonic() - self._begin
             print(f"epoch {done:>5}/{trainer.max_epochs}  {self._scores(trainer)}  {seconds:6.0f} s", file=sys.stderr)
 

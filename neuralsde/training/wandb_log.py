@@ -34,17 +34,18 @@ def wandb_logger(
         group: group of runs; None for none.
         tags: labels.
     """
-    mode = os.environ.get("WANDB_MODE") or ("online" if logged_in() else "offline")
+    mode: Any = os.environ.get("WANDB_MODE") or ("online" if logged_in() else "offline")
     run_dir.mkdir(parents=True, exist_ok=True)
-    settings = wandb.Settings(silent=mode != "online", console="off", init_timeout=30)
-    return WandbLogger(
+    # The run is opened here, as Lightning would pass wandb a setting that it warns about.
+    experiment = wandb.init(
         name=run_dir.name,
-        save_dir=run_dir,
+        dir=run_dir,
         project=project,
         entity=entity,
         group=group,
         tags=tags,
         config=config,
         mode=mode,
-        settings=settings,
+        settings=wandb.Settings(silent=mode != "online", console="off", init_timeout=30),
     )
+    return WandbLogger(experiment=experiment, save_dir=run_dir)

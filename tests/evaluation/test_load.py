@@ -22,10 +22,7 @@ def run_dir(tmp_path_factory):
 
 def test_a_fresh_process_gives_the_same_rates(run_dir, tmp_path):
     rates = neuralsde.load(run_dir).predict().rates
-    script = (
-        "import sys, numpy, neuralsde\n"
-        "numpy.save(sys.argv[2], neuralsde.load(sys.argv[1]).predict().rates)\n"
-    )
+    script = "import sys, numpy, neuralsde\nnumpy.save(sys.argv[2], neuralsde.load(sys.argv[1]).predict().rates)\n"
     file = tmp_path / "rates.npy"
     subprocess.run([sys.executable, "-W", "error", "-c", script, run_dir, file], check=True)
     np.testing.assert_array_equal(np.load(file), rates)

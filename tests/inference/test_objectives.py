@@ -75,7 +75,9 @@ def test_sample_validation_sets_the_same_entries_aside_every_time():
 
 
 @pytest.mark.parametrize(
-    "make", [lambda: ELBO(kl_per="bin"), lambda: CoordinatedDropout(0.0), lambda: SampleValidation(1.0)], ids=["elbo", "cd", "sv"]
+    "make",
+    [lambda: ELBO(kl_per="bin"), lambda: CoordinatedDropout(0.0), lambda: SampleValidation(1.0)],
+    ids=["elbo", "cd", "sv"],
 )
 def test_impossible_settings_are_refused(make):
     with pytest.raises(ConfigError):

@@ -55,9 +55,7 @@ def test_recursion_is_the_release_s():
 
 def gaussian_kl(mean, variance, prior_variance):
     q = torch.distributions.Normal(mean, variance**0.5)
-    return torch.distributions.kl_divergence(
-        q, torch.distributions.Normal(torch.zeros(()).double(), prior_variance**0.5)
-    )
+    return torch.distributions.kl_divergence(q, torch.distributions.Normal(torch.zeros(()).double(), prior_variance**0.5))
 
 
 def test_gaussian_transition_kl_is_the_divergence_of_two_normals():

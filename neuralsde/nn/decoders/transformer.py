@@ -41,18 +41,12 @@ class TransformerDecoder(nn.Module):
             raise ConfigError(f"The decoder's width {size} does not split into {heads} attention heads.")
         self.embed = nn.Linear(input_size, size) if model_size else nn.Identity()
         self.positions = nn.Parameter(0.1 * torch.randn(n_bins, size)) if n_bins else None
-        self.layers = nn.Sequential(
-            *(SelfAttentionLayer(size, heads, feedforward_size, dropout, norm_first) for _ in range(layers))
-        )
+        stack = [SelfAttentionLayer(size, heads, feedforward_size, dropout, norm_first) for _ in range(layers)]
         if fixup:
-            self._scale_branches(0.67 * (3 * layers) ** -0.25)
+            for layer in stack:
+                layer.scale_branches(0.67 * (3 * layers) ** -0.25)
+        self.layers = nn.Sequential(*stack)
         self.output_size = size
-
-    def _scale_branches(self, factor: float) -> None:
-        with torch.no_grad():
-            for layer in self.layers:
-                for linear in (layer.linear1, layer.linear2, layer.out_proj):
-                    linear.weight.mul_(factor)
 
     def forward(self, input: Float[Tensor, "batch bin channel"]) -> Float[Tensor, "batch bin feature"]:
         x = self.embed(input)

@@ -19,6 +19,8 @@ class GRUEncoder(nn.Module):
         bidirectional: also run backward in time (smoothing); False gives a causal encoder (filtering).
         dropout: probability of dropping an entry of the context.
         input_dropout: probability of dropping an entry of the embedding.
+        n_bins: bins per trial, observed and forward; a learned vector per bin then tells the recurrence where in the trial
+            it is, which helps where trials are aligned to an event. None for data without such an origin.
     """
 
     def __init__(
@@ -30,10 +32,12 @@ class GRUEncoder(nn.Module):
         bidirectional: bool = True,
         dropout: float = 0.0,
         input_dropout: float = 0.0,
+        n_bins: int | None = None,
     ):
         super().__init__()
         self.embed = nn.Linear(input_size, embedding_size)
         self.unobserved = nn.Parameter(torch.zeros(embedding_size))
+        self.positions = nn.Parameter(torch.zeros(n_bins, embedding_size)) if n_bins else None
         self.gru = nn.GRU(embedding_size, hidden_size, layers, batch_first=True, bidirectional=bidirectional)
         self.input_dropout = Dropout(input_dropout)
         self.dropout = Dropout(dropout)
@@ -44,5 +48,8 @@ class GRUEncoder(nn.Module):
     ) -> Float[Tensor, "batch bin context"]:
         embedded = self.embed(observed)
         ahead = self.unobserved.expand(len(observed), forward_bins, -1)
-        context, _ = self.gru(self.input_dropout(torch.cat([embedded, ahead], dim=1)))
+        embedded = torch.cat([embedded, ahead], dim=1)
+        if self.positions is not None:
+            embedded = embedded + self.positions
+        context, _ = self.gru(self.input_dropout(embedded))
         return self.dropout(context)

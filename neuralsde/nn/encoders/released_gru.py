@@ -54,19 +54,21 @@ class ReleasedGRUEncoder(nn.Module):
         return self.dropout(self.gru(inputs)[0])
 
     def _step_by_step(self, inputs: Float[Tensor, "batch bin channel"]) -> Float[Tensor, "batch bin context"]:
+        weight_in, weight_h, bias_in, bias_h = self.gru.all_weights[0]
         # The input's share of the gates needs no state: one product for all bins instead of one a step.
-        gates_in = nn.functional.linear(inputs, self.gru.weight_ih_l0, self.gru.bias_ih_l0).unbind(1)
+        gates_in = nn.functional.linear(inputs, weight_in, bias_in).unbind(1)
         h = inputs.new_zeros(len(inputs), self.output_size)
         keep = self.dropout(torch.ones(inputs.shape[1], *h.shape, dtype=h.dtype, device=h.device))
         states = []
         for gate_in, kept in zip(gates_in, keep, strict=True):
-            h = self._cell(gate_in, h) * kept
+            h = gru_cell(gate_in, nn.functional.linear(h, weight_h, bias_h), h) * kept
             states.append(h)
         return torch.stack(states, dim=1)
 
-    def _cell(self, gate_in: Tensor, h: Tensor) -> Tensor:
-        """`torch.nn.GRUCell` with the input's share of the gates given."""
-        reset_in, update_in, new_in = gate_in.chunk(3, dim=-1)
-        reset_h, update_h, new_h = nn.functional.linear(h, self.gru.weight_hh_l0, self.gru.bias_hh_l0).chunk(3, dim=-1)
-        reset, update = torch.sigmoid(reset_in + reset_h), torch.sigmoid(update_in + update_h)
-        return torch.lerp(torch.tanh(new_in + reset * new_h), h, update)
+
+def gru_cell(gates_in: Tensor, gates_h: Tensor, h: Tensor) -> Tensor:
+    """`torch.nn.GRUCell` with the shares of the gates (reset, update, new) from the input and from the state given."""
+    reset_in, update_in, new_in = gates_in.chunk(3, dim=-1)
+    reset_h, update_h, new_h = gates_h.chunk(3, dim=-1)
+    reset, update = torch.sigmoid(reset_in + reset_h), torch.sigmoid(update_in + update_h)
+    return torch.lerp(torch.tanh(new_in + reset * new_h), h, update)
