@@ -113,7 +113,7 @@ def release_step(batch: int, observed: int, ahead: int, device: str) -> Callable
 
 
 def products(batch: int, observed: int, ahead: int) -> list[tuple[int, tuple[int, ...], tuple[int, ...], int]]:
-    """(how often, left shape, right shape, passes) of each product; 3 passes are forward and both gradients, 2 leave one out."""
+    """(times, left shape, right shape, passes) of each product; 3 passes are forward and both gradients, 2 leave one out."""
     bins, width = observed + ahead, 3 * HIDDEN
     rows = batch * bins
     return [
