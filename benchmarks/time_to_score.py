@@ -2,9 +2,9 @@
 
     python -m benchmarks.time_to_score --path FOLDER_OF_REACH8 [--target 0.167] [--seeds 0 1 2] [OVERRIDE …]
 
-The target is where the released model stood after about 25 CPU minutes. The clock runs from the first training step and includes
-the validations. Prints one JSON object per seed: `seed`, `seconds`, `epoch`, `best` (the best validation co-bps of the whole
-run) and `total_s`.
+The target is where the released model stood after about 25 CPU minutes. The clock runs from the first training step and
+includes the validations. Prints one JSON object per seed: `seed`, `seconds`, `epoch`, `best` (the best validation co-bps of
+the whole run) and `total_s`.
 """
 
 import argparse

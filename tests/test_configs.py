@@ -51,12 +51,8 @@ def test_every_choice_builds_a_module(group, name):
 )
 def test_every_combination_of_parts_trains(encoder, dynamics, decoder, tmp_path):
     parts = [f"model/encoder={encoder}", f"model/dynamics={dynamics}", f"model/decoder={decoder}"]
-    small = "model.encoder.hidden_size=8"
-    if "transformer" in decoder:
-        small_decoder = ["model.decoder.model_size=8", "model.decoder.heads=2"]
-    else:
-        small_decoder = []
-    score = train(tiny_config(tmp_path, *parts, small, *small_decoder, "training.baselines=false"))
+    small = ["model.encoder.hidden_size=8", *(["model.decoder.model_size=8"] if decoder == "transformer" else [])]
+    score = train(tiny_config(tmp_path, *parts, *small, "training.baselines=false"))
     assert score > -5  # bits per spike of a barely trained model; NaN fails
 
 
@@ -68,11 +64,8 @@ def test_every_model_trains_on_its_own(model, tmp_path):
 @pytest.mark.parametrize("experiment", choices("experiment"))
 def test_every_experiment_says_where_its_values_come_from(experiment):
     lines = (ROOT / "experiment" / f"{experiment}.yaml").read_text().splitlines()
-    values = [
-        line
-        for line in lines
-        if ":" in line and line.startswith(("  ", "optimizer", "data", "trainer")) and "override" not in line
-    ]
+    settings = ("  ", "optimizer", "data", "trainer")
+    values = [line for line in lines if line.startswith(settings) and ":" in line and "override" not in line]
     assert values
     for line in values:
         assert "#" in line, f"{experiment}: {line!r} states no source"
