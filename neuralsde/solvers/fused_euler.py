@@ -20,20 +20,32 @@ from neuralsde.solvers.base import AbstractSolver
 from neuralsde.solvers.euler_maruyama import EulerMaruyama
 
 Activation = Callable[[Tensor], Tensor]
+ROOM = 1 << 26
 
 
-def fusable(sde: AbstractSDE, solver: AbstractSolver, grid: Float[Tensor, "points *#batch 1"]) -> bool:
-    """Whether `fused_euler` solves the equation: Euler, a chain as drift, additive or linear noise, shared times."""
+def fusable(
+    sde: AbstractSDE, solver: AbstractSolver, z0: Float[Tensor, "*batch state"], grid: Float[Tensor, "points *#batch 1"]
+) -> bool:
+    """Whether to use `fused_euler`: Euler, a chain as drift, additive or linear noise, times shared by all samples.
+
+    It holds arrays over all steps, as autograd would; where no gradient is asked for, only up to `ROOM` numbers.
+    """
+    if type(solver) is not EulerMaruyama or not isinstance(sde, AbstractChainDrift) or not sde.tail():
+        return False
     known_noise = sde.noise is NoiseType.ADDITIVE or isinstance(sde, AbstractLinearNoise)
     shared = grid.numel() == len(grid) and not grid.requires_grad
-    chain = isinstance(sde, AbstractChainDrift) and bool(sde.tail())
-    return type(solver) is EulerMaruyama and chain and known_noise and shared
+    fits = torch.is_grad_enabled() or len(grid) * z0.numel() // z0.shape[-1] * len(sde.entry()) <= ROOM
+    return known_noise and shared and fits
 
 
 def fused_euler(
-    sde: AbstractChainDrift, z0: Float[Tensor, "*batch state"], t: Float[Tensor, "points *ones 1"], path: Increments
-) -> Float[Tensor, "points *batch state"]:
-    """The solution at every step of `path`, with the steps of `EulerMaruyama`."""
+    sde: AbstractChainDrift,
+    z0: Float[Tensor, "*batch state"],
+    t: Float[Tensor, "points *ones 1"],
+    path: Increments,
+    every: int = 1,
+) -> Float[Tensor, "times *batch state"]:
+    """The solution at the start and after each `every` steps of `path`, with the steps of `EulerMaruyama`."""
     steps, state = len(path), z0.shape[-1]
     any_state = z0.new_ones(steps, 1, state)  # the coefficient of the noise reads none
     t, dt = t[:-1].view(-1, 1, 1), path.dt.view(-1, 1, 1)
@@ -46,7 +58,7 @@ def fused_euler(
     activations, maps = logistic_for_tanh(layers[::2], maps)
     (entry, offset), *rest = maps
     arguments = z0.reshape(-1, state), offset, factor, addend, entry, *(x for pair in rest for x in pair)
-    return _FusedEuler.apply(activations, dt.flatten().tolist(), *arguments).view(steps + 1, *z0.shape)
+    return _FusedEuler.apply(activations, dt.flatten().tolist(), every, *arguments).view(-1, *z0.shape)
 
 
 def logistic_for_tanh(
@@ -73,12 +85,13 @@ class _FusedEuler(torch.autograd.Function):
         ctx: Any,
         activations: list[Activation],
         lengths: list[float],
+        every: int,
         z0: Float[Tensor, "rows state"],
         offset: Float[Tensor, "steps #rows hidden"],
         factor: Float[Tensor, "steps rows state"] | None,
         addend: Float[Tensor, "steps rows state"],
         *weights: Tensor,
-    ) -> Float[Tensor, "points rows state"]:
+    ) -> Float[Tensor, "times rows state"]:
         entry, inner, biases, (last, last_bias) = weights[0], weights[1:-2:2], weights[2:-2:2], weights[-2:]
         steps, rows = len(lengths), len(z0)
         dt = z0.new_tensor(lengths).view(-1, 1, 1)
@@ -95,9 +108,9 @@ class _FusedEuler(torch.autograd.Function):
             after.addmm_(x, to_last, alpha=h).add_(before)
             if factors is not None:
                 after.addcmul_(factors[n], before)
-        ctx.activations, ctx.shapes = activations, (offset.shape, dt)
+        ctx.activations, ctx.every, ctx.shapes = activations, every, (offset.shape, dt)
         ctx.save_for_backward(z, factor, *inputs, entry, *inner, last)
-        return z
+        return z[::every].clone()
 
     @staticmethod
     @torch.autograd.function.once_differentiable
@@ -108,7 +121,8 @@ class _FusedEuler(torch.autograd.Function):
         outputs = cotangents[0]
         hidden, slopes = zip(*(_with_slope(f, x) for f, x in zip(ctx.activations, inputs, strict=True)), strict=True)
         slopes[-1].mul_(dt)  # the step length, once for all times
-        adjoint = outputs.clone(memory_format=torch.contiguous_format)
+        adjoint = torch.zeros_like(z)
+        adjoint[:: ctx.every] = outputs
         adjoints, deltas = adjoint.unbind(), [torch.empty_like(x) for x in inputs]
         delta_at, slope_at = (list(zip(*(x.unbind() for x in xs), strict=True)) for xs in (deltas, slopes))
         factors = None if factor is None else factor.unbind()
@@ -127,7 +141,7 @@ class _FusedEuler(torch.autograd.Function):
         for k, delta in enumerate([*deltas[1:], moved]):
             grads += _weight_grads(hidden[k], delta)
         by_offset = deltas[0].sum_to_size(offset_shape)
-        return None, None, adjoint[0], by_offset, None if factor is None else after * z[:-1], after, *grads
+        return None, None, None, adjoint[0], by_offset, None if factor is None else after * z[:-1], after, *grads
 
 
 def _in_place(activations: list[Activation]) -> list[Activation]:

@@ -51,9 +51,9 @@ def integrate(
     """
     solver.check(sde)
     grid = time_grid(times, z0, substeps)
-    if fused and not checkpoint and isinstance(sde, AbstractChainDrift) and fusable(sde, solver, grid):
+    if fused and not checkpoint and isinstance(sde, AbstractChainDrift) and fusable(sde, solver, z0, grid):
         increments = noise.increments(grid, (*z0.shape[:-1], sde.noise_size(z0.shape[-1])), solver.levy_area, z0.dtype)
-        path = fused_euler(sde, z0, grid.to(z0.dtype), increments)[::substeps]
+        path = fused_euler(sde, z0, grid.to(z0.dtype), increments, substeps)
     elif checkpoint:
         plan = _plan(sde, solver, grid, noise, substeps)
         path = solve_stretches(sde, solver, z0, grid[0].to(z0.dtype), plan, context)

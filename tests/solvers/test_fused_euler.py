@@ -66,8 +66,12 @@ def test_a_control_path_receives_its_gradient():
 
 
 def test_what_does_not_fit_goes_through_the_plain_loop():
-    grid = GRID.view(-1, 1, 1)
-    assert fusable(NeuralAdditive(2), EulerMaruyama(), grid)
-    assert not fusable(NeuralAdditive(2), Heun(), grid)
-    assert not fusable(OrnsteinUhlenbeck(1.0, 0.0, 1.0), EulerMaruyama(), grid)
-    assert not fusable(NeuralAdditive(2), EulerMaruyama(), grid.expand(-1, 3, 1))
+    grid, z0, sde = GRID.view(-1, 1, 1), torch.ones(3, 2), NeuralAdditive(2)
+    assert fusable(sde, EulerMaruyama(), z0, grid)
+    assert not fusable(sde, Heun(), z0, grid)
+    assert not fusable(NeuralAdditive(2, depth=0), EulerMaruyama(), z0, grid)
+    assert not fusable(OrnsteinUhlenbeck(1.0, 0.0, 1.0), EulerMaruyama(), z0, grid)
+    assert not fusable(sde, EulerMaruyama(), z0, grid.expand(-1, 3, 1))
+    with torch.no_grad():
+        assert fusable(sde, EulerMaruyama(), z0, grid)
+        assert not fusable(sde, EulerMaruyama(), z0, torch.linspace(0, 1, 400_000).view(-1, 1, 1))
