@@ -123,18 +123,19 @@ class _FusedEuler(torch.autograd.Function):
         slopes[-1].mul_(dt)  # the step length, once for all times
         adjoint = torch.zeros_like(z)
         adjoint[:: ctx.every] = outputs
-        adjoints, deltas = adjoint.unbind(), [torch.empty_like(x) for x in inputs]
-        delta_at, slope_at = (list(zip(*(x.unbind() for x in xs), strict=True)) for xs in (deltas, slopes))
+        scratch = [torch.empty_like(x[0]) for x in inputs]
+        layers = list(zip(range(len(inputs)), matrices[1:], scratch, strict=True))[::-1]
+        adjoints, slope_at = adjoint.unbind(), list(zip(*(x.unbind() for x in slopes), strict=True))
         factors = None if factor is None else factor.unbind()
-        layers = list(zip(range(len(deltas)), matrices[1:], strict=True))[::-1]
-        backwards = (adjoints[-2::-1], adjoints[:0:-1], delta_at[::-1], slope_at[::-1])
-        for n, (before, after, ds, slopes_now) in enumerate(zip(*backwards, strict=True), start=1):
+        backwards = adjoints[-2::-1], adjoints[:0:-1], slope_at[::-1]
+        for n, (before, after, slope) in enumerate(zip(*backwards, strict=True), start=1):
             x = after
-            for k, matrix in layers:
-                x = torch.mm(x, matrix, out=ds[k]).mul_(slopes_now[k])
+            for k, matrix, room in layers:
+                x = slope[k].mul_(torch.mm(x, matrix, out=room))
             before.addmm_(x, matrices[0]).add_(after)
             if factors is not None:
                 before.addcmul_(factors[-n], after)
+        deltas = slopes  # each slope has been multiplied by what came back to it
         after = adjoint[1:]
         moved = after * dt
         grads = [*_weight_grads(z[:-1], deltas[0])[:1]]
