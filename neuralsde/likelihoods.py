@@ -33,6 +33,10 @@ class Likelihood(nn.Module, ABC):
     def mean(self, parameter: Float[Tensor, "*batch bin target"]) -> Float[Tensor, "*batch bin target"]:
         """Expected observation."""
 
+    def log_mean(self, parameter: Float[Tensor, "*batch bin target"]) -> Float[Tensor, "*batch bin target"]:
+        """Logarithm of the expected observation."""
+        return self.mean(parameter).log()
+
     def start_at(self, mean: Float[Tensor, " target"]) -> None:
         """Begin at the data's own mean, so that training does not spend its first steps on it."""
 
@@ -48,11 +52,9 @@ class Poisson(Likelihood):
         smallest_mean: floor of the start's expected count, for channels that never fire.
     """
 
-    def __init__(self, input_size: int, target_dim: int, smallest_mean: float = 1e-4, readout_gain: float = 1.0):
+    def __init__(self, input_size: int, target_dim: int, smallest_mean: float = 1e-4):
         super().__init__(input_size, target_dim)
         self.smallest_mean = smallest_mean
-        with torch.no_grad():
-            self.readout.weight.mul_(readout_gain)
 
     def log_prob(
         self, parameter: Float[Tensor, "batch bin target"], y: Float[Tensor, "batch bin target"]
@@ -61,6 +63,9 @@ class Poisson(Likelihood):
 
     def mean(self, parameter: Float[Tensor, "*batch bin target"]) -> Float[Tensor, "*batch bin target"]:
         return parameter.exp()
+
+    def log_mean(self, parameter: Float[Tensor, "*batch bin target"]) -> Float[Tensor, "*batch bin target"]:
+        return parameter
 
     def start_at(self, mean: Float[Tensor, " target"]) -> None:
         with torch.no_grad():

@@ -48,7 +48,7 @@ def train(config: DictConfig) -> float:
     prepare_folder(run_dir, config)
     loggers = make_loggers(config, run_dir)
     _, checkpoint = fit(config, data, run_dir, loggers)
-    scores = evaluate(load(checkpoint), data, run_dir, loggers, config)
+    scores = evaluate(load(checkpoint, allow_targets=("",)), data, run_dir, loggers, config)
     print(f"{run_dir}: checkpoint {checkpoint.relative_to(run_dir)}, scores.json, metrics.csv, plots/")
     print(f"Open it in Python with neuralsde.load({str(run_dir)!r}). Took {time.monotonic() - started:.0f} s.")
     return next((scores[key] for key in SCORE_NAMES if key in scores), float("nan"))
@@ -70,9 +70,7 @@ def make_loggers(config: DictConfig, run_dir: Path) -> list[Logger]:
     return loggers
 
 
-def evaluate(
-    run: Run, data: SpikeDataModule, run_dir: Path, loggers: list[Logger], config: DictConfig
-) -> dict[str, float]:
+def evaluate(run: Run, data: SpikeDataModule, run_dir: Path, loggers: list[Logger], config: DictConfig) -> dict[str, float]:
     """Predict every split, score it beside the baselines, write `scores.json` and the plots; returns the scores."""
     recording = data.data
     label = "" if not sys.stderr.isatty() else "{}"
@@ -114,9 +112,7 @@ def print_table(scores: dict[str, float], baselines: dict[str, dict[str, float]]
     for split in splits:
         prefix = f"{split}/" if split else ""
         columns = [key for key in SCORE_NAMES if prefix + key in scores]
-        table = Table(
-            title=f"{name}: {split.replace('_', ' ') or f'{n_trials} evaluation trials'}", title_justify="left"
-        )
+        table = Table(title=f"{name}: {split.replace('_', ' ') or f'{n_trials} evaluation trials'}", title_justify="left")
         table.add_column("")
         for key in columns:
             table.add_column(SCORE_NAMES[key], justify="right")

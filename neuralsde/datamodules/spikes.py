@@ -131,7 +131,6 @@ class SpikeDataModule(L.LightningDataModule, ABC):
             self.train_set,
             batch_size=min(self.batch_size, len(self.train_set)),
             sampler=EpochSampler(len(self.train_set), self.seed),
-            drop_last=True,
             collate_fn=as_batch,
         )
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 
 from neuralsde.datamodules.spikes import SpikeDataModule
@@ -18,7 +19,7 @@ from neuralsde.training.build import instantiate_part
 from neuralsde.training.fit import build_module
 from neuralsde.training.module import LatentDynamics
 
-ALLOWED_TARGETS = ("neuralsde.", "torch.optim.")  # what a checkpoint's config may build
+ALLOWED = ("neuralsde.", "torch.optim.")  # where the classes lie that a checkpoint's config may build
 
 
 @dataclass(frozen=True)
@@ -57,18 +58,21 @@ class Run:
         return predict(self.module, self.datamodule.data.eval if trials is None else trials, **{**own, **settings})
 
 
-def load(path: str | Path, data: dict[str, Any] | None = None) -> Run:
+def load(path: str | Path, data: dict[str, Any] | None = None, allow_targets: tuple[str, ...] = ()) -> Run:
     """Load a checkpoint that a training run wrote; the data are read when they are first asked for.
 
     Args:
         path: a checkpoint, or a run's folder (then the weights that its `predict.weights` names).
         data: settings of the data to replace, such as `{"path": "recordings/maze"}` when the files have moved.
+        allow_targets: further packages whose classes the checkpoint's config may build, such as `("mypackage.",)`; code in
+            them is run, so name only what you trust.
 
     Raises:
         CheckpointError: the file is missing, damaged, or not one of ours.
     """
     path = checkpoint_in(Path(path))
     record, state = read_checkpoint(path)
+    refuse_foreign_targets(record["config"], path, (*ALLOWED, *allow_targets))
     config = DictConfig(record["config"])
     OmegaConf.update(config, "data", data or {}, merge=True)
     module = build_module(config, DataSpec(**record["spec"]))
@@ -108,11 +112,31 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         raise CheckpointError(f"{path} is not a readable checkpoint ({reason}): use another, or train again.") from error
     if not isinstance(checkpoint, dict) or "neuralsde" not in checkpoint:
         raise CheckpointError(f"{path} was not written by neuralsde: give a checkpoint of one of its runs.")
-    record = checkpoint["neuralsde"]
-    for target in targets_in(record["config"]):
-        if not target.startswith(ALLOWED_TARGETS):
-            raise CheckpointError(f"{path} asks for {target}, which a checkpoint may not build: it is not to be trusted.")
-    return record, checkpoint["state_dict"]
+    return checkpoint["neuralsde"], checkpoint["state_dict"]
+
+
+def refuse_foreign_targets(config: dict[str, Any], path: Path, allowed: tuple[str, ...]) -> None:
+    """Check what a config would build: the name it gives and the place where what it names was defined.
+
+    `neuralsde.workflow.os.system` begins well and is not ours.
+
+    Raises:
+        CheckpointError: the config names something outside the packages in `allowed`.
+    """
+    for target in targets_in(config):
+        if not target.startswith(allowed) or not f"{defined_in(target, path)}.".startswith(allowed):
+            raise CheckpointError(
+                f"{path} asks for {target}, which a checkpoint may not build; if you trust it, name its package in "
+                "load(…, allow_targets=(…,))."
+            )
+
+
+def defined_in(target: str, path: Path) -> str:
+    """The module that defines what `target` names."""
+    try:
+        return get_object(target).__module__
+    except (ImportError, AttributeError, ValueError) as error:
+        raise CheckpointError(f"{path} asks for {target}, which this installation does not have: {error}.") from error
 
 
 def targets_in(node: Any) -> Iterator[str]:

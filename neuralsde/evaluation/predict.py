@@ -53,9 +53,7 @@ def predict(
         CheckpointError: the trials have other units or bins than the module.
     """
     if n_samples < 1 or average not in ("rate", "log_rate"):
-        raise ConfigError(
-            f"predict got n_samples={n_samples} and average={average!r}; give at least 1, and rate or log_rate."
-        )
+        raise ConfigError(f"predict got n_samples={n_samples} and average={average!r}; give at least 1, and rate or log_rate.")
     spec = module.spec
     if trials.heldin.shape[1:] != (spec.observed_bins, spec.observed_dim):
         raise CheckpointError(
@@ -90,8 +88,8 @@ def predict_batch(module: LatentDynamics, batch: SpikeBatch, n_samples: int, ave
     context = None if module.training else model.encoder(counts, module.spec.forward_bins)
     for _ in range(n_samples):
         output = module(counts) if context is None else model.sample(context)
-        parameter = model.likelihood.mean(output.parameter)
-        rates = rates + (parameter if average == "rate" else parameter.log()).float().cpu() / n_samples
+        expected = model.likelihood.mean if average == "rate" else model.likelihood.log_mean
+        rates = rates + expected(output.parameter).float().cpu() / n_samples
         latents = latents + output.latents.float().cpu() / n_samples
     return rates if average == "rate" else rates.exp(), latents
 

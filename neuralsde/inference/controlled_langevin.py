@@ -6,8 +6,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from neuralsde.errors import ConfigError
-from neuralsde.inference.path import LatentPath
-from neuralsde.inference.released_langevin import sample_standard
+from neuralsde.inference.path import LatentPath, sample_standard
+
+STABLE = 1.9  # largest frequency times step; BAOAB explodes from 2 on
 
 
 class ControlledLangevin(nn.Module):
@@ -32,7 +33,8 @@ class ControlledLangevin(nn.Module):
         modes: oscillators; the latent has two channels for each (position, velocity).
         bin_width_s: bin width $h$, in seconds.
         friction_per_s: friction $\gamma$ at the start, per second; learned per mode.
-        frequency_hz: lowest and highest $\omega / 2\pi$ at the start, spread evenly on a log scale; learned per mode.
+        frequency_hz: lowest and highest $\omega / 2\pi$ at the start, spread evenly on a log scale; learned per mode, and
+            held where one step can follow it ($\omega h \le 1.9$).
         initial_log_var: offset of the initial posterior's log-variances, so that paths start out informative.
 
     Reference: Song et al., 2025, arXiv:2507.11531 (the dynamics); Leimkuhler & Matthews, 2013 (BAOAB); Li et al.,
@@ -44,16 +46,20 @@ class ControlledLangevin(nn.Module):
         context_size: int,
         modes: int,
         bin_width_s: float,
-        friction_per_s: float = 10.0,
+        friction_per_s: float = 2.0,
         frequency_hz: Sequence[float] = (0.4, 3.0),
         initial_log_var: float = -2.0,
     ):
         super().__init__()
-        fastest = 2 * math.pi * max(frequency_hz) * bin_width_s
-        if fastest >= 2:
+        if modes < 1 or friction_per_s <= 0 or len(frequency_hz) != 2 or min(frequency_hz) <= 0:
+            raise ConfigError(
+                f"model.dynamics got modes={modes}, friction_per_s={friction_per_s}, frequency_hz={list(frequency_hz)}; give "
+                "at least one mode, a positive friction and two positive frequencies."
+            )
+        if 2 * math.pi * max(frequency_hz) * bin_width_s > STABLE:
             raise ConfigError(
                 f"model.dynamics.frequency_hz goes up to {max(frequency_hz)} Hz, which one step of {bin_width_s} s cannot "
-                f"follow (stable below {1 / (math.pi * bin_width_s):.3g} Hz): lower it or narrow the bins."
+                f"follow (stable up to {STABLE / (2 * math.pi * bin_width_s):.3g} Hz): lower it or narrow the bins."
             )
         self.step, self.initial_log_var = bin_width_s, initial_log_var
         self.log_friction = nn.Parameter(torch.full((modes,), math.log(friction_per_s)))
@@ -71,7 +77,7 @@ class ControlledLangevin(nn.Module):
         v, kl_v = sample_standard(mean_v, log_var_v + self.initial_log_var)
         target = self.target(context)
         gain_x, gain_v = nn.functional.softplus(self.gains(context)).chunk(2, dim=2)
-        friction, kick = self.log_friction.exp(), 0.5 * self.step * self.log_frequency.exp().clamp(max=1.9 / self.step)
+        friction, kick = self.log_friction.exp(), 0.5 * self.step * self.log_frequency.exp().clamp(max=STABLE / self.step)
         decay = torch.exp(-friction * self.step)
         push = (1 - decay) * torch.sqrt(2 / friction)  # of a control that is constant over the step
         noise = torch.sqrt(1 - decay**2) * torch.randn_like(target)

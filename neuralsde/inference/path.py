@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import torch
+from jaxtyping import Float
 from torch import Tensor
 
 
@@ -16,3 +18,11 @@ class LatentPath:
 
     states: Tensor
     kl: dict[str, Tensor]
+
+
+def sample_standard(
+    mean: Float[Tensor, "batch state"], log_var: Float[Tensor, "batch state"]
+) -> tuple[Float[Tensor, "batch state"], Float[Tensor, " batch"]]:
+    r"""A sample of $\mathcal N(m, e^{l})$ and its divergence from $\mathcal N(0, 1)$, summed over the state."""
+    sample = mean + torch.exp(log_var / 2) * torch.randn_like(mean)
+    return sample, 0.5 * (mean.square() + log_var.exp() - log_var - 1).sum(1)

@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from neuralsde.errors import ConfigError
-from neuralsde.inference.path import LatentPath
+from neuralsde.inference.path import LatentPath, sample_standard
 from neuralsde.nn.potentials import LocallyCoupledOscillators
 
 PRIOR_VARIANCE = 0.1  # of the velocity, after each bin, in the release and in the paper's Eq. 17
@@ -27,8 +27,8 @@ class ReleasedLangevin(nn.Module):
         potential_rows: rows of the coupled-oscillator potential.
         kernel_init: start of its kernel, see `LocallyCoupledOscillators`.
         transition_kl: `released` enters the sampled velocity as a mean and a variance as a log-variance; `gaussian` is
-            the paper's Eq. 17, $\mathrm{KL}(\mathcal N((1-g)v', 2g)\,\|\,\mathcal N(0, 0.1))$. At fixed $g$ they differ
-            by a constant in expectation.
+            the paper's Eq. 17, $\mathrm{KL}(\mathcal N((1-g)v', \sigma^2)\,\|\,\mathcal N(0, 0.1))$ with the noise's
+            variance. At fixed $g$ they differ by a constant in expectation.
         noise: `euler_release` ($\sqrt{2g}$) or `exact_ou` ($\sqrt{1-(1-g)^2}$, unit stationary variance).
         ablate_latent: zero the latent path that the decoder sees (the control for "does the latent matter?").
 
@@ -93,11 +93,3 @@ class ReleasedLangevin(nn.Module):
             constant = math.log(PRIOR_VARIANCE) - math.log(variance) - 1 + variance / PRIOR_VARIANCE
             square = mean.square()
         return 0.5 * (square.sum((1, 2)) / PRIOR_VARIANCE + constant * square[0].numel())
-
-
-def sample_standard(
-    mean: Float[Tensor, "batch state"], log_var: Float[Tensor, "batch state"]
-) -> tuple[Float[Tensor, "batch state"], Float[Tensor, " batch"]]:
-    r"""A sample of $\mathcal N(m, e^{l})$ and its divergence from $\mathcal N(0, 1)$, summed over the state."""
-    sample = mean + torch.exp(log_var / 2) * torch.randn_like(mean)
-    return sample, 0.5 * (mean.square() + log_var.exp() - log_var - 1).sum(1)

@@ -130,7 +130,8 @@ def fit(config: DictConfig, data: SpikeDataModule, run_dir: Path, loggers: list[
         raise ConfigError(f"predict.weights is {config.predict.weights!r}; choose best or last.")
     data.setup()
     module = build_module(config, data.spec)
-    start_at_mean_rates(module, data)
+    if config.training.start_at_mean_rates:
+        start_at_mean_rates(module, data)
     if config.training.compile:
         module.model.compile()
     monitored = monitored_score(config, data.eval_set, data.spec)

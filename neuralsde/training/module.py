@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from neuralsde.datamodules.spikes import SpikeBatch
 from neuralsde.datamodules.trials import DataSpec
@@ -52,6 +53,8 @@ class LatentDynamics(L.LightningModule):
         self.make_optimizer, self.make_schedule = optimizer, schedule
         self.coordinated_dropout, self.sample_validation = coordinated_dropout, sample_validation
         self.weight_decay_ramp_epochs, self.seed, self.val_samples = weight_decay_ramp_epochs, seed, val_samples
+        self._watching: tuple[ReduceLROnPlateau, str] | None = None  # a scheduler and the score that it watches
+        self._watching_state: dict[str, Any] | None = None
         self.record: dict[str, Any] = {}  # config and data sizes, written into each checkpoint for `neuralsde.load`
 
     def forward(self, counts: Tensor) -> ModelOutput:
@@ -132,6 +135,9 @@ class LatentDynamics(L.LightningModule):
         nll, entries = (sum(parts) for parts in zip(*self._val_nll, strict=True))
         scores = {"val/nll": nll / max(entries, 1), **validation_scores(rates, targets, self.spec)}
         self.log_dict({name: float(value) for name, value in scores.items()})
+        if self._watching is not None and not self.trainer.sanity_checking:
+            scheduler, monitor = self._watching
+            scheduler.step(scores[monitor])
 
     # -- optimiser and checkpoint -------------------------------------------------------------------------------------
 
@@ -142,10 +148,30 @@ class LatentDynamics(L.LightningModule):
             raise ConfigError(f"The optimiser cannot be built from its settings: {error}; check optimizer.*.") from error
         self._final_weight_decay = [group["weight_decay"] for group in optimizer.param_groups]
         schedule = self.make_schedule(optimizer, total_steps=int(self.trainer.estimated_stepping_batches))
-        return {"optimizer": optimizer, **({"lr_scheduler": schedule} if schedule else {})}
+        if schedule is not None and "monitor" in schedule:
+            self._watching = (schedule["scheduler"], schedule["monitor"])
+            if self._watching_state is not None:
+                schedule["scheduler"].load_state_dict(self._watching_state)
+            return optimizer
+        return {"optimizer": optimizer, "lr_scheduler": schedule} if schedule else optimizer
+
+    def configure_gradient_clipping(
+        self, optimizer: Optimizer, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
+    ) -> None:
+        # Part by part: the released potential's first gradient is about 1e12 times too large, and a common norm would
+        # silence every other part in that step.
+        for part in self.model.children():
+            parameters = list(part.parameters())
+            if parameters and gradient_clip_val is not None:
+                torch.nn.utils.clip_grad_norm_(parameters, gradient_clip_val)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["neuralsde"] = self.record
+        if self._watching is not None:
+            checkpoint["watching_scheduler"] = self._watching[0].state_dict()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self._watching_state = checkpoint.get("watching_scheduler")
 
 
 def validation_scores(rates: np.ndarray, targets: np.ndarray, spec: DataSpec) -> dict[str, float]:

@@ -20,7 +20,7 @@ class EpochProgress(ProgressBar):
         super().__init__()
         self.lines = lines
         self._bar: Progress | None = None
-        self._best: float | None = None
+        self._best = float("-inf")
 
     def disable(self) -> None:
         self._enabled = False
@@ -45,6 +45,10 @@ class EpochProgress(ProgressBar):
             self._bar.start()
             self._task = self._bar.add_task("", total=trainer.max_epochs, completed=trainer.current_epoch, scores="")
 
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if (co_bps := trainer.callback_metrics.get("val/co_bps")) is not None:
+            self._best = max(self._best, co_bps.item())
+
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         done = trainer.current_epoch + 1
         if self._bar is not None:
@@ -59,6 +63,12 @@ class EpochProgress(ProgressBar):
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
         self._stop()
 
+    def state_dict(self) -> dict[str, float]:
+        return {"best": self._best}
+
+    def load_state_dict(self, state_dict: dict[str, float]) -> None:
+        self._best = state_dict["best"]
+
     def _stop(self) -> None:
         if self._bar is not None:
             self._bar.stop()
@@ -68,7 +78,6 @@ class EpochProgress(ProgressBar):
         metrics = {name: value.item() for name, value in trainer.callback_metrics.items()}
         text = f"loss {metrics.get('train/loss', float('nan')):.4f}"
         if (co_bps := metrics.get("val/co_bps")) is not None:
-            self._best = co_bps if self._best is None else max(self._best, co_bps)
             text += f"  co-bps {co_bps:.4f} (best {self._best:.4f})"
         elif (nll := metrics.get("val/nll")) is not None:
             text += f"  val nll {nll:.4f}"

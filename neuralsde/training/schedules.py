@@ -1,4 +1,8 @@
-"""Learning-rate schedules as factories: `schedule(optimizer, total_steps)` gives what Lightning takes."""
+"""Learning-rate schedules as factories: `schedule(optimizer, total_steps)` gives a scheduler or None.
+
+A scheduler that watches a score comes with a `monitor` and is stepped by the module after each validation: Lightning would
+step it after the checkpoint is written, and ask for the score also in epochs without a validation.
+"""
 
 import math
 from typing import Any
@@ -25,9 +29,9 @@ def plateau(
     min_lr: float = 1e-5,
     monitor: str = "val/nll",
 ) -> dict[str, Any]:
-    """Multiply the rate by `factor` after `patience` validations without a new minimum of `monitor`."""
+    """Multiply the rate by `factor` once more than `patience` validations in a row brought no new minimum of `monitor`."""
     scheduler = ReduceLROnPlateau(optimizer, factor=factor, patience=patience, threshold=0.0, min_lr=min_lr)
-    return {"scheduler": scheduler, "interval": "epoch", "monitor": monitor, "reduce_on_plateau": True}
+    return {"scheduler": scheduler, "monitor": monitor}
 
 
 def constant(optimizer: Optimizer, total_steps: int) -> None:

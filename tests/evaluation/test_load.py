@@ -95,7 +95,13 @@ def test_weights_of_another_shape_are_refused(run_dir, tmp_path):
 
 def test_a_checkpoint_may_not_build_whatever_it_names(run_dir, tmp_path):
     checkpoint = torch.load(run_dir / "checkpoints" / "best.ckpt", weights_only=True)
-    checkpoint["neuralsde"]["config"]["model"]["encoder"]["_target_"] = "os.system"
-    torch.save(checkpoint, tmp_path / "evil.ckpt")
-    with pytest.raises(CheckpointError, match=r"asks for os\.system"):
-        neuralsde.load(tmp_path / "evil.ckpt")
+    for target in (
+        "os.system",
+        "neuralsde.workflow.os.system",
+        "torch.optim.lr_scheduler.warnings.warn",
+        "neuralsde.nowhere.X",
+    ):
+        checkpoint["neuralsde"]["config"]["model"]["encoder"]["_target_"] = target
+        torch.save(checkpoint, tmp_path / "evil.ckpt")
+        with pytest.raises(CheckpointError, match=f"asks for {target}"):
+            neuralsde.load(tmp_path / "evil.ckpt")

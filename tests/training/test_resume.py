@@ -19,9 +19,20 @@ def weights(run_dir):
     return torch.load(run_dir / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
 
 
-@pytest.mark.parametrize("ema", ["0.9", "null"], ids=["ema", "no_ema"])
-def test_resumed_run_equals_the_one_that_never_stopped(tmp_path, ema):
-    common = [f"training.ema_decay={ema}", "trainer.check_val_every_n_epoch=1", "schedule=constant", "training.baselines=false"]
+PLATEAU = ["schedule=plateau", "schedule.patience=0", "schedule.factor=0.5", "optimizer.lr=0.1"]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ["schedule=constant", "training.ema_decay=0.9"],
+        ["schedule=constant", "training.ema_decay=null"],
+        [*PLATEAU, "training.ema_decay=null"],
+    ],
+    ids=["ema", "no_ema", "plateau"],
+)
+def test_resumed_run_equals_the_one_that_never_stopped(tmp_path, settings):
+    common = [*settings, "trainer.check_val_every_n_epoch=1", "training.baselines=false"]
     train(tiny_config(tmp_path / "whole", *common, "trainer.max_epochs=4"))
     train(tiny_config(tmp_path / "parts", *common, "trainer.max_epochs=2"))
     train(tiny_config(tmp_path / "parts", *common, "trainer.max_epochs=4", "ckpt=last"))

@@ -1,0 +1,99 @@
+"""What the LightningModule does to a batch, to the optimiser and to the schedule."""
+
+import pytest
+import torch
+
+from neuralsde.evaluation.load import load
+from neuralsde.training.build import instantiate_part
+from neuralsde.training.fit import build_module, fill_in_sizes
+from neuralsde.workflow import train
+from tests.helpers.tiny import tiny_config
+
+
+@pytest.fixture
+def module_and_batch(tmp_path):
+    config = tiny_config(tmp_path)
+    data = instantiate_part(config, "data")
+    fill_in_sizes(config, data.spec)
+    data.setup()
+    return build_module(config, data.spec), data.train_set.__getitems__([0, 1, 2])
+
+
+def test_hidden_entries_heldout_units_and_forward_bins_are_learned(module_and_batch):
+    module, batch = module_and_batch
+    inputs, learned, aside = module.mask(batch)
+    assert aside is None
+    assert learned[:, 10:].all()
+    assert learned[:, :, 9:].all()
+    shown = inputs != 0
+    assert not (learned[:, :10, :9] & shown).any()
+    assert 0.15 < learned[:, :10, :9].float().mean() < 0.45  # 30 % are hidden
+
+
+def test_loss_gradient_never_reaches_a_kept_entry_s_own_likelihood(module_and_batch):
+    """Of the held-in entries, those that were shown carry no gradient and the hidden ones do."""
+    module, batch = module_and_batch
+    torch.manual_seed(0)
+    inputs, learned, _ = module.mask(batch)
+    parameter = torch.zeros(batch.targets.shape, requires_grad=True)
+    log_prob = module.model.likelihood.log_prob(parameter, batch.targets)
+    module.objective(log_prob, {}, batch.known, learned, 0).total.backward()
+    shown = inputs > 0
+    assert shown.any()
+    assert (parameter.grad[:, :10, :9][shown] == 0).all()
+    assert (parameter.grad[:, 10:] != 0).any()
+
+
+def test_short_last_batch_is_used(tmp_path):
+    data = instantiate_part(tiny_config(tmp_path, "data.batch_size=7"), "data")
+    data.setup()
+    n = len(data.train_set)
+    assert n % 7
+    assert len(data.train_dataloader()) == n // 7 + 1
+
+
+def test_weight_decay_rises_with_the_epochs(tmp_path, monkeypatch):
+    seen, step = [], torch.optim.Adam.step
+
+    def watched(self, *arguments, **settings):
+        seen.append(self.param_groups[0]["weight_decay"])
+        return step(self, *arguments, **settings)
+
+    monkeypatch.setattr(torch.optim.Adam, "step", watched)
+    settings = ["optimizer=adam", "optimizer.weight_decay=0.4", "training.weight_decay_ramp_epochs=4", "trainer.max_epochs=6"]
+    train(tiny_config(tmp_path, *settings, "training.baselines=false"))
+    per_epoch = seen[:: len(seen) // 6]
+    assert per_epoch == pytest.approx([0.0, 0.1, 0.2, 0.3, 0.4, 0.4])
+
+
+@pytest.mark.parametrize("schedule", ["plateau", "warmup_cosine", "constant"])
+def test_every_schedule_runs_with_rare_validations(tmp_path, schedule):
+    train(tiny_config(tmp_path, f"schedule={schedule}", "trainer.max_epochs=5", "trainer.check_val_every_n_epoch=2"))
+
+
+def test_clipping_one_part_leaves_the_others_alone(module_and_batch):
+    module, _ = module_and_batch
+    for parameter in module.model.parameters():
+        parameter.grad = torch.full_like(parameter, 1e-4)
+    for parameter in module.model.dynamics.parameters():
+        parameter.grad.fill_(1e12)
+    module.configure_gradient_clipping(torch.optim.SGD(module.model.parameters(), 1.0), 5.0, "norm")
+    assert torch.cat([p.grad.flatten() for p in module.model.dynamics.parameters()]).norm() == pytest.approx(5.0, rel=1e-3)
+    assert (module.model.encoder.embed.weight.grad == 1e-4).all()
+
+
+def test_validation_scores_are_those_of_the_averaged_weights_in_the_checkpoint(tmp_path):
+    train(tiny_config(tmp_path, "trainer.max_epochs=4", "training.ema_decay=0.9", "training.baselines=false"))
+    checkpoint = torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)
+    name = "model.likelihood.readout.weight"
+    assert not torch.equal(checkpoint["state_dict"][name], checkpoint["current_model_state"][name])
+    torch.testing.assert_close(
+        load(tmp_path).module.state_dict()[name],
+        torch.load(tmp_path / "checkpoints" / "best.ckpt", weights_only=True)["state_dict"][name],
+    )
+
+
+def test_dropout_while_predicting_changes_the_rates(tmp_path):
+    train(tiny_config(tmp_path, "training.baselines=false"))
+    run = load(tmp_path)
+    assert abs(run.predict(dropout=True).rates - run.predict().rates).max() > 1e-3
