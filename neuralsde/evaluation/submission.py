@@ -4,14 +4,15 @@ Source: Pei et al. 2021 (arXiv 2109.04463) and nlb_tools' `make_tensors.py`: one
 gzip; rates are expected counts **per bin**, split by held-in and held-out units and by observed and forward bins.
 """
 
-import os
-import shutil
+import io
 from collections.abc import Callable
 from pathlib import Path
 
 import h5py
 import numpy as np
 
+from neuralsde.datamodules.nwb.cache import write_atomically
+from neuralsde.datamodules.nwb.hdf5 import one_line
 from neuralsde.datamodules.trials import SpikeData, SpikeTrials
 from neuralsde.errors import DataError
 from neuralsde.evaluation.scores import valid_rates
@@ -111,16 +112,32 @@ def put(group: h5py.Group, key: str, values: np.ndarray) -> None:
 
 
 def edit_atomically(path: Path, edit: Callable[[h5py.File], None]) -> None:
-    """Apply `edit` to a copy of the HDF5 file at `path` (or to a new one), then put the copy in its place."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    """Apply `edit` to the HDF5 file at `path` (or to a new one) in memory, then put the result in its place."""
     try:
+        image = edited(path, edit)
         path.parent.mkdir(parents=True, exist_ok=True)
-        if path.exists():
-            shutil.copyfile(path, temporary)
-        with h5py.File(temporary, "a") as file:
-            edit(file)
-        os.replace(temporary, path)
+        write_atomically(path, image)
     except OSError as error:
-        raise DataError(f"{path} cannot be written ({error}); give another file, or free the disk.") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+        reason = error.strerror or one_line(error)
+        raise DataError(f"{path} cannot be written ({reason}); free space or give another file.") from error
+
+
+def edited(path: Path, edit: Callable[[h5py.File], None]) -> bytes:
+    """The HDF5 image that `edit` makes of the file at `path`, or of an empty one.
+
+    Raises:
+        DataError: there is a file of another kind, or a damaged one.
+        OSError: it cannot be read.
+    """
+    old = path.read_bytes() if path.exists() else None
+    buffer = io.BytesIO(old or b"")
+    try:
+        with h5py.File(buffer, "r+" if old else "w") as file:
+            edit(file)
+    except (OSError, RuntimeError, KeyError) as error:
+        if old is None:
+            raise
+        raise DataError(
+            f"{path} cannot be written (it is no HDF5 file, or a damaged one: {one_line(error)}); give another file."
+        ) from error
+    return buffer.getvalue()

@@ -1,5 +1,6 @@
 """Submission and target files, scored by us and by nlb_tools."""
 
+import os
 from dataclasses import replace
 
 import h5py
@@ -7,7 +8,6 @@ import numpy as np
 import pytest
 
 from neuralsde.errors import DataError, NeuralSDEError
-from neuralsde.evaluation import submission
 from neuralsde.evaluation.score_file import evaluate
 from neuralsde.evaluation.scores import score
 from neuralsde.evaluation.submission import write_submission, write_targets
@@ -107,11 +107,17 @@ def test_a_failed_write_leaves_the_old_file(reaching, tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(submission, "put", full)
-    with pytest.raises(DataError, match=r"submission.h5 cannot be written .*No space left"):
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(DataError, match=r"submission.h5 cannot be written \(No space left on device\); free space or give"):
         write_submission(path, reaching, None, reaching.eval.rates)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_in_place_of_the_folder(reaching, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(DataError, match=r"file/submission.h5 cannot be written \((File exists|Not a directory)\)"):
+        write_submission(tmp_path / "file" / "submission.h5", reaching, None, reaching.eval.rates)
 
 
 def test_a_foreign_file_is_not_overwritten(reaching, tmp_path):
