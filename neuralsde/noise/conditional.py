@@ -38,9 +38,7 @@ def split(parent: Piece, normals: Sequence[Float[Tensor, "*path"]]) -> tuple[Pie
     return left, right
 
 
-def interior(
-    parent: Piece, ratio: Float[Tensor, "*#path"], normals: Sequence[Float[Tensor, "*path"]]
-) -> tuple[Piece, Piece]:
+def interior(parent: Piece, ratio: Float[Tensor, "*#path"], normals: Sequence[Float[Tensor, "*path"]]) -> tuple[Piece, Piece]:
     """The pieces before and after the point at `ratio` in [0, 1] of `parent`.
 
     The shorter side is drawn and the longer one follows by difference: drawn from its own side, the covariance of

@@ -86,9 +86,7 @@ class BrownianTree(AbstractNoise):
         first, last, gap = times.min().item(), times.max().item(), times.diff(dim=0).min().item()
         forgiven = 1e-6 * self.tolerance + torch.finfo(times.dtype).eps * max(abs(first), abs(last))
         if first < self.t0 - forgiven or last > self.t1 + forgiven:
-            raise ConfigError(
-                f"The tree covers [{self.t0}, {self.t1}], but times in [{first}, {last}] were asked of it."
-            )
+            raise ConfigError(f"The tree covers [{self.t0}, {self.t1}], but times in [{first}, {last}] were asked of it.")
         if gap < self.tolerance - 2 * forgiven:
             raise ConfigError(f"Times lie {gap} apart, but the Brownian tree's tolerance is {self.tolerance}.")
 
