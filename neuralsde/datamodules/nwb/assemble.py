@@ -35,7 +35,8 @@ class Cutter:
     def __post_init__(self):
         self.table = self.recording.trials
         stop = self.table.numbers("stop_time")
-        self.grid = binning.SpikeGrid(self.recording.units, float(np.nanmax(stop)), self.recipe.bin_ms)
+        last_stop = float(np.max(stop, where=np.isfinite(stop), initial=0.0))
+        self.grid = binning.SpikeGrid(self.recording.units, last_stop, self.recipe.bin_ms)
 
     def time_ns(self, name: str, setting: str = "") -> np.ndarray:
         """A column of times in nanoseconds, (trial,)."""
@@ -64,7 +65,7 @@ class Cutter:
         if recipe.jitter_column not in self.table:
             return np.zeros(len(kept), np.int64)
         low, high = recipe.window_ms
-        duration = self.table.numbers(recipe.jitter_column)[kept]
+        duration = self.table.numbers(recipe.jitter_column, "jitter_column")[kept]
         return windows.draw_jitter(np.clip(high - low - duration, 0, recipe.jitter_max_ms), recipe.bin_ms)
 
     def trials(self, kept: np.ndarray, scored: bool) -> SpikeTrials:
@@ -89,7 +90,7 @@ class Cutter:
             heldout_forward=self.grid.counts(heldout, ahead) if has_ahead else None,
             jitter=jitter,
             decode_mask=self.decode_mask(kept),
-            trial_id=self.table.column("id").astype(np.int64)[kept],
+            trial_id=self.table.numbers("id").astype(np.int64)[kept],
         )
         if scored and recipe.target_start and trials.heldout is not None:
             trials.heldout[~self.in_target(kept, observed)] = np.nan

@@ -7,20 +7,20 @@ Everything stands on a grid of 1 ms that starts at time 0 of the file; a bin is 
 import numpy as np
 from scipy.signal import decimate
 
-from neuralsde.datamodules.nwb.hdf5 import read
 from neuralsde.datamodules.nwb.series import Series
 from neuralsde.datamodules.nwb.table import Table
 from neuralsde.datamodules.nwb.windows import Windows
 from neuralsde.errors import DataError
 
 LONGEST_MS = 48 * 3_600_000
+LATEST_MS = 1e15  # times beyond it are cut to it, as integers end somewhere
 FILTER_ORDER = 500  # NLB's anti-aliasing filter, in samples of 1 ms
 STEPPED_SERIES = ("target_pos",)  # NLB takes every n-th sample of a target that jumps, and filters all else
 
 
 def to_ms(seconds: np.ndarray) -> np.ndarray:
     """The 1 ms bin of each time: milliseconds rounded to six decimals, then truncated."""
-    return np.round(seconds * 1000, 6).astype(np.int64)
+    return np.round(np.clip(seconds * 1000, -LATEST_MS, LATEST_MS), 6).astype(np.int64)
 
 
 def n_bins(length_ms: int, bin_ms: int) -> int:
@@ -39,13 +39,23 @@ class SpikeGrid:
     def __init__(self, units: Table, last_stop_s: float, bin_ms: int):
         self.units, self.bin_ms = units, bin_ms
         self.has_intervals = "obs_intervals" in units and "obs_intervals_index" in units
-        self.length_ms = round(self._end_s(last_stop_s) * 1000)
-        if self.length_ms > LONGEST_MS:
+        self._check_shapes()
+        length_ms = self._end_s(last_stop_s) * 1000
+        if not 0 < length_ms <= LONGEST_MS:
             raise DataError(
-                f"{units.path}: the recording would last {self.length_ms / 3.6e6:.0f} hours; times must be in seconds "
+                f"{units.path}: the recording would last {length_ms / 3.6e6:.3g} hours; times must be in seconds "
                 "from the start of the session."
             )
+        self.length_ms = round(length_ms)
         self.n_bins = n_bins(self.length_ms, bin_ms)
+
+    def _check_shapes(self) -> None:
+        wanted = {"spike_times": ("one list", ())} | ({"obs_intervals": ("pairs", (2,))} if self.has_intervals else {})
+        for name, (what, rest) in wanted.items():
+            if (shape := self.units.dataset(name).shape)[1:] != rest or not shape:
+                raise DataError(
+                    f"{self.units.where(name)} has shape {shape}, but {what} of times are needed; write the file again."
+                )
 
     def _end_s(self, last_stop_s: float) -> float:
         if not self.has_intervals:
@@ -54,8 +64,10 @@ class SpikeGrid:
 
     def _last(self, name: str, rest: tuple[int, ...]) -> float:
         """The latest of the units' last entries in an indexed column of times."""
-        column = self.units.dataset(name)
-        return max((float(read(column, (end - 1, *rest))) for end in self.units.ends(name) if end > 0), default=0.0)
+        ends = self.units.ends(name)
+        starts = np.append(0, ends[:-1])
+        last = (float(self.units.finite(name, i, (ends[i] - 1, *rest))) for i in np.flatnonzero(ends > starts).tolist())
+        return max(last, default=0.0)
 
     def observed(self, group: np.ndarray) -> np.ndarray:
         """Which milliseconds were recorded from the units in `group`, (ms,); NLB asks the first of them for all."""
@@ -114,11 +126,16 @@ def to_grid(series: Series, channels: list[int], length_ms: int) -> np.ndarray:
     """Samples on the 1 ms grid, (ms, channel), NaN where there is none; several in one millisecond are averaged.
 
     Raises:
-        DataError: the series holds infinite values.
+        DataError: the series holds infinite values, or times that are not finite.
     """
     total = np.zeros((length_ms, len(channels)))
     samples = np.zeros(length_ms, np.int32)
     for times, values in series.blocks():
+        if not np.isfinite(times).all():
+            raise DataError(
+                f"{series.data.file.filename}: the timestamps of behaviour series `{series.name}` hold NaN or infinite "
+                "values; write the file again without them."
+            )
         ms = to_ms(times)
         kept = (ms >= 0) & (ms < length_ms)
         ms, values = ms[kept], values[kept][:, channels]

@@ -9,6 +9,7 @@ import numpy as np
 from neuralsde.datamodules.nwb.reader import Recording
 from neuralsde.datamodules.nwb.recipe import Recipe
 from neuralsde.datamodules.nwb.table import Table
+from neuralsde.datamodules.nwb.windows import is_known
 from neuralsde.errors import DataError
 
 
@@ -74,10 +75,10 @@ def split_of_trials(recording: Recording, recipe: Recipe) -> np.ndarray:
     trials = recording.trials
     kept = matching(trials, recipe.trial_filter, "trial_filter")
     if recipe.split_column and recipe.split_column in trials:
-        split = trials.column(recipe.split_column).astype("U8")
+        split = trials.column(recipe.split_column, "split_column").astype(np.str_)
     else:
-        split = np.full(len(trials), "train", dtype="U8")
+        split = np.full(len(trials), "train")
         order = np.random.default_rng(recipe.split_seed).permutation(np.flatnonzero(kept))
         split[order[: round(recipe.val_fraction * len(order))]] = "val"
-    aligned = np.isfinite(trials.numbers(recipe.align, "align"))
+    aligned = is_known(trials.numbers(recipe.align, "align"))
     return np.where(kept & aligned, split, "none")

@@ -9,18 +9,24 @@ from dataclasses import dataclass
 import numpy as np
 
 MISSING = np.iinfo(np.int64).min  # a time that the file does not state (NaN)
+LATEST_S = 1e9  # nanoseconds within it fit 64 bits, sums with them too
 NS_PER_MS = 1_000_000
 NS_BEFORE_END = 1_000  # a window ends 1 us before its stated end, both ends being inclusive
 
 
 def to_ns(seconds: np.ndarray) -> np.ndarray:
-    """Seconds to whole nanoseconds: nine decimals of the fraction, then truncation; NaN becomes `MISSING`."""
-    known = np.isfinite(seconds)
+    """Seconds to whole nanoseconds: nine decimals of the fraction, then truncation; unknown ones become `MISSING`."""
+    known = is_known(seconds)
     seconds = np.where(known, seconds, 0.0)
     whole = np.trunc(seconds)
     fraction = np.round(seconds - whole, 9)
     ns = whole.astype(np.int64) * 10**9 + (fraction * 1e9).astype(np.int64)
     return np.where(known, ns, MISSING)
+
+
+def is_known(seconds: np.ndarray) -> np.ndarray:
+    """Which times are stated: neither NaN, nor infinite, nor farther off than a recording can last."""
+    return np.abs(seconds) < LATEST_S
 
 
 @dataclass(frozen=True)

@@ -96,6 +96,88 @@ def test_a_column_of_text(maze):
     refuses(maze, "`split`", "holds text", "numbers are needed", align="split")
 
 
+def rewrite(folder, name, change):
+    """Put `change` of a dataset of the training file in its place."""
+    with h5py.File(train_file(folder), "a") as file:
+        values = change(file[name][()])
+        del file[name]
+        file[name] = values
+
+
+@pytest.mark.parametrize("change", [lambda v: v[:-2], lambda v: np.append(v, v[:2])], ids=["short", "long"])
+@pytest.mark.parametrize(
+    ("table", "column"),
+    [
+        ("trials", "start_time"), ("trials", "split"), ("trials", "trial_type"),
+        ("units", "heldout"), ("units", "spike_times_index"),
+    ],
+)  # fmt: skip
+def test_a_column_of_the_wrong_length(maze, table, column, change):
+    place, n = ("units", 12) if table == "units" else ("intervals/trials", 24)
+    rewrite(maze, f"{place}/{column}", change)
+    found = len(change(np.zeros(n)))
+    refuses(maze, train_file(maze).name, f"`{column}` of the {table} table has {found} rows, but the table has {n}; write")
+
+
+def test_ids_of_the_wrong_length(maze):
+    rewrite(maze, "intervals/trials/id", lambda v: v[:-2])
+    refuses(maze, "has 24 rows, but the table has 22")
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda v: v[::-1].copy(), "falls to"),
+        (lambda v: -v.astype(np.int64), "falls to -"),
+        (lambda v: v.astype(np.int64) + 10**6, "but `spike_times` has"),
+        (lambda v: v + 0.5, "one integer per row"),
+        (lambda v: v.reshape(-1, 2), "one integer per row"),
+    ],
+    ids=["falling", "negative", "past", "float", "2d"],
+)
+def test_a_damaged_index(maze, change, sentence):
+    rewrite(maze, "units/spike_times_index", change)
+    refuses(maze, "`spike_times_index` of the units table", sentence, "write the file again")
+
+
+@pytest.mark.parametrize("position", [0, -1])
+@pytest.mark.parametrize(("value", "found"), [(np.nan, "NaN"), (np.inf, "infinite")])
+@pytest.mark.parametrize(("column", "rest"), [("spike_times", ()), ("obs_intervals", (1,))])
+def test_times_that_are_not_finite(maze, column, rest, value, found, position):
+    with h5py.File(train_file(maze), "a") as file:
+        file[f"units/{column}"][(position, *rest)] = value
+        unit = file["units/id"][position]
+    refuses(maze, f"`{column}` of unit {unit} holds {found}", "write the file again")
+
+
+def test_intervals_that_are_no_pairs(maze):
+    rewrite(maze, "units/obs_intervals", np.ravel)
+    refuses(maze, "`obs_intervals` of the units table has shape", "pairs of times")
+
+
+def test_intervals_before_the_session(maze):
+    rewrite(maze, "units/obs_intervals", np.negative)
+    refuses(maze, "the recording would last -0.0", "times must be in seconds")
+
+
+def test_a_stop_time_that_nobody_knows(maze):
+    with h5py.File(train_file(maze), "a") as file:
+        del file["units/obs_intervals"], file["units/obs_intervals_index"]
+        file["intervals/trials/stop_time"][:] = np.nan
+    assert datamodule("nlb_mc_maze", maze).data.spec.observed_dim == 8
+
+
+def test_text_as_trial_ids(maze):
+    rewrite(maze, "intervals/trials/id", lambda v: np.array([f"t{x}" for x in v], dtype=object))
+    refuses(maze, "column `id` of the trials table holds text such as `t0`, but numbers are needed")
+
+
+def test_timestamps_that_are_not_finite(maze):
+    with h5py.File(train_file(maze), "a") as file:
+        file["processing/behavior/hand_vel/timestamps"][7] = np.nan
+    refuses(maze, "timestamps of behaviour series `hand_vel` hold NaN")
+
+
 def test_no_trials(maze):
     with h5py.File(train_file(maze), "a") as file:
         del file["intervals/trials"]
