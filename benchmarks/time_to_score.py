@@ -49,7 +49,7 @@ def time_run(path: str, target: float, seed: int, overrides: list[str]) -> dict[
         data.setup()
         module = build_module(config, data.spec)
         start_at_mean_rates(module, data)
-        trainer = build_trainer(config, Path(folder), [], "val/co_bps", len(data.train_dataloader()))
+        trainer = build_trainer(config, Path(folder), "val/co_bps", len(data.train_dataloader()))
         clock = Clock(target)
         trainer.callbacks.append(clock)  # pyright: ignore[reportAttributeAccessIssue]
         trainer.fit(module, datamodule=data)

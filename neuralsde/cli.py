@@ -1,4 +1,4 @@
-"""The command line: `neuralsde train|evaluate|submit|download …`."""
+"""The command line: `neuralsde train|resume|evaluate|submit|download …`."""
 
 import argparse
 import logging
@@ -10,13 +10,15 @@ from pathlib import Path
 import hydra
 from omegaconf import DictConfig
 
-from neuralsde.errors import NeuralSDEError
+from neuralsde import __version__
+from neuralsde.errors import CheckpointError, NeuralSDEError
 
 CONFIGS = str(Path(__file__).parent / "configs")
 
 EXAMPLES = """examples:
   neuralsde train model=langevinflow data=lorenz
   neuralsde train model=langevinflow data=nlb_mc_maze trainer.max_epochs=100
+  neuralsde resume runs/lorenz/langevinflow/2026-01-31_12-00-00
   neuralsde download nlb_mc_maze
   neuralsde evaluate runs/lorenz/langevinflow/2026-01-31_12-00-00
   neuralsde submit runs/nlb_mc_maze/langevinflow/2026-01-31_12-00-00 submission.h5
@@ -54,9 +56,29 @@ def run_or_explain(command: Callable[[], float | None]) -> float | None:
     except OSError as error:
         if error.filename is None and error.errno is None:
             raise
-        message = f"{error.strerror} ({error.filename or 'no file named'}): free space or choose another folder with run_dir=."
+        message = (
+            f"{error.filename or 'A file'} cannot be written or read ({error.strerror}): free space, or choose another place."
+        )
     print(f"neuralsde: {message}", file=sys.stderr)
     raise SystemExit(2)
+
+
+def resume(arguments: argparse.Namespace) -> None:
+    """Go on with a run that was stopped, with the settings that it was started with."""
+    from omegaconf import OmegaConf
+
+    from neuralsde import workflow
+
+    quiet_chatter()
+    path = Path(arguments.run_dir) / "config.yaml"
+    if not path.is_file():
+        raise CheckpointError(f"There is no {path}: give the folder of a run.")
+    config = OmegaConf.load(path)
+    OmegaConf.update(config, "ckpt", "last")
+    OmegaConf.update(config, "run_dir", arguments.run_dir)
+    if arguments.steps:
+        OmegaConf.update(config, "training.steps", arguments.steps)
+    workflow.train(DictConfig(config))
 
 
 def evaluate(arguments: argparse.Namespace) -> None:
@@ -66,7 +88,10 @@ def evaluate(arguments: argparse.Namespace) -> None:
 
     quiet_chatter()
     run = load(arguments.checkpoint, data=data_settings(arguments))
+    if arguments.into is None and run.path.parent.name != "checkpoints":
+        raise CheckpointError(f"{run.path} lies in no run's folder: say with --into where scores.json and plots go.")
     folder = Path(arguments.into or run.path.parent.parent)
+    folder.mkdir(parents=True, exist_ok=True)
     evaluate_run(run, run.datamodule, folder, [], run.config)
 
 
@@ -80,9 +105,7 @@ def submit(arguments: argparse.Namespace) -> None:
     data = run.datamodule.data
     rates = [run.predict(trials, label=name).rates for name, trials in (("train", data.train), ("eval", data.eval))]
     write_submission(Path(arguments.file), data, *rates)
-    print(
-        f"{arguments.file}: group {data.name}, {len(data.train)} training and {len(data.eval)} {arguments.phase} trials."
-    )
+    print(f"{arguments.file}: group {data.name}, {len(data.train)} training and {len(data.eval)} {arguments.phase} trials.")
 
 
 def download(arguments: argparse.Namespace) -> None:
@@ -100,8 +123,13 @@ def data_settings(arguments: argparse.Namespace) -> dict[str, str]:
 def parser() -> argparse.ArgumentParser:
     """The commands and their options."""
     top = argparse.ArgumentParser("neuralsde", epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
-    commands = top.add_subparsers(dest="command", required=True, metavar="train|evaluate|submit|download")
+    top.add_argument("--version", action="version", version=f"neuralsde {__version__}")
+    commands = top.add_subparsers(dest="command", required=True, metavar="train|resume|evaluate|submit|download")
     commands.add_parser("train", help="train a model (`neuralsde train --help` shows every option)", add_help=False)
+    command = commands.add_parser("resume", help="go on with a run that was stopped", description=resume.__doc__)
+    command.add_argument("run_dir", help="the run's folder")
+    command.add_argument("--steps", type=int, help="optimiser steps in all, where trainer.max_epochs was not given")
+    command.set_defaults(run=resume)
     for name, run, text in (
         ("evaluate", evaluate, "score a checkpoint"),
         ("submit", submit, "write a submission file"),
@@ -114,7 +142,7 @@ def parser() -> argparse.ArgumentParser:
             command.add_argument("--into", help="folder for scores.json and plots (default: the run's own)")
         else:
             command.add_argument("file", help="the .h5 file to write")
-            command.add_argument("--phase", default="test", choices=("val", "test"), help="trials to predict")
+            command.add_argument("--phase", default="test", choices=("val", "test"), help="trials to predict (default: test)")
     command = commands.add_parser("download", help="fetch a benchmark recording", description=download.__doc__)
     command.add_argument("name", help="such as nlb_mc_maze")
     command.add_argument("--into", help="folder to put it in (default: data/NAME)")

@@ -21,7 +21,8 @@ from neuralsde.evaluation.load import Run, load
 from neuralsde.evaluation.scores import score
 from neuralsde.training.build import instantiate_part
 from neuralsde.training.csv_log import CSVLog
-from neuralsde.training.fit import fill_in_sizes, fit
+from neuralsde.training.fit import Fit, fill_in_sizes, prepare_fit
+from neuralsde.training.settings import check_settings
 from neuralsde.training.wandb_log import wandb_logger
 
 SCORE_NAMES = {
@@ -41,23 +42,42 @@ def train(config: DictConfig) -> float:
         NeuralSDEError: anything a user can mend, in one sentence.
     """
     started = time.monotonic()
+    check_settings(config)
     run_dir = Path(config.run_dir)
     L.seed_everything(config.seed, verbose=False)
     data = instantiate_part(config, "data")
     fill_in_sizes(config, data.spec)
+    prepared = prepare_fit(config, data, run_dir)
     prepare_folder(run_dir, config)
     loggers = make_loggers(config, run_dir)
-    _, checkpoint = fit(config, data, run_dir, loggers)
+    announce(prepared, data, run_dir, loggers)
+    prepared.run(loggers)
+    checkpoint = run_dir / "checkpoints" / f"{config.predict.weights}.ckpt"
     scores = evaluate(load(checkpoint, allow_targets=("",)), data, run_dir, loggers, config)
     print(f"{run_dir}: checkpoint {checkpoint.relative_to(run_dir)}, scores.json, metrics.csv, plots/")
     print(f"Open it in Python with neuralsde.load({str(run_dir)!r}). Took {time.monotonic() - started:.0f} s.")
     return next((scores[key] for key in SCORE_NAMES if key in scores), float("nan"))
 
 
+def announce(prepared: Fit, data: SpikeDataModule, run_dir: Path, loggers: list[Logger]) -> None:
+    """Say what is about to happen, before the first epoch."""
+    spec, module = data.spec, prepared.module
+    units = f"{spec.observed_dim} + {spec.target_dim - spec.observed_dim} held-out units"
+    bins = f"{spec.observed_bins} + {spec.forward_bins} forward bins of {spec.bin_width_s * 1000:g} ms"
+    print(f"{data.data.name}: {len(data.data.train)} training and {len(data.data.eval)} evaluation trials, {units}, {bins}")
+    weights = sum(p.numel() for p in module.model.parameters())
+    print(
+        f"model: {weights:,} weights, {prepared.trainer.max_epochs} epochs on {prepared.trainer.strategy.root_device}; run: {run_dir}"
+    )
+    for logger in loggers:
+        if isinstance(logger, WandbLogger):
+            print(f"Weights & Biases: {'offline, upload with `wandb sync`' if logger.experiment.offline else 'online'}")
+
+
 def prepare_folder(run_dir: Path, config: DictConfig) -> None:
     """Make the run's folder and write its resolved config."""
     run_dir.mkdir(parents=True, exist_ok=True)
-    OmegaConf.save(config, run_dir / "config.yaml", resolve=True)
+    write_whole(run_dir / "config.yaml", OmegaConf.to_yaml(config, resolve=True))
 
 
 def make_loggers(config: DictConfig, run_dir: Path) -> list[Logger]:
@@ -73,6 +93,9 @@ def make_loggers(config: DictConfig, run_dir: Path) -> list[Logger]:
 def evaluate(run: Run, data: SpikeDataModule, run_dir: Path, loggers: list[Logger], config: DictConfig) -> dict[str, float]:
     """Predict every split, score it beside the baselines, write `scores.json` and the plots; returns the scores."""
     recording = data.data
+    print(
+        f"scoring: {run.config.predict.n_samples} posterior samples of every trial" + ", baselines" * config.training.baselines
+    )
     label = "" if not sys.stderr.isatty() else "{}"
     predictions = {
         name: run.predict(trials, label=label.format(name))
@@ -82,7 +105,8 @@ def evaluate(run: Run, data: SpikeDataModule, run_dir: Path, loggers: list[Logge
     extra = {name: rates[name] for name in recording.extra}
     scores = score(recording, rates["train"], rates["eval"], extra)
     baselines = baseline_table(recording) if config.training.baselines else {}
-    write_json(run_dir / "scores.json", {**scores, "baselines": baselines, **provenance(run, data)})
+    content = {**scores, "baselines": baselines, **provenance(run, data)}
+    write_whole(run_dir / "scores.json", json.dumps(content, indent=2) + "\n")
     print_table(scores, baselines, recording.name, len(recording.eval))
     figures = draw_figures(recording, predictions, run_dir / "metrics.csv") if config.training.plots else {}
     save_figures(figures, run_dir / "plots")
@@ -99,11 +123,14 @@ def provenance(run: Run, data: SpikeDataModule) -> dict[str, Any]:
     }
 
 
-def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write `content` whole or not at all."""
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(content, indent=2) + "\n")
-    os.replace(partial, path)
+def write_whole(path: Path, content: str) -> None:
+    """Write a text file whole or not at all."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        partial.write_text(content)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def print_table(scores: dict[str, float], baselines: dict[str, dict[str, float]], name: str, n_trials: int) -> None:

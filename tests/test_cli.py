@@ -1,7 +1,10 @@
 """The commands as a user types them, each in a process of its own."""
 
+import functools
 import json
 import os
+import resource
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -51,6 +54,29 @@ def test_the_installed_command_is_the_same(trained, tmp_path):
     assert status == 0, err
     first, second = (json.loads((f / "scores.json").read_text()) for f in (folder, tmp_path / "run"))
     assert first["co_bps"] == second["co_bps"]
+
+
+def test_a_folder_that_holds_a_run_is_not_overwritten(trained):
+    folder, _ = trained
+    before = (folder / "metrics.csv").read_bytes()
+    status, _, err = run("train.py", *tiny_overrides(folder))
+    assert status == 2
+    assert f"neuralsde resume {folder}" in err
+    assert (folder / "metrics.csv").read_bytes() == before
+
+
+def test_resume_goes_on_with_the_run_s_own_settings(trained, tmp_path):
+    folder, _ = trained
+    copy = tmp_path / "run"
+    shutil.copytree(folder, copy, ignore=shutil.ignore_patterns("wandb"))
+    status, _, err = run("-m", "neuralsde", "resume", copy)
+    assert status == 0, err
+    assert (
+        json.loads((copy / "scores.json").read_text())["co_bps"] == json.loads((folder / "scores.json").read_text())["co_bps"]
+    )
+    status, _, err = run("-m", "neuralsde", "resume", tmp_path / "nowhere")
+    assert status == 2
+    assert "give the folder of a run" in err
 
 
 def test_evaluate_repeats_the_scores(trained, tmp_path):
@@ -109,14 +135,13 @@ def test_help_shows_examples():
     assert "neuralsde train model=langevinflow data=lorenz" in out
 
 
-def test_a_disk_that_fills_up_gets_a_sentence(tmp_path):
-    """/dev/full refuses every write: the run's folder stands for a full disk."""
-    if not Path("/dev/full").exists():
-        pytest.skip("this system has no /dev/full")
+def test_a_disk_that_fills_up_gets_a_sentence_and_leaves_nothing_half_written(tmp_path):
+    """A limit on the size of files stands for a full disk."""
     folder = tmp_path / "run"
-    folder.mkdir()
-    (folder / "config.yaml").symlink_to("/dev/full")
-    status, _, err = run("train.py", *tiny_overrides(folder))
-    assert status == 2
-    assert "No space left on device" in err
-    assert "Traceback" not in err
+    words = [sys.executable, "train.py", *tiny_overrides(folder)]
+    limit = functools.partial(resource.setrlimit, resource.RLIMIT_FSIZE, (1000, 1000))
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, preexec_fn=limit)
+    assert done.returncode == 2
+    assert "cannot be written" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list(folder.iterdir())

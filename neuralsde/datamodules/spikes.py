@@ -98,8 +98,9 @@ class SpikeDataModule(L.LightningDataModule, ABC):
 
     def __init__(self, batch_size: int, seed: int = 0, eval_batch_size: int = 256):
         super().__init__()
-        if batch_size < 1:
-            raise ConfigError(f"data.batch_size is {batch_size}; give a number of trials of at least 1.")
+        for name, value, least in (("batch_size", batch_size, 1), ("eval_batch_size", eval_batch_size, 1), ("seed", seed, 0)):
+            if type(value) is not int or value < least:
+                raise ConfigError(f"data.{name} is {value}; give a whole number of at least {least}.")
         self.batch_size, self.seed, self.eval_batch_size = batch_size, seed, eval_batch_size
         self._data: SpikeData | None = None
 

@@ -1,14 +1,10 @@
 """A checkpoint becomes a model and its data again."""
 
-import pickle
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import torch
-from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 
 from neuralsde.datamodules.spikes import SpikeDataModule
@@ -16,10 +12,9 @@ from neuralsde.datamodules.trials import DataSpec, SpikeTrials
 from neuralsde.errors import CheckpointError
 from neuralsde.evaluation.predict import Prediction, predict
 from neuralsde.training.build import instantiate_part
+from neuralsde.training.checkpoint import ALLOWED, read_checkpoint, refuse_foreign_targets
 from neuralsde.training.fit import build_module
 from neuralsde.training.module import LatentDynamics
-
-ALLOWED = ("neuralsde.", "torch.optim.")  # where the classes lie that a checkpoint's config may build
 
 
 @dataclass(frozen=True)
@@ -71,15 +66,17 @@ def load(path: str | Path, data: dict[str, Any] | None = None, allow_targets: tu
         CheckpointError: the file is missing, damaged, or not one of ours.
     """
     path = checkpoint_in(Path(path))
-    record, state = read_checkpoint(path)
+    checkpoint = read_checkpoint(path)
+    record = checkpoint["neuralsde"]
     refuse_foreign_targets(record["config"], path, (*ALLOWED, *allow_targets))
     config = DictConfig(record["config"])
     OmegaConf.update(config, "data", data or {}, merge=True)
     module = build_module(config, DataSpec(**record["spec"]))
     try:
-        module.load_state_dict(state)
-    except RuntimeError as error:
-        raise CheckpointError(f"{path} holds weights of another shape than its own config describes: {error}.") from error
+        module.load_state_dict(checkpoint["state_dict"])
+    except (RuntimeError, TypeError, AttributeError) as error:
+        first = str(error).splitlines()[-1].strip()
+        raise CheckpointError(f"{path} holds weights of another shape than its own config describes: {first}") from error
     return Run(module.eval(), config, path)
 
 
@@ -89,63 +86,9 @@ def checkpoint_in(path: Path) -> Path:
         return path
     found = [path / "checkpoints" / f"{name}.ckpt" for name in ("best", "last")]
     config = path / "config.yaml"
-    if config.is_file() and OmegaConf.load(config).predict.weights == "last":  # pyright: ignore[reportAttributeAccessIssue]
+    if config.is_file() and "weights: last" in config.read_text(errors="replace"):
         found.reverse()
     existing = [file for file in found if file.is_file()]
     if not existing:
         raise CheckpointError(f"The folder {path} holds no checkpoints/best.ckpt or last.ckpt: give a run's folder or a .ckpt.")
     return existing[0]
-
-
-def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Our record and the weights in a checkpoint; nothing in the file is executed.
-
-    Raises:
-        CheckpointError: the file is missing, damaged, or not one of ours.
-    """
-    if not path.is_file():
-        raise CheckpointError(f"There is no checkpoint at {path}: give a .ckpt file or a run's folder.")
-    try:
-        checkpoint = torch.load(path, weights_only=True, map_location="cpu")
-    except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, KeyError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise CheckpointError(f"{path} is not a readable checkpoint ({reason}): use another, or train again.") from error
-    if not isinstance(checkpoint, dict) or "neuralsde" not in checkpoint:
-        raise CheckpointError(f"{path} was not written by neuralsde: give a checkpoint of one of its runs.")
-    return checkpoint["neuralsde"], checkpoint["state_dict"]
-
-
-def refuse_foreign_targets(config: dict[str, Any], path: Path, allowed: tuple[str, ...]) -> None:
-    """Check what a config would build: the name it gives and the place where what it names was defined.
-
-    `neuralsde.workflow.os.system` begins well and is not ours.
-
-    Raises:
-        CheckpointError: the config names something outside the packages in `allowed`.
-    """
-    for target in targets_in(config):
-        if not target.startswith(allowed) or not f"{defined_in(target, path)}.".startswith(allowed):
-            raise CheckpointError(
-                f"{path} asks for {target}, which a checkpoint may not build; if you trust it, name its package in "
-                "load(…, allow_targets=(…,))."
-            )
-
-
-def defined_in(target: str, path: Path) -> str:
-    """The module that defines what `target` names."""
-    try:
-        return get_object(target).__module__
-    except (ImportError, AttributeError, ValueError) as error:
-        raise CheckpointError(f"{path} asks for {target}, which this installation does not have: {error}.") from error
-
-
-def targets_in(node: Any) -> Iterator[str]:
-    """Every `_target_` in a nested config."""
-    if isinstance(node, dict):
-        if "_target_" in node:
-            yield str(node["_target_"])
-        for value in node.values():
-            yield from targets_in(value)
-    elif isinstance(node, list):
-        for value in node:
-            yield from targets_in(value)

@@ -8,6 +8,8 @@ from typing import Any
 from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
+from neuralsde.errors import DataError
+
 
 class CSVLog(Logger):
     """Writes `metrics.csv`. Lightning's own CSV logger deletes the old rows when a run is resumed; this one keeps them.
@@ -35,8 +37,11 @@ class CSVLog(Logger):
     def continue_from(self, epoch: int) -> None:
         """Take over the rows of the epochs before `epoch` from an earlier start of this run."""
         if self.path.exists():
-            with self.path.open(newline="") as file:
-                rows = {int(row["epoch"]): row for row in csv.DictReader(file)}
+            try:
+                with self.path.open(newline="") as file:
+                    rows = {int(row["epoch"]): row for row in csv.DictReader(file)}
+            except (ValueError, KeyError, TypeError, csv.Error) as error:
+                raise DataError(f"{self.path} is damaged ({error}): move it away to go on without the earlier rows.") from error
             self.rows = {e: {k: v for k, v in row.items() if v != ""} for e, row in rows.items() if e < epoch}
 
     @rank_zero_only
@@ -50,11 +55,14 @@ class CSVLog(Logger):
         columns = list(dict.fromkeys(["epoch", "step", *(key for row in self.rows.values() for key in row)]))
         self.path.parent.mkdir(parents=True, exist_ok=True)
         partial = self.path.with_suffix(".csv.partial")
-        with partial.open("w", newline="") as file:
-            writer = csv.DictWriter(file, columns)
-            writer.writeheader()
-            writer.writerows(self.rows[epoch] for epoch in sorted(self.rows))
-        os.replace(partial, self.path)
+        try:
+            with partial.open("w", newline="") as file:
+                writer = csv.DictWriter(file, columns)
+                writer.writeheader()
+                writer.writerows(self.rows[epoch] for epoch in sorted(self.rows))
+            os.replace(partial, self.path)
+        finally:
+            partial.unlink(missing_ok=True)
 
     def finalize(self, status: str) -> None:
         self.save()

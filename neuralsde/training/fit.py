@@ -1,13 +1,15 @@
 """From a config and data to a trained module: build the parts, run Lightning's Trainer."""
 
 import math
+import sys
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import lightning as L
 import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint, WeightAveraging
 from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig, OmegaConf
@@ -18,6 +20,7 @@ from neuralsde.datamodules.spikes import SpikeDataModule, SpikeDataset, stack_ta
 from neuralsde.datamodules.trials import DataSpec
 from neuralsde.errors import CheckpointError, ConfigError
 from neuralsde.training.build import instantiate_part
+from neuralsde.training.checkpoint import AtomicCheckpointIO, read_checkpoint, refuse_other_settings
 from neuralsde.training.csv_log import CSVLog
 from neuralsde.training.module import LatentDynamics
 from neuralsde.training.progress import EpochProgress
@@ -71,10 +74,14 @@ def ema_with_warmup(decay: float) -> Callable[[Tensor, Tensor, Tensor | int], Te
     return average
 
 
-def build_trainer(config: DictConfig, run_dir: Path, loggers: list[Logger], monitored: str, steps_per_epoch: int) -> L.Trainer:
-    """Lightning's Trainer with the run's callbacks; without `max_epochs`, as many epochs as make `training.steps`."""
-    mode = "min" if monitored.endswith("nll") else "max"
+def build_trainer(config: DictConfig, run_dir: Path, monitored: str, steps_per_epoch: int) -> L.Trainer:
+    """Lightning's Trainer with the run's callbacks; without `max_epochs`, as many epochs as make `training.steps`.
+
+    Raises:
+        ConfigError: Lightning refuses a setting, such as a device that is not there.
+    """
     folder = run_dir / "checkpoints"
+    mode = "min" if monitored == "val/nll" else "max"
     callbacks: list[Callback] = [
         EpochProgress(),
         ModelCheckpoint(folder, filename="best", monitor=monitored, mode=mode, enable_version_counter=False),
@@ -83,25 +90,34 @@ def build_trainer(config: DictConfig, run_dir: Path, loggers: list[Logger], moni
     if config.training.ema_decay is not None:
         callbacks.append(WeightAveraging(avg_fn=ema_with_warmup(config.training.ema_decay)))
     settings: dict[str, Any] = OmegaConf.to_container(config.trainer, resolve=True)  # pyright: ignore[reportAssignmentType]
-    settings["max_epochs"] = settings["max_epochs"] or math.ceil(config.training.steps / steps_per_epoch)
+    if settings["max_epochs"] is None:
+        wanted, every = math.ceil(config.training.steps / steps_per_epoch), settings["check_val_every_n_epoch"]
+        settings["max_epochs"] = math.ceil(wanted / every) * every if wanted > every else wanted  # end with a validation
     settings["check_val_every_n_epoch"] = min(settings["check_val_every_n_epoch"], settings["max_epochs"])
-    return L.Trainer(
-        **settings,
-        logger=loggers,
-        callbacks=callbacks,
-        default_root_dir=run_dir,
-        num_sanity_val_steps=0,
-        enable_model_summary=False,
-        log_every_n_steps=1,  # every metric is an epoch's mean; more than an epoch's steps would only raise a warning
-    )
+    try:
+        return L.Trainer(
+            **settings,
+            logger=False,
+            callbacks=callbacks,
+            plugins=[AtomicCheckpointIO()],
+            default_root_dir=run_dir,
+            num_sanity_val_steps=0,
+            enable_model_summary=False,
+            log_every_n_steps=1,  # every metric is an epoch's mean; more than an epoch's steps would only raise a warning
+        )
+    except (MisconfigurationException, ValueError, TypeError, RuntimeError) as error:
+        reason = str(error).splitlines()[0].rstrip(".")
+        raise ConfigError(f"The trainer cannot be built from its settings: {reason}; check trainer.*.") from error
 
 
 def monitored_score(config: DictConfig, validation: SpikeDataset, spec: DataSpec) -> str:
     """The score that picks the best checkpoint: the configured one, where the data allow it."""
-    wanted = config.training.monitor
-    if wanted == "val/co_bps" and not validation.known[:, : spec.observed_bins, spec.observed_dim :].any():
-        return "val/nll"
-    return wanted
+    known = {
+        "val/co_bps": validation.known[:, : spec.observed_bins, spec.observed_dim :],
+        "val/fp_bps": validation.known[:, spec.observed_bins :],
+        "val/nll": validation.known,
+    }
+    return config.training.monitor if known[config.training.monitor].any() else "val/nll"
 
 
 def checkpoint_to_resume(config: DictConfig, run_dir: Path) -> Path | None:
@@ -119,15 +135,55 @@ def checkpoint_to_resume(config: DictConfig, run_dir: Path) -> Path | None:
     return path
 
 
-def fit(config: DictConfig, data: SpikeDataModule, run_dir: Path, loggers: list[Logger]) -> tuple[LatentDynamics, Path]:
-    """Train; return the module and the checkpoint that `predict.weights` names.
+@dataclass(frozen=True)
+class Fit:
+    """A training run that has been checked and not begun: nothing has been written yet.
+
+    Args:
+        module: the LightningModule at its start.
+        trainer: Lightning's Trainer, without loggers.
+        data: the datamodule.
+        resume: the checkpoint to go on from, or None.
+    """
+
+    module: LatentDynamics
+    trainer: L.Trainer
+    data: SpikeDataModule
+    resume: Path | None
+
+    def run(self, loggers: list[Logger]) -> None:
+        """Train.
+
+        Raises:
+            DivergenceError: the loss stopped being finite.
+            CheckpointError: a checkpoint cannot be written.
+        """
+        if self.resume is not None:
+            begin = read_checkpoint(self.resume)["epoch"] + 1
+            for logger in loggers:
+                if isinstance(logger, CSVLog):
+                    logger.continue_from(begin)
+        self.trainer.loggers = loggers
+        try:
+            self.trainer.fit(self.module, datamodule=self.data, ckpt_path=self.resume, weights_only=True)
+        except SystemExit as stop:  # how Lightning ends on Ctrl-C (1) and on SIGTERM (no status)
+            folder = self.trainer.default_root_dir
+            print(f"Stopped in epoch {self.trainer.current_epoch}; go on with run_dir={folder} ckpt=last", file=sys.stderr)
+            raise SystemExit(130 if stop.code else 143) from None
+
+
+def prepare_fit(config: DictConfig, data: SpikeDataModule, run_dir: Path) -> Fit:
+    """Build and check everything that training needs, without writing anything.
 
     Raises:
         ConfigError: an impossible setting.
-        DivergenceError: the loss stopped being finite.
+        CheckpointError: the checkpoint to go on from is missing, damaged or of another model.
     """
-    if config.predict.weights not in ("best", "last"):
-        raise ConfigError(f"predict.weights is {config.predict.weights!r}; choose best or last.")
+    if config.ckpt is None and (old := sorted((run_dir / "checkpoints").glob("*.ckpt"))):
+        raise ConfigError(
+            f"{run_dir} holds a run already ({old[0].name}): go on with it with `neuralsde resume {run_dir}`, or give another "
+            "run_dir."
+        )
     data.setup()
     module = build_module(config, data.spec)
     if config.training.start_at_mean_rates:
@@ -135,11 +191,8 @@ def fit(config: DictConfig, data: SpikeDataModule, run_dir: Path, loggers: list[
     if config.training.compile:
         module.model.compile()
     monitored = monitored_score(config, data.eval_set, data.spec)
-    trainer = build_trainer(config, run_dir, loggers, monitored, steps_per_epoch=len(data.train_dataloader()))
+    trainer = build_trainer(config, run_dir, monitored, steps_per_epoch=len(data.train_dataloader()))
     resume = checkpoint_to_resume(config, run_dir)
     if resume is not None:
-        for logger in loggers:
-            if isinstance(logger, CSVLog):
-                logger.continue_from(torch.load(resume, weights_only=True, map_location="cpu")["epoch"] + 1)
-    trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
-    return module, run_dir / "checkpoints" / f"{config.predict.weights}.ckpt"
+        refuse_other_settings(resume, read_checkpoint(resume), module.record, trainer.max_epochs or 0)
+    return Fit(module, trainer, data, resume)

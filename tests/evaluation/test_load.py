@@ -76,7 +76,7 @@ def test_damaged_or_foreign_checkpoints_are_refused(run_dir, tmp_path):
     truncated.write_bytes(good[: len(good) // 2])
     text.write_text("not a checkpoint")
     torch.save({"state_dict": {}}, foreign)
-    for path, sentence in ((truncated, "not a readable"), (text, "not a readable"), (foreign, "not written by neuralsde")):
+    for path, sentence in ((truncated, "is damaged"), (text, "is damaged"), (foreign, "not written by neuralsde")):
         with pytest.raises(CheckpointError, match=sentence):
             neuralsde.load(path)
     with pytest.raises(CheckpointError, match="no checkpoint at"):

@@ -58,5 +58,5 @@ def test_exploding_loss_stops_with_the_reason(tmp_path):
 
 
 def test_unknown_weights_are_refused_before_training(tmp_path):
-    with pytest.raises(ConfigError, match="choose best or last"):
+    with pytest.raises(ConfigError, match=r"predict\.weights is newest; give one of best, last"):
         train(tiny_config(tmp_path, "predict.weights=newest"))

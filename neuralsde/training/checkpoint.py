@@ -1,0 +1,134 @@
+"""Checkpoint files: written whole or not at all, read without running what is in them."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from hydra.utils import get_object
+from lightning.pytorch.plugins.io import TorchCheckpointIO
+
+from neuralsde.datamodules.trials import DataSpec
+from neuralsde.errors import CheckpointError
+
+ALLOWED = ("neuralsde.", "torch.optim.")  # where the classes lie that a checkpoint's config may build
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Writes beside the old file and then takes its place, so that a full disk or a kill leaves the old one."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None) -> None:
+        path = Path(path)
+        partial = path.with_name(f".{path.name}.{os.getpid()}")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with partial.open("wb") as file:
+                torch.save(checkpoint, file)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(partial, path)
+        except (OSError, RuntimeError) as error:  # torch's zip writer turns a failed write into a RuntimeError
+            reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+            raise CheckpointError(
+                f"{path} cannot be written ({reason}), and an earlier checkpoint of that name is kept: free space, then go on "
+                "with ckpt=last."
+            ) from error
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """The content of one of our checkpoints.
+
+    Raises:
+        CheckpointError: the file is missing, damaged, or not one of ours.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"There is no checkpoint at {path}: give a .ckpt file or a run's folder.")
+    try:
+        checkpoint = torch.load(path, weights_only=True, map_location="cpu")
+    except Exception as error:  # torch's unpickler meets a damaged file with whatever error comes first
+        raise CheckpointError(f"{path} is damaged or no checkpoint: use another, or train again.") from error
+    needed = {"neuralsde", "state_dict", "epoch"}
+    if not isinstance(checkpoint, dict) or not needed <= checkpoint.keys():
+        raise CheckpointError(f"{path} was not written by neuralsde: give a checkpoint of one of its runs.")
+    record = checkpoint["neuralsde"]
+    try:
+        DataSpec(**record["spec"])
+        complete = {"model", "data", "predict"} <= record["config"].keys()
+    except (TypeError, KeyError, AttributeError) as error:
+        raise CheckpointError(f"{path} is of another version of neuralsde ({error}): train again with this one.") from error
+    if not complete:
+        raise CheckpointError(f"{path} holds no complete config: train again.")
+    return checkpoint
+
+
+def refuse_foreign_targets(config: dict[str, Any], path: Path, allowed: tuple[str, ...]) -> None:
+    """Check what a config would build: the name it gives and the place where what it names was defined.
+
+    `neuralsde.workflow.os.system` begins well and is not ours.
+
+    Raises:
+        CheckpointError: the config names something outside the packages in `allowed`.
+    """
+    for target in targets_in(config):
+        if not target.startswith(allowed) or not f"{defined_in(target, path)}.".startswith(allowed):
+            raise CheckpointError(
+                f"{path} asks for {target}, which a checkpoint may not build; if you trust it, name its package in "
+                "load(…, allow_targets=(…,))."
+            )
+
+
+def defined_in(target: str, path: Path) -> str:
+    """The module that defines what `target` names."""
+    try:
+        return get_object(target).__module__
+    except (ImportError, AttributeError, ValueError) as error:
+        raise CheckpointError(f"{path} asks for {target}, which this installation does not have: {error}.") from error
+
+
+def targets_in(node: Any) -> Iterator[str]:
+    """Every `_target_` in a nested config."""
+    if isinstance(node, dict):
+        if "_target_" in node:
+            yield str(node["_target_"])
+        for value in node.values():
+            yield from targets_in(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from targets_in(value)
+
+
+def refuse_other_settings(path: Path, checkpoint: dict[str, Any], record: dict[str, Any], max_epochs: int) -> None:
+    """Check that a run can go on from `checkpoint` with the settings of `record`.
+
+    Raises:
+        CheckpointError: the model, the data's sizes, the optimiser, the averaging or the seed differ, or the checkpoint has
+            more epochs than asked for.
+    """
+    before, now = checkpoint["neuralsde"], record
+    pairs = {"spec": (before["spec"], now["spec"])}
+    for part in ("model", "optimizer", "schedule", "seed"):
+        pairs[part] = (before["config"].get(part), now["config"][part])
+    pairs["training.ema_decay"] = tuple(config["config"]["training"].get("ema_decay") for config in (before, now))
+    for name, (old, new) in pairs.items():
+        for key, was, asked in differences(name, old, new):
+            raise CheckpointError(
+                f"{path} was trained with {key}={was}, but this run asks for {asked}: repeat the old setting, or give another "
+                "run_dir and no ckpt."
+            )
+    if checkpoint["epoch"] + 1 > max_epochs:
+        raise CheckpointError(
+            f"{path} has done {checkpoint['epoch'] + 1} epochs already, but this run asks for {max_epochs}: give more "
+            "training.steps or trainer.max_epochs."
+        )
+
+
+def differences(name: str, old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]:
+    """Settings that differ between two nested configs, as (dotted name, old, new)."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in {**old, **new}:
+            yield from differences(f"{name}.{key}", old.get(key), new.get(key))
+    elif old != new:
+        yield name, old, new

@@ -1,0 +1,71 @@
+"""Settings that no part of its own would refuse, checked before anything is read or written."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from neuralsde.errors import ConfigError
+
+Rule = tuple[Callable[[Any], bool], str]
+
+
+def whole(least: int, most: int | None = None) -> Rule:
+    """A whole number from `least` (to `most`)."""
+    text = f"a whole number of at least {least}" if most is None else f"a whole number from {least} to {most}"
+    return lambda v: type(v) is int and v >= least and (most is None or v <= most), text
+
+
+def number(least: float | int, below: float = math.inf) -> Rule:
+    """A number in [`least`, `below`)."""
+    text = f"a number of at least {least}" + (f" and below {below}" if math.isfinite(below) else "")
+    return lambda v: isinstance(v, int | float) and type(v) is not bool and least <= v < below, text
+
+
+def one_of(*choices: Any) -> Rule:
+    """One of the values."""
+    return lambda v: v in choices, "one of " + ", ".join(map(str, choices))
+
+
+def optional(rule: Rule) -> Rule:
+    """What the rule allows, or null."""
+    return lambda v: v is None or rule[0](v), f"{rule[1]}, or null"
+
+
+RULES: dict[str, Rule] = {
+    "seed": whole(0, 2**32 - 1),
+    "training.steps": whole(1),
+    "training.val_samples": whole(1),
+    "training.ema_decay": optional(number(0.0, 1.0)),
+    "training.weight_decay_ramp_epochs": number(0),
+    "training.monitor": one_of("val/co_bps", "val/fp_bps", "val/nll"),
+    "training.compile": one_of(True, False),
+    "objective.kl_weight": number(0.0),
+    "objective.kl_ramp_epochs": number(0),
+    "trainer.max_epochs": optional(whole(1)),
+    "trainer.check_val_every_n_epoch": whole(1),
+    "trainer.gradient_clip_val": optional(number(0.0)),
+    "predict.weights": one_of("best", "last"),
+    "predict.n_samples": whole(1),
+    "predict.average": one_of("rate", "log_rate"),
+    "predict.dropout": one_of(True, False),
+    "predict.seed": whole(0),
+}
+
+
+def check_settings(config: DictConfig) -> None:
+    """Hold `config` against the rules above.
+
+    Raises:
+        ConfigError: a group is missing, or a setting has an impossible value.
+    """
+    for group in ("data", "model", "objective", "optimizer", "schedule", "training", "trainer", "predict", "logger", "run_dir"):
+        if config.get(group) is None:
+            raise ConfigError(
+                f"{group} is null; leave it out of the command line, or choose one of the files in configs/{group}."
+            )
+    for name, (allows, text) in RULES.items():
+        value = OmegaConf.select(config, name)
+        if not allows(value):
+            raise ConfigError(f"{name} is {'null' if value is None else value}; give {text}.")

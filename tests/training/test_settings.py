@@ -1,0 +1,107 @@
+"""Impossible settings are refused before anything is read or written; damaged files leave what was there."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from neuralsde.errors import CheckpointError, ConfigError
+from neuralsde.training.checkpoint import AtomicCheckpointIO, read_checkpoint
+from neuralsde.workflow import train
+from tests.helpers.tiny import tiny_config
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "seed=-1",
+        "seed=x",
+        "training.steps=0",
+        "training.monitor=train/loss",
+        "training.ema_decay=1.5",
+        "training.val_samples=0",
+        "trainer.max_epochs=0",
+        "trainer.max_epochs=1.5",
+        "trainer.check_val_every_n_epoch=null",
+        "trainer.accelerator=quantum",
+        "trainer.devices=0",
+        "trainer.precision=nonsense",
+        "predict.n_samples=many",
+        "predict.average=median",
+        "objective.kl_weight=-1",
+        "data.batch_size=2.5",
+        "data.eval_batch_size=0",
+        "model.dynamics.modes=0",
+        "model.dynamics.friction_per_s=0",
+        "run_dir=null",
+        "~schedule",
+    ],
+)
+def test_impossible_settings_leave_no_folder(tmp_path, setting):
+    with pytest.raises(ConfigError):
+        train(tiny_config(tmp_path / "run", setting))
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.fixture(scope="module")
+def run_dir(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("settings") / "run"
+    train(tiny_config(folder, "training.baselines=false"))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("setting", "sentence"),
+    [
+        ("model.encoder.hidden_size=16", r"model\.encoder\.hidden_size=64, but this run asks for 16"),
+        ("model/decoder=mlp", r"trained with model\.decoder"),
+        ("data.n_neurons=20", r"spec\.\w+=\d+, but this run asks for"),
+        ("optimizer=adam", r"trained with optimizer\._target_"),
+        ("training.ema_decay=null", r"training\.ema_decay=0\.99, but this run asks for None"),
+        ("seed=3", r"seed=0, but this run asks for 3"),
+        ("trainer.max_epochs=1", "has done 2 epochs already"),
+    ],
+)
+def test_resuming_with_other_settings_is_refused(run_dir, setting, sentence):
+    before = {path: path.read_bytes() for path in run_dir.rglob("*") if path.is_file()}
+    with pytest.raises(CheckpointError, match=sentence):
+        train(tiny_config(run_dir, "training.baselines=false", "ckpt=last", setting))
+    assert {path: path.read_bytes() for path in run_dir.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("content", [b"", b"text", b"PK\x03\x04 cut"])
+def test_resuming_from_a_damaged_checkpoint_is_refused(tmp_path, content):
+    damaged = tmp_path / "damaged.ckpt"
+    damaged.write_bytes(content)
+    with pytest.raises(CheckpointError, match="is damaged or no checkpoint"):
+        train(tiny_config(tmp_path / "run", f"ckpt={damaged}"))
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_checkpoint_without_its_record_is_not_ours(tmp_path):
+    torch.save({"state_dict": {}, "epoch": 1, "neuralsde": {"spec": {"bins": 3}, "config": {}}}, tmp_path / "old.ckpt")
+    with pytest.raises(CheckpointError, match="another version of neuralsde"):
+        read_checkpoint(tmp_path / "old.ckpt")
+
+
+def test_a_full_disk_keeps_the_earlier_checkpoint(tmp_path):
+    """A limit on the size of files stands for a full disk: the second, larger checkpoint does not fit."""
+    path = tmp_path / "last.ckpt"
+    AtomicCheckpointIO().save_checkpoint({"epoch": 1}, path)
+    before = path.read_bytes()
+    script = """
+import resource, signal, sys, torch
+from neuralsde.errors import CheckpointError
+from neuralsde.training.checkpoint import AtomicCheckpointIO
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+try:
+    AtomicCheckpointIO().save_checkpoint({"x": torch.ones(100_000)}, sys.argv[1])
+except CheckpointError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", script, path], capture_output=True, text=True, check=True)
+    assert "cannot be written" in done.stdout
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
