@@ -1,5 +1,9 @@
 """The embedded data set: spike counts driven by the Lorenz system, with known rates."""
 
+import math
+from numbers import Integral, Real
+from typing import Any
+
 import numpy as np
 
 from neuralsde.datamodules.lorenz_system import random_readout, random_starts, trajectories
@@ -9,6 +13,10 @@ from neuralsde.errors import ConfigError
 
 EVAL_EVERY = 5
 """One trial in five is an evaluation trial, as in the literature's file."""
+LARGEST_MEAN, LARGEST_SD = 1e6, 10.0
+"""Mean counts and spreads of log-rates beyond which counts are no longer exact in float32, or overflow."""
+LONGEST_BIN = 100.0
+"""Lorenz time that a bin may last: some hundred turns."""
 
 
 class LorenzData(SpikeDataModule):
@@ -67,15 +75,19 @@ class LorenzData(SpikeDataModule):
         at_least("trials_per_condition", trials_per_condition, 1)
         at_least("n_conditions * data.trials_per_condition", n_conditions * trials_per_condition, EVAL_EVERY)
         at_least("heldout_conditions", heldout_conditions, 0)
+        at_least("n_neurons", n_neurons, 1)
         at_least("n_heldout", n_heldout, 0)
-        at_least("n_neurons", n_neurons, n_heldout + 1)
+        if n_heldout >= n_neurons:
+            raise ConfigError(
+                f"data.n_heldout is {n_heldout}, but data.n_neurons is {n_neurons}; hold out fewer neurons than there are."
+            )
         at_least("observed_bins", observed_bins, 1)
         at_least("forward_bins", forward_bins, 0)
-        for name, value in {
-            "bin_width_s": bin_width_s, "time_scale": time_scale, "mean_count": mean_count, "log_rate_sd": log_rate_sd
-        }.items():  # fmt: skip
-            if not value > 0:
-                raise ConfigError(f"data.{name} is {value}; give a number above 0.")
+        at_least("data_seed", data_seed, 0)
+        at_most("mean_count", above_zero("mean_count", mean_count), LARGEST_MEAN)
+        at_most("log_rate_sd", above_zero("log_rate_sd", log_rate_sd), LARGEST_SD)
+        above_zero("time_scale", time_scale)
+        at_most("time_scale * data.bin_width_s", time_scale * above_zero("bin_width_s", bin_width_s), LONGEST_BIN)
         self.n_conditions, self.trials_per_condition = n_conditions, trials_per_condition
         self.heldout_conditions = heldout_conditions
         self.observed_units, self.n_neurons = n_neurons - n_heldout, n_neurons
@@ -124,12 +136,31 @@ class LorenzData(SpikeDataModule):
         return split_trials(counts, rates, first_condition + condition, trial_id, self.observed_bins, self.observed_units)
 
 
-def at_least(name: str, value: int, least: int) -> None:
+def at_least(name: str, value: Any, least: int) -> None:
     """Raises:
-    ConfigError: `value` is below `least`.
+    ConfigError: `value` is no whole number, or below `least`.
     """
-    if value < least:
-        raise ConfigError(f"data.{name} is {value}; give at least {least}.")
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
+        raise ConfigError(f"data.{name} is {value}; give at least {least}, a whole number.")
+
+
+def above_zero(name: str, value: Any) -> float:
+    """`value`.
+
+    Raises:
+        ConfigError: it is no number, or not above 0.
+    """
+    if not isinstance(value, Real) or isinstance(value, bool) or not 0 < float(value) < math.inf:
+        raise ConfigError(f"data.{name} is {value}; give a number above 0.")
+    return float(value)
+
+
+def at_most(name: str, value: float, most: float) -> None:
+    """Raises:
+    ConfigError: `value` is above `most`.
+    """
+    if value > most:
+        raise ConfigError(f"data.{name} is {value:g}; give at most {most:g}.")
 
 
 def split_trials(

@@ -1,12 +1,13 @@
 """Simulated spikes with known rates, from an HDF5 file in the layout of LFADS (`lfads_lorenz.h5`)."""
 
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 
 import h5py
 import numpy as np
 
-from neuralsde.datamodules.lorenz import at_least, split_trials
+from neuralsde.datamodules.lorenz import above_zero, at_least, split_trials
 from neuralsde.datamodules.spikes import SpikeDataModule
 from neuralsde.datamodules.trials import DataSpec, SpikeData
 from neuralsde.errors import ConfigError, DataError
@@ -49,7 +50,7 @@ class LorenzFile(SpikeDataModule):
         eval_batch_size: trials per batch when predicting.
 
     Raises:
-        ConfigError: `heldout_fraction` is not in [0, 1), or `forward_bins` is negative.
+        ConfigError: `heldout_fraction` is not in [0, 1), or another setting is impossible.
     """
 
     def __init__(
@@ -65,7 +66,11 @@ class LorenzFile(SpikeDataModule):
     ):
         super().__init__(batch_size, seed, eval_batch_size)
         at_least("forward_bins", forward_bins, 0)
-        if not 0 <= heldout_fraction < 1:
+        if bin_width_s is not None:
+            above_zero("bin_width_s", bin_width_s)
+        if trials_per_condition is not None:
+            at_least("trials_per_condition", trials_per_condition, 1)
+        if not isinstance(heldout_fraction, Real) or not 0 <= heldout_fraction < 1:
             raise ConfigError(f"data.heldout_fraction is {heldout_fraction}; give a share from 0 to below 1.")
         self.path, self.bin_width_s = Path(path), bin_width_s
         self.heldout_fraction, self.forward_bins = heldout_fraction, forward_bins

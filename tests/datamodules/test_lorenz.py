@@ -8,7 +8,7 @@ import pytest
 from omegaconf import OmegaConf
 from scipy.integrate import solve_ivp
 
-from neuralsde.datamodules.lorenz import LorenzData
+from neuralsde.datamodules.lorenz import LorenzData, above_zero, at_least
 from neuralsde.datamodules.lorenz_system import lorenz, random_starts, trajectories
 from neuralsde.errors import ConfigError
 
@@ -111,14 +111,26 @@ def test_batches_come_out(default):
 @pytest.mark.parametrize(
     ("setting", "sentence"),
     [
-        ({"n_heldout": 29}, "data.n_neurons is 29; give at least 30"),
         ({"n_conditions": 0}, "data.n_conditions is 0; give at least 1"),
         ({"n_conditions": 1, "trials_per_condition": 4}, "is 4; give at least 5"),
         ({"bin_width_s": 0.0}, "data.bin_width_s is 0.0; give a number above 0"),
         ({"mean_count": float("nan")}, "data.mean_count is nan"),
+        ({"mean_count": 1e30}, r"data.mean_count is 1e\+30; give at most"),
+        ({"log_rate_sd": 1000.0}, "data.log_rate_sd is 1000; give at most"),
+        ({"time_scale": 1e9}, r"data.time_scale \* data.bin_width_s is 2e\+07; give at most"),
+        ({"bin_width_s": float("inf")}, "data.bin_width_s is inf; give a number above 0"),
         ({"forward_bins": -1}, "data.forward_bins is -1"),
+        ({"n_heldout": 29}, "data.n_heldout is 29, but data.n_neurons is 29; hold out fewer"),
+        ({"data_seed": -1}, "data.data_seed is -1; give at least 0, a whole number"),
     ],
 )
 def test_impossible_settings_are_refused_in_a_sentence(setting, sentence):
     with pytest.raises(ConfigError, match=sentence):
         LorenzData(8, **setting)
+
+
+def test_settings_of_another_type_are_refused_in_a_sentence():
+    with pytest.raises(ConfigError, match=r"data.n_conditions is 2.5; give at least 1, a whole number"):
+        at_least("n_conditions", 2.5, 1)
+    with pytest.raises(ConfigError, match=r"data.mean_count is x; give a number above 0"):
+        above_zero("mean_count", "x")
