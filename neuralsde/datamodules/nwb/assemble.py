@@ -130,7 +130,32 @@ class Cutter:
                 f"{self.recording.path}: behaviour {recipe.behavior or list(recipe.trial_behavior)} is NaN in all of "
                 f"{len(kept)} trials' windows; check data.window_ms and data.behavior_lag_ms, or set it to null."
             )
+        self.check_channels(values)
         return replace(trials, behavior=values)
+
+    def check_channels(self, values: np.ndarray) -> None:
+        """Raises:
+        DataError: a channel, the last axis, is unknown throughout.
+        """
+        recipe = self.recipe
+        unknown = np.all(np.isnan(values).reshape(-1, values.shape[-1]), axis=0).tolist()
+        if not any(unknown):
+            return
+        names = self.behavior_names()
+        lost = ", ".join(f"`{name}`" for name, gone in zip(names, unknown, strict=True) if gone)
+        left = [name for name, gone in zip(names, unknown, strict=True) if not gone]
+        of, key = (f" of `{recipe.behavior}`", "behavior_channels") if recipe.behavior else ("", "trial_behavior")
+        raise DataError(
+            f"{self.recording.path}: behaviour {lost}{of} is NaN in all of {len(values)} trials' windows; leave it out "
+            f"with data.{key}=[{','.join(left)}]."
+        )
+
+    def behavior_names(self) -> tuple[str, ...]:
+        """Names of the behaviour channels, or of the trial columns that stand for them."""
+        recipe = self.recipe
+        if recipe.behavior:
+            return tuple(name for name, _ in self.channels(self.recording.series(recipe.behavior)))
+        return tuple(str(name) for name in recipe.trial_behavior)
 
     def series_behavior(self, kept: np.ndarray) -> np.ndarray:
         recipe = self.recipe

@@ -14,6 +14,7 @@ from neuralsde.datamodules.trials import DataSpec, SpikeData, SpikeTrials
 from neuralsde.errors import DataError
 
 REMEDY = "check data.phase and data.align, or draw the split with data.split_column=null"
+REMEDY_DRAWN = "check data.phase, data.align and data.val_fraction"
 
 
 def build_data(
@@ -26,6 +27,7 @@ def build_data(
     train_rows = rows_of(split, fitted, recording, recipe)
     train = cutter.trials(train_rows, scored=False)
     check_window(train, cutter, train_rows)
+    check_spikes(train, cutter)
     train = cutter.with_behavior(train, train_rows)
     eval_in_file = phase == "val" or test_file is None
     eval_rows = np.zeros(0, np.int64)
@@ -49,7 +51,7 @@ def build_data(
         eval=scored,
         psth=psth.mean_responses(cutter, found),
         behavior_kind=kind_of(recipe),
-        behavior_names=behavior_names(cutter),
+        behavior_names=cutter.behavior_names(),
         condition_names=tuple(one.name for one in found),
         source=f"{recording.path.name}, phase {phase}, {recipe.bin_ms} ms bins",
     )
@@ -65,9 +67,11 @@ def rows_of(split: np.ndarray, wanted: list[str], recording: Recording, recipe: 
     if not len(rows):
         names, numbers = np.unique(split, return_counts=True)
         there = ", ".join(f"{number} `{name}`" for name, number in zip(names, numbers, strict=True))
+        drawn = not recipe.split_column or recipe.split_column not in recording.trials
+        by = "drawn by data.val_fraction" if drawn else f"by column `{recipe.split_column}`"
         raise DataError(
-            f"{recording.path}: no trial of the split {' or '.join(wanted)} (by column `{recipe.split_column}`, with a "
-            f"known `{recipe.align}`); there are {there}; {remedy or REMEDY}."
+            f"{recording.path}: no trial of the split {' or '.join(wanted)} ({by}, with a known `{recipe.align}`); "
+            f"there are {there}; {remedy or (REMEDY_DRAWN if drawn else REMEDY)}."
         )
     return rows
 
@@ -80,6 +84,7 @@ def read_test_file(path: Path, recipe: Recipe) -> tuple[SpikeTrials, np.ndarray]
         cutter = Cutter(recording, recipe, units)
         trials = cutter.trials(rows, scored=True)
         check_window(trials, cutter, rows)
+        check_spikes(trials, cutter)
         return trials, units.ids[units.heldin]
 
 
@@ -105,6 +110,17 @@ def check_window(trials: SpikeTrials, cutter: Cutter, rows: np.ndarray) -> None:
         )
 
 
+def check_spikes(trials: SpikeTrials, cutter: Cutter) -> None:
+    """Refuse trials without a single spike of the held-in or of the held-out units, as times in ms would give."""
+    for what, counts in (("held-in", trials.heldin), ("held-out", trials.heldout)):
+        if counts is not None and not np.nansum(counts):
+            raise DataError(
+                f"{cutter.recording.path}: none of the spikes of {counts.shape[2]} {what} units falls into one of "
+                f"{len(counts)} trials' windows; spike times must be in seconds from the start of the session, as the "
+                "trials' times are."
+            )
+
+
 def spec_of(train: SpikeTrials, cutter: Cutter, n_conditions: int) -> DataSpec:
     recipe, units = cutter.recipe, cutter.units
     return DataSpec(
@@ -122,10 +138,3 @@ def kind_of(recipe: Recipe) -> str:
     if recipe.behavior:
         return "continuous"
     return "timing" if recipe.trial_behavior else ""
-
-
-def behavior_names(cutter: Cutter) -> tuple[str, ...]:
-    recipe = cutter.recipe
-    if recipe.behavior:
-        return tuple(name for name, _ in cutter.channels(cutter.recording.series(recipe.behavior)))
-    return tuple(str(name) for name in recipe.trial_behavior)

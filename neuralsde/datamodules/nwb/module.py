@@ -11,6 +11,8 @@ from neuralsde.datamodules.spikes import SpikeDataModule
 from neuralsde.datamodules.trials import SpikeData, SpikeTrials
 from neuralsde.errors import ConfigError, DataError
 
+GIVE_PATH = "give data.path=FOLDER or data.path=FILE.nwb (--data-path, or load(…, data={'path': …}), for a trained model)"
+
 
 class NWBDataModule(SpikeDataModule):
     """Trials of a recording in the Neurodata Without Borders format, cut by the Neural Latents Benchmark's rules.
@@ -47,8 +49,8 @@ class NWBDataModule(SpikeDataModule):
     def remedy(self) -> str:
         """How to get the files, the end of an error's sentence."""
         if self.download:
-            return f"fetch them with `python -m neuralsde download {self.download}`, or give data.path"
-        return "give data.path=FOLDER or data.path=FILE.nwb"
+            return f"fetch them with `python -m neuralsde download {self.download}`, or {GIVE_PATH}"
+        return GIVE_PATH
 
     def read(self) -> SpikeData:
         """Read the recording (from its cache where there is one)."""

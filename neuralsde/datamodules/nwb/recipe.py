@@ -1,10 +1,50 @@
 """What is cut from a recording: every setting of the NWB datamodule that shapes its tensors."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from numbers import Integral, Real
 from typing import Any
 
 from neuralsde.errors import ConfigError
+
+LONGEST_BIN_MS = 10_000
+
+
+def is_whole(value: Any) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def is_list(value: Any) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str)
+
+
+def is_text(value: Any) -> bool:
+    return isinstance(value, str) and bool(value)
+
+
+KINDS: dict[Any, tuple[Callable[[Any], bool], str]] = {
+    int: (is_whole, "a whole number"),
+    float: (is_number, "a number"),
+    bool: (lambda v: isinstance(v, bool), "true or false"),
+    str: (is_text, "a name"),
+    str | None: (lambda v: v is None or isinstance(v, str), "a name, or null"),
+    tuple[int, int]: (lambda v: is_list(v) and len(v) == 2 and all(map(is_whole, v)), "[from, to] in whole ms"),
+    Sequence[str]: (lambda v: is_list(v) and all(map(is_text, v)), "a list of names, such as [rt]"),
+    Sequence[str | int] | None: (
+        lambda v: v is None or (is_list(v) and len(v) > 0 and all(is_text(x) or is_whole(x) for x in v)),
+        "a list of names or numbers, such as [x,y], or null for all",
+    ),
+    Mapping[str, Any] | None: (
+        lambda v: v is None or isinstance(v, Mapping),
+        "{column: value} or {column: [values]}, such as {result: R}, or null",
+    ),
+}
+"""What each type of setting may hold, and how to say so."""
 
 
 @dataclass(frozen=True)
@@ -66,16 +106,27 @@ class Recipe:
     jitter_max_ms: int = 0
 
     def __post_init__(self):
-        if len(self.window_ms) != 2 or self.window_ms[1] <= self.window_ms[0]:
+        if self.window_ms[1] <= self.window_ms[0]:
             raise ConfigError(f"data.window_ms is {list(self.window_ms)}; give [from, to] in ms, from before to.")
-        if self.bin_ms < 1 or abs(self.bin_width_s * 1000 - self.bin_ms) > 1e-6:
-            raise ConfigError(f"data.bin_width_s is {self.bin_width_s}; give a whole number of ms, such as 0.005.")
+        for key in ("bin_width_s", "name_bin_width_s"):
+            check_width(key, getattr(self, key))
+        self._check_ranges()
         low, high = self.window_ms
         fitting = low + max(round((high - low) / self.bin_ms), 1) * self.bin_ms
         self._check_bins("window_ms", high - low, [low, fitting])
         self._check_bins("forward_ms", self.forward_ms, self.forward_ms // self.bin_ms * self.bin_ms)
         if self.behavior and self.trial_behavior:
             raise ConfigError("data.behavior and data.trial_behavior are both given; set one of them to null.")
+
+    def _check_ranges(self) -> None:
+        for key in ("forward_ms", "split_seed", "jitter_max_ms"):
+            if getattr(self, key) < 0:
+                raise ConfigError(f"data.{key} is {getattr(self, key)}; give a whole number of 0 or above.")
+        for key in ("val_fraction", "heldout_fraction"):
+            if not 0 < getattr(self, key) < 1:
+                raise ConfigError(f"data.{key} is {getattr(self, key)}; give a share between 0 and 1.")
+        if not 1 <= self.psth_kernel_ms <= LONGEST_BIN_MS:
+            raise ConfigError(f"data.psth_kernel_ms is {self.psth_kernel_ms}; give 1 to {LONGEST_BIN_MS} ms.")
 
     def _check_bins(self, key: str, length: int, fitting) -> None:
         if length % self.bin_ms:
@@ -111,9 +162,40 @@ class Recipe:
         unknown = settings.keys() - {f.name for f in fields(cls)}
         if unknown:
             raise ConfigError(f"data.{sorted(unknown)[0]} is no setting of an NWB recording.")
-        numbers = {f.name for f in fields(cls) if f.type is float}
-        given: dict[str, Any] = {k: float(v) if k in numbers else plain(v) for k, v in settings.items()}
+        kinds = {f.name: f.type for f in fields(cls)}
+        given = {key: converted(plain(value), kinds[key]) for key, value in settings.items()}
+        for key, value in given.items():
+            fits, wanted = KINDS[kinds[key]]
+            if not fits(value):
+                raise ConfigError(f"data.{key} is {shown(value)}; give {wanted}.")
         return cls(**given)
+
+
+def check_width(key: str, width_s: float) -> None:
+    """Raises:
+    ConfigError: a bin width is not a whole number of milliseconds, or absurd.
+    """
+    ms = width_s * 1000
+    if not 1 - 1e-6 <= ms <= LONGEST_BIN_MS or abs(ms - round(ms)) > 1e-6:
+        raise ConfigError(
+            f"data.{key} is {width_s}; give a whole number of ms, such as 0.005, of at most {LONGEST_BIN_MS // 1000} s."
+        )
+
+
+def shown(value: Any) -> str:
+    """A value as the command line would take it."""
+    if value is None:
+        return "null"
+    return str(list(value) if isinstance(value, tuple) else value)
+
+
+def converted(value: Any, kind: Any) -> Any:
+    """Numbers as the kind of setting wants them, 50 as 50.0 and 160.0 as 160; all else as it is, to be refused later."""
+    if kind == tuple[int, int] and isinstance(value, tuple):
+        return tuple(converted(v, int) for v in value)
+    if kind is float and is_number(value):
+        return float(value)
+    return int(value) if kind is int and is_number(value) and value == int(value) else value
 
 
 def plain(value: Any) -> Any:

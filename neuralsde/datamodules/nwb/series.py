@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import h5py
 import numpy as np
@@ -53,11 +54,17 @@ def find_series(file: h5py.File, name: str) -> Series:
     """The time series called `name`: its own name, `Container_name`, or its path in the file.
 
     Raises:
-        DataError: there is no such series, or several.
+        DataError: there is no such series, or several, or it cannot be used.
     """
-    found = series_groups(file)
+    groups = data_groups(file)
+    found = {path: group for path, group in groups.items() if not fault(group)}
     matches = [path for path in found if name in spellings(path)]
     if not matches:
+        if faulty := [group for path, group in groups.items() if name in spellings(path)]:
+            raise DataError(
+                f"{file.filename}: behaviour series `{name}`, asked for by data.behavior, {fault(faulty[0])}; write the "
+                "file again, or set data.behavior=null."
+            )
         names = sorted({path.split("/")[-1] for path in found})
         raise DataError(
             f"{file.filename}: there is no behaviour series `{name}`, asked for by data.behavior; {choices(name, names)}."
@@ -67,26 +74,44 @@ def find_series(file: h5py.File, name: str) -> Series:
     return as_series(found[matches[0]])
 
 
-def series_groups(file: h5py.File) -> dict[str, h5py.Group]:
-    """All groups that are numeric time series, by their paths."""
+def data_groups(file: h5py.File) -> dict[str, h5py.Group]:
+    """All groups that hold a dataset `data`, by their paths."""
     found = {}
     for place in PLACES:
         if (group := group_in(file, place)) is not None:
-            group.visititems(lambda _, item: found.update({item.name.strip("/"): item}) if is_series(item) else None)
+            group.visititems(lambda _, item: found.update({item.name.strip("/"): item}) if has_data(item) else None)
     return found
 
 
-def is_series(item: h5py.Group | h5py.Dataset) -> bool:
-    if not isinstance(item, h5py.Group) or (data := dataset_in(item, "data")) is None:
-        return False
-    timed = dataset_in(item, "timestamps") is not None or rate_of(item) > 0
-    return timed and data.ndim in (1, 2) and data.dtype.kind in "biuf"
+def has_data(item: h5py.Group | h5py.Dataset) -> bool:
+    return isinstance(item, h5py.Group) and dataset_in(item, "data") is not None
+
+
+def fault(group: h5py.Group) -> str:
+    """Why a group with data is no numeric time series; empty where it is one."""
+    data, timestamps, clock = (dataset_in(group, name) for name in ("data", "timestamps", "starting_time"))
+    if data is None or data.ndim not in (1, 2) or data.dtype.kind not in "biuf":
+        return "holds no numbers (sample,) or (sample, channel)"
+    if timestamps is not None:
+        numeric = timestamps.ndim == 1 and timestamps.dtype.kind in "iuf"
+        return "" if numeric else "has timestamps that are no list of numbers"
+    if clock is None:
+        return "has neither timestamps nor a starting_time"
+    if not np.isfinite(number(read(clock))):
+        return "has a starting_time that is no number"
+    return "" if 0 < rate_of(group) < np.inf else "has no timestamps, and a starting_time whose rate is no positive number"
 
 
 def rate_of(group: h5py.Group) -> float:
-    """Sampling rate in Hz that a series states beside its starting time; 0 where it states none."""
+    """Sampling rate in Hz that a series states beside its starting time; NaN where it states none."""
     clock = dataset_in(group, "starting_time")
-    return 0.0 if clock is None else float(clock.attrs.get("rate", 0.0))
+    return np.nan if clock is None else number(clock.attrs.get("rate"))
+
+
+def number(value: Any) -> float:
+    """A single number, NaN for whatever is none."""
+    array = np.asarray(value)
+    return float(array.reshape(())) if array.size == 1 and array.dtype.kind in "iuf" else np.nan
 
 
 def spellings(path: str) -> set[str]:
@@ -98,14 +123,14 @@ def spellings(path: str) -> set[str]:
 def as_series(group: h5py.Group) -> Series:
     data, timestamps = dataset_in(group, "data"), dataset_in(group, "timestamps")
     clock = dataset_in(group, "starting_time")
-    assert data is not None  # by `is_series`
+    assert data is not None  # by `fault`
     name = str(group.name).split("/")[-1]
     if timestamps is not None and len(timestamps) != len(data):
         raise DataError(
             f"{group.file.filename}: series `{name}` has {len(data)} samples but {len(timestamps)} timestamps; "
             "write the file again."
         )
-    start_s = 0.0 if clock is None else float(read(clock))
+    start_s = 0.0 if clock is None else number(read(clock))
     width = data.shape[1] if data.ndim > 1 else 1
     return Series(name, data, timestamps, start_s, rate_of(group), channel_names(group, width))
 

@@ -39,7 +39,7 @@ def refuses(folder, *parts, config="nlb_mc_maze", **settings):
 
 
 def test_no_folder(tmp_path):
-    refuses(tmp_path / "nowhere", str(tmp_path), "`python -m neuralsde download nlb_mc_maze`")
+    refuses(tmp_path / "nowhere", str(tmp_path), "`python -m neuralsde download nlb_mc_maze`", "--data-path")
 
 
 def test_no_file_in_the_folder(tmp_path):
@@ -209,7 +209,7 @@ def test_all_units_held_out(maze):
 
 
 def test_a_draw_of_no_unit(maze):
-    refuses(maze, "none of 12 units is held out", "raise data.heldout_fraction", heldout_column=None, heldout_fraction=0)
+    refuses(maze, "none of 12 units is held out", "raise data.heldout_fraction", heldout_column=None, heldout_fraction=0.01)
 
 
 def test_a_window_outside_every_trial(maze):
@@ -224,6 +224,17 @@ def test_an_empty_split(maze):
     with h5py.File(train_file(maze), "a") as file:
         file["intervals/trials/split"][:] = "train"
     refuses(maze, "no trial of the split val", "24 `train`", "data.phase")
+
+
+def test_an_unknown_split_is_named_in_full(maze):
+    with h5py.File(train_file(maze), "a") as file:
+        split = file["intervals/trials/split"]
+        split[:] = ["validation" if s == b"val" else s for s in split[()]]
+    refuses(maze, "no trial of the split val (by column `split`", "8 `validation`")
+
+
+def test_an_empty_draw(maze):
+    refuses(maze, "drawn by data.val_fraction", "24 `train`", split_column=None, val_fraction=0.01)
 
 
 def test_a_filter_that_leaves_nothing(maze):
@@ -243,6 +254,59 @@ def test_behavior_of_nans(maze):
     with h5py.File(train_file(maze), "a") as file:
         file[VELOCITY][:] = np.nan
     refuses(maze, "hand_vel is NaN in all of 16 trials", "data.behavior_lag_ms")
+
+
+def test_one_channel_of_nans(maze):
+    with h5py.File(train_file(maze), "a") as file:
+        file[VELOCITY][:, 1] = np.nan
+    refuses(maze, train_file(maze).name, "`y` of `hand_vel` is NaN in all of 16 trials", "data.behavior_channels=[x]")
+    assert datamodule("nlb_mc_maze", maze, behavior_channels=["x"]).data.spec.behavior_dim == 1
+
+
+def reclock(folder, rate=None, start=0.0):
+    """Take a series' timestamps away, and give it a starting time and a rate."""
+    with h5py.File(train_file(folder), "a") as file:
+        group = file[VELOCITY].parent
+        del group["timestamps"]
+        if start is not None:
+            group["starting_time"] = start
+        if rate is not None:
+            group["starting_time"].attrs["rate"] = rate
+
+
+@pytest.mark.parametrize(
+    ("clock", "sentence"),
+    [
+        ({"start": None}, "neither timestamps nor a starting_time"),
+        ({}, "rate is no positive number"),
+        ({"rate": "fast"}, "rate is no positive number"),
+        ({"rate": -1000.0}, "rate is no positive number"),
+        ({"rate": np.array([1000.0, 2.0])}, "rate is no positive number"),
+        ({"rate": np.nan}, "rate is no positive number"),
+        ({"rate": 1000.0, "start": "x"}, "a starting_time that is no number"),
+        ({"rate": 1000.0, "start": np.zeros(2)}, "a starting_time that is no number"),
+    ],
+    ids=str,
+)
+def test_a_series_without_a_clock(maze, clock, sentence):
+    reclock(maze, **clock)
+    refuses(maze, train_file(maze).name, "behaviour series `hand_vel`, asked for by data.behavior, has", sentence)
+
+
+def test_a_series_of_text(maze):
+    rewrite(maze, VELOCITY, lambda v: np.array(["fast"] * len(v), dtype=object))
+    refuses(maze, "behaviour series `hand_vel`", "holds no numbers")
+
+
+def test_timestamps_of_text(maze):
+    rewrite(maze, "processing/behavior/hand_vel/timestamps", lambda v: np.array(["now"] * len(v), dtype=object))
+    refuses(maze, "behaviour series `hand_vel`", "timestamps that are no list of numbers")
+
+
+@pytest.mark.parametrize("change", [np.negative, lambda v: v * 1000], ids=["negative", "ms"])
+def test_no_spike_in_any_window(maze, change):
+    rewrite(maze, "units/spike_times", lambda v: change(v + 60))
+    refuses(maze, train_file(maze).name, "none of the spikes of 8 held-in units", "must be in seconds")
 
 
 def test_behavior_with_some_nans_is_kept(maze):
@@ -297,6 +361,23 @@ def test_a_genuine_test_file_alone():
         ({"bin_width_s": 0.0025}, ["data.bin_width_s is 0.0025", "whole number of ms"]),
         ({"bin_width_s": 0.03}, ["no multiple of the bin width of 30 ms", "data.window_ms=[-250, 440]"]),
         ({"forward_ms": 203}, ["data.forward_ms spans 203 ms", "data.forward_ms=200"]),
+        ({"window_ms": [-140.5, 160]}, ["data.window_ms is [-140.5, 160]", "whole ms"]),
+        ({"window_ms": 100}, ["data.window_ms is 100", "[from, to]"]),
+        ({"window_ms": None}, ["data.window_ms is null", "[from, to]"]),
+        ({"forward_ms": -100}, ["data.forward_ms is -100", "0 or above"]),
+        ({"forward_ms": "x"}, ["data.forward_ms is x", "a whole number"]),
+        ({"behavior_lag_ms": 0.5}, ["data.behavior_lag_ms is 0.5", "a whole number"]),
+        ({"bin_width_s": 1e9}, ["data.bin_width_s is 1000000000.0", "whole number of ms"]),
+        ({"bin_width_s": float("nan")}, ["data.bin_width_s is nan", "give a number"]),
+        ({"align": None}, ["data.align is null", "give a name"]),
+        ({"trial_filter": "x"}, ["data.trial_filter is x", "{column: value}"]),
+        ({"unit_filter": ["id"]}, ["data.unit_filter is ['id']", "{column: value}"]),
+        ({"val_fraction": 2}, ["data.val_fraction is 2", "between 0 and 1"]),
+        ({"heldout_fraction": 0}, ["data.heldout_fraction is 0", "between 0 and 1"]),
+        ({"split_seed": -1}, ["data.split_seed is -1", "0 or above"]),
+        ({"psth_kernel_ms": 0}, ["data.psth_kernel_ms is 0", "give 1 to"]),
+        ({"behavior_channels": "x"}, ["data.behavior_channels is x", "list of names or numbers"]),
+        ({"overlap": "x"}, ["data.overlap is x", "true or false"]),
         ({"phase": "train"}, ["data.phase is `train`"]),
         ({"binwidth": 5}, ["data.binwidth is no setting"]),
         ({"trial_behavior": ["rt"]}, ["data.behavior and data.trial_behavior"]),
@@ -309,3 +390,9 @@ def test_impossible_settings(pair, settings, parts):
     assert isinstance(caught.value.__cause__, ConfigError)
     for part in parts:
         assert part in str(caught.value.__cause__)
+
+
+def test_whole_floats_are_whole_numbers(pair):
+    module = datamodule("nlb_mc_maze", pair("mc_maze"), window_ms=[-250.0, 450.0], psth_kernel_ms=50)
+    assert repr(module.recipe.window_ms) == "(-250, 450)"
+    assert repr(module.recipe.psth_kernel_ms) == "50.0"
