@@ -13,6 +13,7 @@ from neuralsde.datamodules.nwb.windows import Windows
 from neuralsde.errors import DataError
 
 LONGEST_MS = 48 * 3_600_000
+FAR_OFF = 10  # lengths of the recording after which a spike shows that times are not in seconds
 LATEST_MS = 1e15  # times beyond it are cut to it, as integers end somewhere
 FILTER_ORDER = 500  # NLB's anti-aliasing filter, in samples of 1 ms
 STEPPED_SERIES = ("target_pos",)  # NLB takes every n-th sample of a target that jumps, and filters all else
@@ -48,6 +49,11 @@ class SpikeGrid:
             )
         self.length_ms = round(length_ms)
         self.n_bins = n_bins(self.length_ms, bin_ms)
+        if (last_s := self._last("spike_times", ())) * 1000 > FAR_OFF * length_ms:
+            raise DataError(
+                f"{units.path}: `spike_times` of the units table end at {last_s:.6g}, but the recording at "
+                f"{length_ms / 1000:.6g} s; spike times must be in seconds from the start of the session."
+            )
 
     def _check_shapes(self) -> None:
         wanted = {"spike_times": ("one list", ())} | ({"obs_intervals": ("pairs", (2,))} if self.has_intervals else {})
