@@ -31,7 +31,7 @@ class Clock(Callback):
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self.begin = time.perf_counter()
 
-    def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self.best = max(self.best, trainer.callback_metrics["val/co_bps"].item())
         if self.reached is None and self.best >= self.target:
             self.reached, self.epoch = time.perf_counter() - self.begin, trainer.current_epoch + 1

@@ -57,9 +57,7 @@ def raster(data: SpikeData, rates: np.ndarray) -> Figure:
 def psth(data: SpikeData, measured: np.ndarray, condition: np.ndarray, rates: np.ndarray) -> Figure:
     """Condition averages of the recording beside the model's."""
     predicted = plots.condition_means(rates[:, : measured.shape[1]], condition, len(measured))
-    return plots.psth_grid(
-        measured, predicted, data.spec.bin_width_s, data.condition_names, title="Condition averages (PSTH)"
-    )
+    return plots.psth_grid(measured, predicted, data.spec.bin_width_s, data.condition_names, title="Condition averages (PSTH)")
 
 
 def hand(data: SpikeData, fitted: np.ndarray, true: np.ndarray, predictions: dict[str, Prediction]) -> Figure:
