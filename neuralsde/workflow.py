@@ -66,9 +66,8 @@ def announce(prepared: Fit, data: SpikeDataModule, run_dir: Path, loggers: list[
     bins = f"{spec.observed_bins} + {spec.forward_bins} forward bins of {spec.bin_width_s * 1000:g} ms"
     print(f"{data.data.name}: {len(data.data.train)} training and {len(data.data.eval)} evaluation trials, {units}, {bins}")
     weights = sum(p.numel() for p in module.model.parameters())
-    print(
-        f"model: {weights:,} weights, {prepared.trainer.max_epochs} epochs on {prepared.trainer.strategy.root_device}; run: {run_dir}"
-    )
+    trainer = prepared.trainer
+    print(f"model: {weights:,} weights, {trainer.max_epochs} epochs on {trainer.strategy.root_device}; run: {run_dir}")
     for logger in loggers:
         if isinstance(logger, WandbLogger):
             print(f"Weights & Biases: {'offline, upload with `wandb sync`' if logger.experiment.offline else 'online'}")
