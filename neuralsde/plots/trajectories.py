@@ -96,7 +96,7 @@ def hand_trajectories(
     condition = condition[kept] if condition is not None else None
     groups = condition_groups(int(kept.sum()), condition)
     colors = condition_colors(len(groups)) if condition is not None else [TRUTH]
-    figure = new_figure(6.0, 3.5, title)
+    figure = new_figure(6.0, 4.0, title)
     axes: Sequence[Axes] = figure.subplots(1, 2, sharex=True, sharey=True)
     for ax, name, values in zip(axes, ("true", "decoded"), (velocity[kept], decoded[kept]), strict=True):
         path = np.cumsum(values[..., :2] * bin_width_s, axis=1)
