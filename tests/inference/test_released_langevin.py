@@ -85,9 +85,8 @@ def test_both_transition_kls_have_the_same_expected_gradient():
 
 
 def test_ablated_latent_is_zero_and_costs_the_same():
-    torch.manual_seed(1)
+    # `dynamics` seeds torch with 0 each time, so both paths draw the same noise.
     path = dynamics(ablate_latent=True)(context())
-    torch.manual_seed(0)  # `dynamics` seeds its own start with 0, so both paths draw the same noise
     kept = dynamics()(context())
     assert (path.states == 0).all()
     assert (kept.states != 0).any()
