@@ -78,12 +78,13 @@ def our_step(recurrent_dropout: str, batch: int, observed: int, ahead: int, devi
     optimizer = torch.optim.Adam(model.parameters(), 3e-3)
     targets = torch.poisson(torch.full((batch, observed + ahead, ALL), 0.1, device=device))
     known = torch.ones_like(targets, dtype=torch.bool)
+    times = 0.02 * torch.arange(observed + ahead, device=device)[None]
 
     def step() -> None:
         inputs, kept = mask(targets[:, :observed, :OBSERVED])
         learned = known.clone()
         learned[:, :observed, :OBSERVED] = kept
-        output = model(inputs, ahead)
+        output = model(inputs, torch.ones_like(inputs, dtype=torch.bool), times)
         loss = objective(model.likelihood.log_prob(output.parameter, targets), output.kl, known, learned, 1)
         optimizer.zero_grad()
         loss.total.backward()

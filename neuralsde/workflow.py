@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.table import Table
 
-from neuralsde.datamodules.spikes import SpikeDataModule
+from neuralsde.datamodules.batches import TrialDataModule
 from neuralsde.evaluation.baselines import baseline_table
 from neuralsde.evaluation.figures import draw_figures
 from neuralsde.evaluation.load import Run, load
@@ -59,7 +59,7 @@ def train(config: DictConfig) -> float:
     return next((scores[key] for key in SCORE_NAMES if key in scores), float("nan"))
 
 
-def announce(prepared: Fit, data: SpikeDataModule, run_dir: Path, loggers: list[Logger]) -> None:
+def announce(prepared: Fit, data: TrialDataModule, run_dir: Path, loggers: list[Logger]) -> None:
     """Say what is about to happen, before the first epoch."""
     spec, module = data.spec, prepared.module
     units = f"{spec.observed_dim} + {spec.target_dim - spec.observed_dim} held-out units"
@@ -89,7 +89,7 @@ def make_loggers(config: DictConfig, run_dir: Path) -> list[Logger]:
     return loggers
 
 
-def evaluate(run: Run, data: SpikeDataModule, run_dir: Path, loggers: list[Logger], config: DictConfig) -> dict[str, float]:
+def evaluate(run: Run, data: TrialDataModule, run_dir: Path, loggers: list[Logger], config: DictConfig) -> dict[str, float]:
     """Predict every split, score it beside the baselines, write `scores.json` and the plots; returns the scores."""
     recording = data.data
     print(
@@ -113,7 +113,7 @@ def evaluate(run: Run, data: SpikeDataModule, run_dir: Path, loggers: list[Logge
     return scores
 
 
-def provenance(run: Run, data: SpikeDataModule) -> dict[str, Any]:
+def provenance(run: Run, data: TrialDataModule) -> dict[str, Any]:
     """What the scores were computed from."""
     return {
         "checkpoint": str(run.path),

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from neuralsde.datamodules.lorenz_system import random_readout, random_starts, trajectories
-from neuralsde.datamodules.spikes import SpikeDataModule
-from neuralsde.datamodules.trials import DataSpec, SpikeData, SpikeTrials
+from neuralsde.datamodules.batches import TrialDataModule
+from neuralsde.datamodules.trials import DataSpec, TrialData, Trials
 from neuralsde.errors import ConfigError
 
 EVAL_EVERY = 5
@@ -19,7 +19,7 @@ LONGEST_BIN = 100.0
 """Lorenz time that a bin may last: some hundred turns."""
 
 
-class LorenzData(SpikeDataModule):
+class LorenzData(TrialDataModule):
     """Made from `data_seed` in half a second, with the statistics of the file that the literature uses.
 
     That file (`lfads_lorenz.h5` of the Neural Data Transformer: 65 conditions of 24 trials, 50 bins of 20 ms, 29
@@ -96,7 +96,7 @@ class LorenzData(SpikeDataModule):
         self.mean_count, self.log_rate_sd = mean_count, log_rate_sd
         self.data_seed = data_seed
 
-    def read(self) -> SpikeData:
+    def read(self) -> TrialData:
         """Draw the recording; the same `data_seed` draws the same."""
         # A generator of its own for each part, so that asking for more of one changes no other.
         readout_rng, *rngs = (np.random.default_rng(s) for s in np.random.SeedSequence(self.data_seed).spawn(5))
@@ -109,7 +109,7 @@ class LorenzData(SpikeDataModule):
             unseen = readout.rates(self.states(rngs[2], self.heldout_conditions))
             extra["heldout_conditions"] = self.trials(rngs[3], unseen, self.n_conditions)
         n_conditions = self.n_conditions + self.heldout_conditions
-        return SpikeData(
+        return TrialData(
             name="lorenz",
             spec=DataSpec(
                 self.observed_units, self.n_neurons, self.observed_bins, self.forward_bins, self.bin_width_s,
@@ -127,7 +127,7 @@ class LorenzData(SpikeDataModule):
         bins = self.observed_bins + self.forward_bins
         return trajectories(random_starts(rng, n), bins, self.time_scale * self.bin_width_s)
 
-    def trials(self, rng: np.random.Generator, rates: np.ndarray, first_condition: int) -> SpikeTrials:
+    def trials(self, rng: np.random.Generator, rates: np.ndarray, first_condition: int) -> Trials:
         """Trials with Poisson counts of `rates` (condition, bin, neuron), ordered by condition."""
         condition = np.repeat(np.arange(len(rates)), self.trials_per_condition)
         rates = rates[condition]
@@ -170,12 +170,12 @@ def split_trials(
     trial_id: np.ndarray | None,
     observed_bins: int,
     observed_units: int,
-) -> SpikeTrials:
+) -> Trials:
     """Trials from counts and rates (trial, bin, unit): the first bins and the first units are observed."""
     counts = counts.astype(np.float32)
     past, future = counts[:, :observed_bins], counts[:, observed_bins:]
     has_heldout = observed_units < counts.shape[-1]
-    return SpikeTrials(
+    return Trials(
         heldin=past[..., :observed_units],
         heldout=past[..., observed_units:] if has_heldout else None,
         heldin_forward=future[..., :observed_units] if future.size else None,

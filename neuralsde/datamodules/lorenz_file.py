@@ -8,8 +8,8 @@ import h5py
 import numpy as np
 
 from neuralsde.datamodules.lorenz import above_zero, at_least, split_trials
-from neuralsde.datamodules.spikes import SpikeDataModule
-from neuralsde.datamodules.trials import DataSpec, SpikeData
+from neuralsde.datamodules.batches import TrialDataModule
+from neuralsde.datamodules.trials import DataSpec, TrialData
 from neuralsde.errors import ConfigError, DataError
 
 TOLERANCE = 0.05
@@ -31,7 +31,7 @@ class RawSplit:
     number: np.ndarray | None
 
 
-class LorenzFile(SpikeDataModule):
+class LorenzFile(TrialDataModule):
     """Counts `train_data`, `valid_data` (trial, bin, neuron) with true rates `train_truth`, `valid_truth` where known.
 
     The true rates are in Hz or in counts per bin, which the number of spikes tells apart; where the file has a
@@ -76,7 +76,7 @@ class LorenzFile(SpikeDataModule):
         self.heldout_fraction, self.forward_bins = heldout_fraction, forward_bins
         self.trials_per_condition = trials_per_condition
 
-    def read(self) -> SpikeData:
+    def read(self) -> TrialData:
         """Read the file.
 
         Raises:
@@ -104,7 +104,7 @@ class LorenzFile(SpikeDataModule):
         )  # fmt: skip
         conditions = [int(t.condition.max()) + 1 for t in (train, valid) if t.condition is not None]
         n_conditions = max(conditions, default=0)
-        return SpikeData(
+        return TrialData(
             name=self.path.stem,
             spec=DataSpec(observed[1], neurons, observed[0], self.forward_bins, bin_width_s, n_conditions=n_conditions),
             train=train,

@@ -1,4 +1,4 @@
-"""What every spiking data source hands on: trials of binned counts, and the sizes a model takes from them."""
+"""What every data source hands on: trials of binned counts or of other values, and the sizes a model takes from them."""
 
 from dataclasses import dataclass, field, fields, replace
 
@@ -11,12 +11,16 @@ class DataSpec:
 
     Args:
         observed_dim: held-in units, the model's input channels.
-        target_dim: held-in and held-out units together, the rates to be predicted.
+        target_dim: held-in and held-out units together, what is to be predicted.
         observed_bins: bins in which the held-in units are observed, per trial.
         forward_bins: bins after them that must be forecast.
         bin_width_s: width of a bin, in seconds.
         behavior_dim: behaviour channels, 0 where there are none.
         n_conditions: conditions that trials are labelled with, 0 where there are none.
+        kind: what an entry is: `counts`, `real`, `binary` (0 or 1) or `category` (a class index).
+        n_classes: classes of a `category`, 0 otherwise.
+        longest_s: time from the first to the last bin of the longest trial, in seconds; None where bins follow each other at
+            `bin_width_s`.
     """
 
     observed_dim: int
@@ -26,19 +30,27 @@ class DataSpec:
     bin_width_s: float
     behavior_dim: int = 0
     n_conditions: int = 0
+    kind: str = "counts"
+    n_classes: int = 0
+    longest_s: float | None = None
 
     @property
     def total_bins(self) -> int:
         """Observed and forward bins together, the bins of the model's output."""
         return self.observed_bins + self.forward_bins
 
+    @property
+    def duration_s(self) -> float:
+        """Time from the first to the last bin, in seconds."""
+        return self.longest_s or max(self.total_bins - 1, 1) * self.bin_width_s
+
 
 @dataclass(frozen=True)
-class SpikeTrials:
-    """One split of a recording, trial by trial. NaN marks a bin that was not recorded.
+class Trials:
+    """One split of a recording, trial by trial. NaN marks an entry that was not recorded.
 
     Args:
-        heldin: spike counts of the held-in units, (trial, observed bin, unit), float32.
+        heldin: what the model observes: counts (or other values) of the held-in units, (trial, observed bin, unit), float32.
         heldout: counts of the held-out units in the same bins; None in a test file, where they are withheld.
         heldin_forward: held-in counts in the forward bins, (trial, forward bin, unit); None where withheld.
         heldout_forward: held-out counts in the forward bins; None where withheld.
@@ -46,7 +58,11 @@ class SpikeTrials:
         condition: index into the conditions, (trial,), int64; -1 for a trial that has none.
         decode_mask: trials that each behaviour decoder may use, (trial, decoder), bool.
         jitter: bins by which the window was shifted, (trial,), int64 (DMFC_RSG only).
-        rates: true expected counts per bin, (trial, observed + forward bin, held-in + held-out unit), where they are known.
+        rates: true expected values (counts per bin, or the signal without its noise), (trial, observed + forward bin,
+            held-in + held-out unit), where they are known.
+        states: true state of the system behind them, (trial, observed + forward bin, state), where it is known.
+        times: time of each bin, (trial, observed + forward bin), in seconds, increasing; None where bins follow each other
+            at `bin_width_s`.
         trial_id: identity of each trial in its file, (trial,), int64.
     """
 
@@ -59,23 +75,25 @@ class SpikeTrials:
     decode_mask: np.ndarray | None = None
     jitter: np.ndarray | None = None
     rates: np.ndarray | None = None
+    states: np.ndarray | None = None
+    times: np.ndarray | None = None
     trial_id: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.heldin)
 
-    def __getitem__(self, index: np.ndarray | slice) -> "SpikeTrials":
+    def __getitem__(self, index: np.ndarray | slice) -> "Trials":
         """The trials at `index` (indices, a boolean mask or a slice)."""
         kept = {f.name: getattr(self, f.name) for f in fields(self)}
         return replace(self, **{name: value[index] for name, value in kept.items() if value is not None})
 
 
 @dataclass(frozen=True)
-class SpikeData:
+class TrialData:
     """A recording ready for training: two splits and what is needed to score them.
 
     Args:
-        name: group name in a submission file, such as `mc_maze` or `mc_maze_20`.
+        name: name of the recording, and group name in a submission file, such as `mc_maze` or `mc_maze_20`.
         spec: sizes for the model.
         train: trials to fit on.
         eval: trials to score on (validation or test).
@@ -89,11 +107,11 @@ class SpikeData:
 
     name: str
     spec: DataSpec
-    train: SpikeTrials
-    eval: SpikeTrials
+    train: Trials
+    eval: Trials
     psth: np.ndarray | None = None
     behavior_kind: str = ""
     behavior_names: tuple[str, ...] = ()
     condition_names: tuple[str, ...] = ()
-    extra: dict[str, SpikeTrials] = field(default_factory=dict)
+    extra: dict[str, Trials] = field(default_factory=dict)
     source: str = ""

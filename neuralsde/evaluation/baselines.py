@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from neuralsde.datamodules.spikes import stack_targets
-from neuralsde.datamodules.trials import SpikeData, SpikeTrials
+from neuralsde.datamodules.batches import stack_targets
+from neuralsde.datamodules.trials import TrialData, Trials
 from neuralsde.evaluation.scores import score
 from neuralsde.evaluation.smoothing import KERNEL_SDS_S, MOST_TRIALS, Smoother, smooth
 from neuralsde.metrics import bits_per_spike
@@ -23,12 +23,12 @@ class SplitRates(NamedTuple):
     extra: dict[str, np.ndarray]
 
 
-def smoothing(data: SpikeData) -> SplitRates:
+def smoothing(data: TrialData) -> SplitRates:
     """Gaussian smoothing of the held-in counts and Poisson regression on them; see `Smoother`."""
     return for_each_split(data, Smoother(data.train, data.spec))
 
 
-def condition_psth(data: SpikeData) -> SplitRates | None:
+def condition_psth(data: TrialData) -> SplitRates | None:
     """Each trial predicted by the smoothed mean response of the training trials of its condition.
 
     It is told the **true condition** of the trials that it predicts, which a model has to infer. A trial whose
@@ -76,16 +76,16 @@ def shrunk_psth(
     return lambda asked: table[np.where(np.isin(asked, labels), np.searchsorted(labels, asked), len(labels))]
 
 
-def labels_of(trials: SpikeTrials) -> np.ndarray:
+def labels_of(trials: Trials) -> np.ndarray:
     """Condition of each trial, -1 where it has none."""
     return np.full(len(trials), -1) if trials.condition is None else trials.condition
 
 
-def for_each_split(data: SpikeData, predict: Callable[[SpikeTrials], np.ndarray]) -> SplitRates:
+def for_each_split(data: TrialData, predict: Callable[[Trials], np.ndarray]) -> SplitRates:
     return SplitRates(predict(data.train), predict(data.eval), {k: predict(v) for k, v in data.extra.items()})
 
 
-def baseline_table(data: SpikeData) -> dict[str, dict[str, float]]:
+def baseline_table(data: TrialData) -> dict[str, dict[str, float]]:
     """Scores of each baseline that applies, as `score` names them.
 
     Args:

@@ -6,13 +6,13 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from neuralsde import plots
-from neuralsde.datamodules.spikes import stack_targets
-from neuralsde.datamodules.trials import SpikeData
+from neuralsde.datamodules.batches import stack_targets
+from neuralsde.datamodules.trials import TrialData
 from neuralsde.evaluation.predict import Prediction
 from neuralsde.metrics.decoding import decode
 
 
-def draw_figures(data: SpikeData, predictions: dict[str, Prediction], metrics_csv: Path) -> dict[str, Figure]:
+def draw_figures(data: TrialData, predictions: dict[str, Prediction], metrics_csv: Path) -> dict[str, Figure]:
     """Figures of the evaluation trials and of training, by name.
 
     Args:
@@ -39,7 +39,7 @@ def draw_figures(data: SpikeData, predictions: dict[str, Prediction], metrics_cs
     return figures
 
 
-def raster(data: SpikeData, rates: np.ndarray) -> Figure:
+def raster(data: TrialData, rates: np.ndarray) -> Figure:
     """The evaluation trial with the most spikes, above its rates."""
     counts = stack_targets(data.eval, data.spec)
     trial = int(np.nansum(counts, axis=(1, 2)).argmax())
@@ -54,13 +54,13 @@ def raster(data: SpikeData, rates: np.ndarray) -> Figure:
     )
 
 
-def psth(data: SpikeData, measured: np.ndarray, condition: np.ndarray, rates: np.ndarray) -> Figure:
+def psth(data: TrialData, measured: np.ndarray, condition: np.ndarray, rates: np.ndarray) -> Figure:
     """Condition averages of the recording beside the model's."""
     predicted = plots.condition_means(rates[:, : measured.shape[1]], condition, len(measured))
     return plots.psth_grid(measured, predicted, data.spec.bin_width_s, data.condition_names, title="Condition averages (PSTH)")
 
 
-def hand(data: SpikeData, fitted: np.ndarray, true: np.ndarray, predictions: dict[str, Prediction]) -> Figure:
+def hand(data: TrialData, fitted: np.ndarray, true: np.ndarray, predictions: dict[str, Prediction]) -> Figure:
     """Movement paths decoded from the rates, by a decoder fitted to the training trials."""
     bins = data.spec.observed_bins
     decoded = decode(predictions["train"].rates[:, :bins], fitted, predictions["eval"].rates[:, :bins])

@@ -7,8 +7,8 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from neuralsde.datamodules.spikes import SpikeDataModule
-from neuralsde.datamodules.trials import DataSpec, SpikeTrials
+from neuralsde.datamodules.batches import TrialDataModule
+from neuralsde.datamodules.trials import DataSpec, Trials
 from neuralsde.errors import CheckpointError
 from neuralsde.evaluation.predict import Prediction, predict
 from neuralsde.training.build import instantiate_part
@@ -32,7 +32,7 @@ class Run:
     path: Path
 
     @cached_property
-    def datamodule(self) -> SpikeDataModule:
+    def datamodule(self) -> TrialDataModule:
         """The data that the model was trained on, read at first use."""
         datamodule = instantiate_part(self.config, "data")
         if datamodule.spec != self.module.spec:
@@ -42,7 +42,7 @@ class Run:
             )
         return datamodule
 
-    def predict(self, trials: SpikeTrials | None = None, **settings: Any) -> Prediction:
+    def predict(self, trials: Trials | None = None, **settings: Any) -> Prediction:
         """Rates and latents of `trials` (default: the evaluation trials), with the run's own prediction settings.
 
         Args:

@@ -7,8 +7,8 @@ import torch
 from rich.progress import track
 from torch import Tensor
 
-from neuralsde.datamodules.spikes import SpikeBatch, SpikeDataset
-from neuralsde.datamodules.trials import SpikeTrials
+from neuralsde.datamodules.batches import TrialBatch, TrialDataset
+from neuralsde.datamodules.trials import Trials
 from neuralsde.errors import CheckpointError, ConfigError
 from neuralsde.training.module import LatentDynamics
 
@@ -28,7 +28,7 @@ class Prediction:
 
 def predict(
     module: LatentDynamics,
-    trials: SpikeTrials,
+    trials: Trials,
     n_samples: int = 32,
     average: str = "rate",
     dropout: bool = False,
@@ -60,7 +60,7 @@ def predict(
             f"The model expects {spec.observed_bins} bins × {spec.observed_dim} held-in units, but the trials have "
             f"{trials.heldin.shape[1]} × {trials.heldin.shape[2]}: load the data that the model was trained on."
         )
-    dataset = SpikeDataset(trials, spec)
+    dataset = TrialDataset(trials, spec)
     starts = range(0, len(dataset), batch_size)
     batches = track(starts, description=f"predict {label}", transient=True) if label else starts
     was_training = module.training
@@ -80,14 +80,15 @@ def predict(
     return Prediction(rates, latents)
 
 
-def predict_batch(module: LatentDynamics, batch: SpikeBatch, n_samples: int, average: str) -> tuple[Tensor, Tensor]:
+def predict_batch(module: LatentDynamics, batch: TrialBatch, n_samples: int, average: str) -> tuple[Tensor, Tensor]:
     """Averaged rates and latents of one batch, on the CPU."""
-    model, counts = module.model, batch.counts.to(module.device)
+    model = module.model
+    inputs = [part.to(module.device) for part in (batch.values, batch.seen, batch.times)]
     rates = latents = torch.zeros(())
     # Without dropout the encoder is deterministic: it runs once for all samples.
-    context = None if module.training else model.encoder(counts, module.spec.forward_bins)
+    context = None if module.training else model.encoder(*inputs)
     for _ in range(n_samples):
-        output = module(counts) if context is None else model.sample(context)
+        output = model(*inputs) if context is None else model.sample(context)
         expected = model.likelihood.mean if average == "rate" else model.likelihood.log_mean
         rates = rates + expected(output.parameter).float().cpu() / n_samples
         latents = latents + output.latents.float().cpu() / n_samples

@@ -2,14 +2,14 @@
 
 import numpy as np
 
-from neuralsde.datamodules.spikes import stack_targets
-from neuralsde.datamodules.trials import SpikeData, SpikeTrials
+from neuralsde.datamodules.batches import stack_targets
+from neuralsde.datamodules.trials import TrialData, Trials
 from neuralsde.metrics import bits_per_spike, psth_r2, rate_r2, tp_corr, vel_r2
 from neuralsde.metrics.checks import checked_rates, refuse_bad_rates
 
 
 def score(
-    data: SpikeData,
+    data: TrialData,
     rates_train: np.ndarray | None,
     rates_eval: np.ndarray,
     rates_extra: dict[str, np.ndarray] | None = None,
@@ -35,7 +35,7 @@ def score(
     return scores
 
 
-def score_split(data: SpikeData, trials: SpikeTrials, rates_train: np.ndarray | None, rates: np.ndarray) -> dict[str, float]:
+def score_split(data: TrialData, trials: Trials, rates_train: np.ndarray | None, rates: np.ndarray) -> dict[str, float]:
     """Scores of one split; arguments as `score`."""
     rates = valid_rates(data, trials, rates, "rates")
     return (
@@ -46,7 +46,7 @@ def score_split(data: SpikeData, trials: SpikeTrials, rates_train: np.ndarray | 
     )
 
 
-def valid_rates(data: SpikeData, trials: SpikeTrials, rates: np.ndarray, what: str) -> np.ndarray:
+def valid_rates(data: TrialData, trials: Trials, rates: np.ndarray, what: str) -> np.ndarray:
     """`rates` in float64 once their shape and values are those that `trials` ask for."""
     spec = data.spec
     shape = (len(trials), spec.observed_bins + spec.forward_bins, spec.target_dim)
@@ -55,7 +55,7 @@ def valid_rates(data: SpikeData, trials: SpikeTrials, rates: np.ndarray, what: s
     return rates
 
 
-def spike_scores(data: SpikeData, trials: SpikeTrials, rates: np.ndarray) -> dict[str, float]:
+def spike_scores(data: TrialData, trials: Trials, rates: np.ndarray) -> dict[str, float]:
     """Co-smoothing on held-out units in observed bins; forward prediction on all units in forward bins."""
     bins, units = data.spec.observed_bins, data.spec.observed_dim
     targets = stack_targets(trials, data.spec)
@@ -68,7 +68,7 @@ def spike_scores(data: SpikeData, trials: SpikeTrials, rates: np.ndarray) -> dic
 
 
 def behavior_scores(
-    data: SpikeData, trials: SpikeTrials, rates_train: np.ndarray | None, rates: np.ndarray
+    data: TrialData, trials: Trials, rates_train: np.ndarray | None, rates: np.ndarray
 ) -> dict[str, float]:
     """Velocity decoding, or the correlation of speed with produced time."""
     bins, train = data.spec.observed_bins, data.train
@@ -83,14 +83,14 @@ def behavior_scores(
     return {"vel_r2": vel_r2(fitted, train.behavior, rates[:, :bins], trials.behavior, *masks)}
 
 
-def psth_scores(data: SpikeData, trials: SpikeTrials, rates: np.ndarray) -> dict[str, float]:
+def psth_scores(data: TrialData, trials: Trials, rates: np.ndarray) -> dict[str, float]:
     """The match to each condition's mean response."""
     if data.psth is None or trials.condition is None or not (trials.condition >= 0).any():
         return {}
     return {"psth_r2": psth_r2(data.psth, rates[:, : data.spec.observed_bins], trials.condition, trials.jitter)}
 
 
-def rate_scores(trials: SpikeTrials, rates: np.ndarray) -> dict[str, float]:
+def rate_scores(trials: Trials, rates: np.ndarray) -> dict[str, float]:
     """R² of log-rates, observed and forward bins together, where the true rates are known."""
     if trials.rates is None:
         return {}

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from neuralsde.datamodules.trials import DataSpec, SpikeTrials
+from neuralsde.datamodules.trials import DataSpec, Trials
 from neuralsde.evaluation.poisson_regression import fit_poisson
 from neuralsde.metrics import bits_per_spike
 
@@ -50,7 +50,7 @@ def smooth(counts: np.ndarray, sd_bins: float, own: float = 1.0, bins: slice = s
     return total / np.maximum(kernel[bins] @ shared.astype(np.float64), 1e-12)
 
 
-def forward_counts(trials: SpikeTrials) -> np.ndarray | None:
+def forward_counts(trials: Trials) -> np.ndarray | None:
     """Counts of all units in the forward bins, or None where they are withheld."""
     parts = [counts for counts in (trials.heldin_forward, trials.heldout_forward) if counts is not None]
     return np.concatenate(parts, axis=-1) if parts else None
@@ -69,7 +69,7 @@ class Smoother:
         spec: sizes of the recording.
     """
 
-    def __init__(self, trials: SpikeTrials, spec: DataSpec):
+    def __init__(self, trials: Trials, spec: DataSpec):
         self.bin_width_s = spec.bin_width_s
         self.pooled = min(max(1, round(ROW_WIDTH_S / spec.bin_width_s)), spec.observed_bins)
         self.choice = self.forward_choice = Choice()
@@ -82,7 +82,7 @@ class Smoother:
             self.forward_choice = best_choice(trials.heldin, counts, self.fit_forward, folds=FOLDS)
             self.forward = self.fit_forward(trials.heldin, counts, self.forward_choice)
 
-    def __call__(self, trials: SpikeTrials) -> np.ndarray:
+    def __call__(self, trials: Trials) -> np.ndarray:
         """Rates in counts per bin, (trial, observed + forward bin, held-in + held-out unit)."""
         rates = [f(trials.heldin) for f in (self.heldin, self.heldout) if f is not None]
         rates = np.concatenate(rates, axis=-1)

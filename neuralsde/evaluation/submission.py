@@ -13,14 +13,14 @@ import numpy as np
 
 from neuralsde.datamodules.nwb.cache import write_atomically
 from neuralsde.datamodules.nwb.hdf5 import one_line
-from neuralsde.datamodules.trials import SpikeData, SpikeTrials
+from neuralsde.datamodules.trials import TrialData, Trials
 from neuralsde.errors import DataError
 from neuralsde.evaluation.scores import valid_rates
 
 VARIABLE = h5py.vlen_dtype(np.int32)
 
 
-def write_submission(path: str | Path, data: SpikeData, rates_train: np.ndarray | None, rates_eval: np.ndarray) -> None:
+def write_submission(path: str | Path, data: TrialData, rates_train: np.ndarray | None, rates_eval: np.ndarray) -> None:
     """Write the group `data.name` of a submission file; other groups that the file holds already are kept.
 
     The file is written whole or not at all: a crash or a full disk leaves what was there.
@@ -42,7 +42,7 @@ def write_submission(path: str | Path, data: SpikeData, rates_train: np.ndarray 
     write_group(Path(path), data.name, group)
 
 
-def write_targets(path: str | Path, data: SpikeData) -> None:
+def write_targets(path: str | Path, data: TrialData) -> None:
     """Write the group `data.name` of a targets file, against which a submission is scored locally.
 
     Args:
@@ -70,7 +70,7 @@ def write_targets(path: str | Path, data: SpikeData) -> None:
 
 
 def split_rates(
-    data: SpikeData, trials: SpikeTrials, rates: np.ndarray, split: str, with_forward: bool
+    data: TrialData, trials: Trials, rates: np.ndarray, split: str, with_forward: bool
 ) -> dict[str, np.ndarray]:
     """Data sets of one split, by name."""
     rates = valid_rates(data, trials, rates, f"{split} rates").astype(np.float32)
@@ -82,7 +82,7 @@ def split_rates(
     return parts
 
 
-def trials_by_condition(trials: SpikeTrials, n_conditions: int) -> np.ndarray:
+def trials_by_condition(trials: Trials, n_conditions: int) -> np.ndarray:
     """Positions of the trials of each condition, as an array of integer arrays."""
     lists = np.empty(n_conditions, dtype=object)
     for index in range(n_conditions):

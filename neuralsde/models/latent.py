@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from neuralsde.likelihoods import Likelihood
@@ -57,8 +57,13 @@ class LatentModel(nn.Module):
         self.decode_context = decode_context
         self.context_dropout = Dropout(context_dropout)
 
-    def forward(self, observed: Float[Tensor, "batch observed_bin channel"], forward_bins: int) -> ModelOutput:
-        return self.sample(self.encoder(observed, forward_bins))
+    def forward(
+        self,
+        values: Float[Tensor, "batch observed_bin channel"],
+        seen: Bool[Tensor, "batch observed_bin channel"],
+        times: Float[Tensor, "#batch bin"],
+    ) -> ModelOutput:
+        return self.sample(self.encoder(values, seen, times))
 
     def sample(self, context: Float[Tensor, "batch bin context"]) -> ModelOutput:
         """One posterior path given the encoder's context, and what it decodes to."""

@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
 import neuralsde
-from neuralsde.datamodules.spikes import SpikeDataModule, SpikeDataset, stack_targets
+from neuralsde.datamodules.batches import TrialDataModule, TrialDataset, stack_targets
 from neuralsde.datamodules.trials import DataSpec
 from neuralsde.errors import CheckpointError, ConfigError
 from neuralsde.training.build import instantiate_part
@@ -28,7 +28,7 @@ from neuralsde.training.progress import EpochProgress
 
 def fill_in_sizes(config: DictConfig, spec: DataSpec) -> None:
     """Write the data's sizes into the config, where every part's size refers to them."""
-    OmegaConf.update(config, "spec", {**asdict(spec), "total_bins": spec.total_bins}, force_add=True)
+    OmegaConf.update(config, "spec", {**asdict(spec), "total_bins": spec.total_bins, "duration_s": spec.duration_s}, force_add=True)
 
 
 def build_module(config: DictConfig, spec: DataSpec) -> LatentDynamics:
@@ -58,7 +58,7 @@ def build_module(config: DictConfig, spec: DataSpec) -> LatentDynamics:
     return module
 
 
-def start_at_mean_rates(module: LatentDynamics, data: SpikeDataModule) -> None:
+def start_at_mean_rates(module: LatentDynamics, data: TrialDataModule) -> None:
     """Set the read-out's start to each unit's mean over the training trials."""
     targets = torch.from_numpy(stack_targets(data.data.train, data.spec))
     module.model.likelihood.start_at(targets.nanmean(dim=(0, 1)).nan_to_num(nan=0.0))
@@ -110,7 +110,7 @@ def build_trainer(config: DictConfig, run_dir: Path, monitored: str, steps_per_e
         raise ConfigError(f"The trainer cannot be built from its settings: {reason}; check trainer.*.") from error
 
 
-def monitored_score(config: DictConfig, validation: SpikeDataset, spec: DataSpec) -> str:
+def monitored_score(config: DictConfig, validation: TrialDataset, spec: DataSpec) -> str:
     """The score that picks the best checkpoint: the configured one, where the data allow it."""
     known = {
         "val/co_bps": validation.known[:, : spec.observed_bins, spec.observed_dim :],
@@ -148,7 +148,7 @@ class Fit:
 
     module: LatentDynamics
     trainer: L.Trainer
-    data: SpikeDataModule
+    data: TrialDataModule
     resume: Path | None
 
     def run(self, loggers: list[Logger]) -> None:
@@ -172,7 +172,7 @@ class Fit:
             raise SystemExit(130 if stop.code else 143) from None
 
 
-def prepare_fit(config: DictConfig, data: SpikeDataModule, run_dir: Path) -> Fit:
+def prepare_fit(config: DictConfig, data: TrialDataModule, run_dir: Path) -> Fit:
     """Build and check everything that training needs, without writing anything.
 
     Raises:

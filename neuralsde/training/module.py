@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from neuralsde.datamodules.spikes import SpikeBatch
+from neuralsde.datamodules.batches import TrialBatch
 from neuralsde.datamodules.trials import DataSpec
 from neuralsde.errors import ConfigError, DivergenceError
 from neuralsde.inference.coordinated_dropout import CoordinatedDropout, SampleValidation
@@ -57,12 +57,13 @@ class LatentDynamics(L.LightningModule):
         self._watching_state: dict[str, Any] | None = None
         self.record: dict[str, Any] = {}  # config and data sizes, written into each checkpoint for `neuralsde.load`
 
-    def forward(self, counts: Tensor) -> ModelOutput:
-        return self.model(counts, self.spec.forward_bins)
+    def forward(self, values: Tensor, batch: TrialBatch) -> ModelOutput:
+        """The model's output for `values` in place of the batch's own."""
+        return self.model(values, batch.seen, batch.times)
 
     # -- training -----------------------------------------------------------------------------------------------------
 
-    def on_train_batch_start(self, batch: SpikeBatch, batch_index: int) -> None:
+    def on_train_batch_start(self, batch: TrialBatch, batch_index: int) -> None:
         torch.manual_seed(self.seed * 1_000_003 + self.global_step)
 
     def on_train_epoch_start(self) -> None:
@@ -71,9 +72,9 @@ class LatentDynamics(L.LightningModule):
             for group, final in zip(self.trainer.optimizers[0].param_groups, self._final_weight_decay, strict=True):
                 group["weight_decay"] = final * share
 
-    def training_step(self, batch: SpikeBatch, batch_index: int) -> Tensor:
+    def training_step(self, batch: TrialBatch, batch_index: int) -> Tensor:
         inputs, learned, aside = self.mask(batch)
-        output = self(inputs)
+        output = self(inputs, batch)
         log_prob = self.model.likelihood.log_prob(output.parameter, batch.targets)
         loss = self.objective(log_prob, output.kl, batch.known, learned, self.current_epoch)
         self._log_terms(loss.total, loss.terms, len(inputs))
@@ -82,12 +83,12 @@ class LatentDynamics(L.LightningModule):
             self.log("train/sample_validation_nll", -held.mean(), on_epoch=True, on_step=False, batch_size=len(inputs))
         return loss.total
 
-    def mask(self, batch: SpikeBatch) -> tuple[Tensor, Tensor, Tensor | None]:
+    def mask(self, batch: TrialBatch) -> tuple[Tensor, Tensor, Tensor | None]:
         """Model input, entries learned from (batch, bin, unit), and the entries set aside for sample validation."""
-        inputs, learned_heldin = self.coordinated_dropout(batch.counts)
+        inputs, learned_heldin = self.coordinated_dropout(batch.values)
         aside = None
         if self.sample_validation is not None:
-            aside = self.sample_validation(batch.index, batch.counts)
+            aside = self.sample_validation(batch.index, batch.values)
             inputs = torch.where(aside, 0.0, inputs) / (1 - self.sample_validation.share)
             learned_heldin = learned_heldin & ~aside
             aside = aside & batch.known[:, : self.spec.observed_bins, : self.spec.observed_dim]
@@ -121,8 +122,8 @@ class LatentDynamics(L.LightningModule):
         self._val_nll: list[tuple[float, int]] = []
         torch.manual_seed(self.seed)  # the next step seeds its own noise
 
-    def validation_step(self, batch: SpikeBatch, batch_index: int) -> None:
-        outputs = [self(batch.counts) for _ in range(self.val_samples)]
+    def validation_step(self, batch: TrialBatch, batch_index: int) -> None:
+        outputs = [self(batch.values, batch) for _ in range(self.val_samples)]
         known = batch.known
         nll = -self.model.likelihood.log_prob(outputs[0].parameter, batch.targets)[known]
         self._val_nll.append((nll.sum().item(), nll.numel()))

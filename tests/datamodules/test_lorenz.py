@@ -103,7 +103,7 @@ def test_batches_come_out(default):
     module = LorenzData(16, **SMALL)
     module.setup()
     batch = next(iter(module.train_dataloader()))
-    assert batch.counts.shape == (16, 20, 7)
+    assert batch.values.shape == (16, 20, 7)
     assert batch.targets.shape == (16, 20, 12)
     assert batch.known.all()
 

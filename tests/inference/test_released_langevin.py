@@ -100,11 +100,12 @@ def test_context_does_not_depend_on_the_latent():
     seen = []
     model.decoder.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
     counts = torch.poisson(torch.full((2, 5, 137), 0.2))
-    model(counts, 2)
+    inputs = counts, torch.ones_like(counts, dtype=torch.bool), 0.02 * torch.arange(7)[None]
+    model(*inputs)
     with torch.no_grad():
         for parameter in model.dynamics.parameters():
             parameter.add_(0.1)
-    model(counts, 2)
+    model(*inputs)
     latent, context_part = slice(None, 560), slice(560, None)
     torch.testing.assert_close(seen[0][..., context_part], seen[1][..., context_part], rtol=0, atol=0)
     assert not torch.allclose(seen[0][..., latent], seen[1][..., latent])

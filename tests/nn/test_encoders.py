@@ -12,6 +12,7 @@ def released(**switches):
 
 
 COUNTS = torch.poisson(torch.ones(3, 6, 5, dtype=torch.float64), generator=torch.Generator().manual_seed(0))
+REST = torch.ones_like(COUNTS, dtype=torch.bool), 0.02 * torch.arange(8, dtype=torch.float64)[None]  # two forward bins
 
 
 def changed_bins(encoder, changed_input):
@@ -19,7 +20,7 @@ def changed_bins(encoder, changed_input):
     other = COUNTS.clone()
     other[:, changed_input] += 1
     with torch.no_grad():
-        difference = (encoder(COUNTS, 2) - encoder(other, 2)).abs().amax((0, 2))
+        difference = (encoder(COUNTS, *REST) - encoder(other, *REST)).abs().amax((0, 2))
     return difference.nonzero().flatten().tolist()
 
 
@@ -46,7 +47,7 @@ def test_stepped_recurrence_is_a_gru_cell_with_its_dropout_fed_back():
     cell = nn.GRUCell(5, 7).double()
     cell.load_state_dict({name.removesuffix("_l0"): value for name, value in encoder.gru.state_dict().items()})
     torch.manual_seed(1)
-    context = encoder(COUNTS, 2)
+    context = encoder(COUNTS, *REST)
     torch.manual_seed(1)
     keep = encoder.dropout(torch.ones(8, 3, 7, dtype=torch.float64))
     h = torch.zeros(3, 7, dtype=torch.float64)
@@ -58,13 +59,13 @@ def test_stepped_recurrence_is_a_gru_cell_with_its_dropout_fed_back():
 def test_fused_and_stepped_recurrence_agree_without_dropout():
     stepped, fused = released(dropout=0.3).train(), released(dropout=0.3).eval()
     stepped.dropout.p = 0.0
-    torch.testing.assert_close(stepped(COUNTS, 2), fused(COUNTS, 2))
+    torch.testing.assert_close(stepped(COUNTS, *REST), fused(COUNTS, *REST))
 
 
 def test_dropout_on_the_output_leaves_the_recurrence_alone():
     encoder = released(dropout=0.5, recurrent_dropout="output_only").train()
     torch.manual_seed(0)
-    context, clean = encoder(COUNTS, 2), encoder.eval()(COUNTS, 2)
+    context, clean = encoder(COUNTS, *REST), encoder.eval()(COUNTS, *REST)
     kept = context != 0
     assert 0.2 < kept.double().mean() < 0.8
     torch.testing.assert_close(context[kept], 2 * clean[kept])

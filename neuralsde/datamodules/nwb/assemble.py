@@ -12,7 +12,7 @@ from neuralsde.datamodules.nwb.selection import UnitGroups
 from neuralsde.datamodules.nwb.series import Series
 from neuralsde.datamodules.nwb.table import Table
 from neuralsde.datamodules.nwb.windows import MISSING, NS_PER_MS, Windows
-from neuralsde.datamodules.trials import SpikeTrials
+from neuralsde.datamodules.trials import Trials
 from neuralsde.errors import DataError
 
 
@@ -68,7 +68,7 @@ class Cutter:
         duration = self.table.numbers(recipe.jitter_column, "jitter_column")[kept]
         return windows.draw_jitter(np.clip(high - low - duration, 0, recipe.jitter_max_ms), recipe.bin_ms)
 
-    def trials(self, kept: np.ndarray, scored: bool) -> SpikeTrials:
+    def trials(self, kept: np.ndarray, scored: bool) -> Trials:
         """The trials at `kept` (rows of the trials table, ascending).
 
         Args:
@@ -83,7 +83,7 @@ class Cutter:
         observed = self.around(kept, align, low, high, recipe.overlap)
         ahead = self.around(kept, align, high, high + recipe.forward_ms, overlap=True)
         has_ahead = recipe.forward_bins > 0 and len(heldout) > 0
-        trials = SpikeTrials(
+        trials = Trials(
             heldin=self.grid.counts(self.units.heldin, observed),
             heldout=self.grid.counts(heldout, observed) if len(heldout) else None,
             heldin_forward=self.grid.counts(self.units.heldin, ahead) if has_ahead else None,
@@ -112,7 +112,7 @@ class Cutter:
         column = self.table.column(name, "decode_mask_column")
         return column[kept][:, None] == np.unique(column[~is_missing(column)])
 
-    def with_behavior(self, trials: SpikeTrials, kept: np.ndarray) -> SpikeTrials:
+    def with_behavior(self, trials: Trials, kept: np.ndarray) -> Trials:
         """`trials` with their behaviour, where the recipe asks for any.
 
         Raises:

@@ -10,7 +10,7 @@ from neuralsde.datamodules.nwb.assemble import Cutter
 from neuralsde.datamodules.nwb.reader import Recording
 from neuralsde.datamodules.nwb.recipe import Recipe
 from neuralsde.datamodules.nwb.selection import group_units, split_of_trials
-from neuralsde.datamodules.trials import DataSpec, SpikeData, SpikeTrials
+from neuralsde.datamodules.trials import DataSpec, TrialData, Trials
 from neuralsde.errors import DataError
 
 REMEDY = "check data.phase and data.align, or draw the split with data.split_column=null"
@@ -19,7 +19,7 @@ REMEDY_DRAWN = "check data.phase, data.align and data.val_fraction"
 
 def build_data(
     recording: Recording, test_file: Path | None, recipe: Recipe, phase: str, remedy: str = "give data.path"
-) -> SpikeData:
+) -> TrialData:
     """Tensors of an open recording and, in the phase `test`, of its test file."""
     cutter = Cutter(recording, recipe, group_units(recording, recipe))
     split = split_of_trials(recording, recipe)
@@ -44,7 +44,7 @@ def build_data(
     if found:
         train = replace(train, condition=psth.condition_index(found, train_rows))
         scored = replace(scored, condition=psth.condition_index(found, eval_rows))
-    return SpikeData(
+    return TrialData(
         name=recipe.group_name,
         spec=spec_of(train, cutter, len(found)),
         train=train,
@@ -76,7 +76,7 @@ def rows_of(split: np.ndarray, wanted: list[str], recording: Recording, recipe: 
     return rows
 
 
-def read_test_file(path: Path, recipe: Recipe) -> tuple[SpikeTrials, np.ndarray]:
+def read_test_file(path: Path, recipe: Recipe) -> tuple[Trials, np.ndarray]:
     """Trials of a test file, and the ids of its held-in units."""
     with Recording(path) as recording:
         units = group_units(recording, recipe, with_heldout=False)
@@ -96,7 +96,7 @@ def check_units(recording: Recording, test_file: Path, train_ids: np.ndarray, te
         )
 
 
-def check_window(trials: SpikeTrials, cutter: Cutter, rows: np.ndarray) -> None:
+def check_window(trials: Trials, cutter: Cutter, rows: np.ndarray) -> None:
     """Refuse a window that touches no trial, or in which nothing was recorded."""
     table, align, (low, high) = cutter.table, cutter.recipe.align, cutter.recipe.window_ms
     start, stop = table.numbers("start_time")[rows], table.numbers("stop_time")[rows]
@@ -110,7 +110,7 @@ def check_window(trials: SpikeTrials, cutter: Cutter, rows: np.ndarray) -> None:
         )
 
 
-def check_spikes(trials: SpikeTrials, cutter: Cutter) -> None:
+def check_spikes(trials: Trials, cutter: Cutter) -> None:
     """Refuse trials without a single spike of the held-in or of the held-out units, as times in ms would give."""
     for what, counts in (("held-in", trials.heldin), ("held-out", trials.heldout)):
         if counts is not None and not np.nansum(counts):
@@ -121,7 +121,7 @@ def check_spikes(trials: SpikeTrials, cutter: Cutter) -> None:
             )
 
 
-def spec_of(train: SpikeTrials, cutter: Cutter, n_conditions: int) -> DataSpec:
+def spec_of(train: Trials, cutter: Cutter, n_conditions: int) -> DataSpec:
     recipe, units = cutter.recipe, cutter.units
     return DataSpec(
         observed_dim=len(units.heldin),

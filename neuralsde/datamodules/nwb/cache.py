@@ -16,10 +16,10 @@ import h5py
 import numpy as np
 
 from neuralsde.datamodules.nwb.hdf5 import dataset_in
-from neuralsde.datamodules.trials import DataSpec, SpikeData, SpikeTrials
+from neuralsde.datamodules.trials import DataSpec, TrialData, Trials
 from neuralsde.errors import DataError
 
-VERSION = 1  # part of the key: raise it when the same recipe gives other tensors
+VERSION = 2  # part of the key: raise it when the same recipe gives other tensors
 EDGE_BYTES = 1 << 20
 
 
@@ -38,7 +38,7 @@ class Cache:
     def __init__(self, where: bool | str, path: Path):
         self.where, self.path = where, path
 
-    def get(self, files: list[Path], settings: list[Any], build: Callable[[], SpikeData]) -> SpikeData:
+    def get(self, files: list[Path], settings: list[Any], build: Callable[[], TrialData]) -> TrialData:
         """The tensors of `files` under `settings`: the cached ones, or those that `build` makes.
 
         Raises:
@@ -62,7 +62,7 @@ class Cache:
         home = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "neuralsde"
         return [beside / ".cache", home] if may_write(beside) else [home]
 
-    def store(self, name: str, data: SpikeData) -> None:
+    def store(self, name: str, data: TrialData) -> None:
         """Write an entry to the first folder that can be written."""
         image = to_bytes(data)
         for folder in self.folders():
@@ -119,7 +119,7 @@ def write_atomically(path: Path, image: bytes) -> None:
         raise
 
 
-def to_bytes(data: SpikeData) -> bytes:
+def to_bytes(data: TrialData) -> bytes:
     """An HDF5 image of the tensors, made in memory (counts shrink to a few per cent) so that it is written at once."""
     buffer = io.BytesIO()
     with h5py.File(buffer, "w") as file:
@@ -143,7 +143,7 @@ def put(file: h5py.File, name: str, values: np.ndarray) -> None:
         file.create_dataset(name, data=values)
 
 
-def load(path: Path) -> SpikeData | None:
+def load(path: Path) -> TrialData | None:
     """The tensors of an entry; None where there is none, or a damaged one."""
     try:
         with h5py.File(path, "r") as file:
@@ -153,7 +153,7 @@ def load(path: Path) -> SpikeData | None:
             psth = load_array(file, "psth")
     except (OSError, KeyError, ValueError, TypeError, RuntimeError):
         return None
-    return SpikeData(
+    return TrialData(
         spec=DataSpec(**facts.pop("spec")),
         train=train,
         eval=scored,
@@ -164,12 +164,12 @@ def load(path: Path) -> SpikeData | None:
     )
 
 
-def load_trials(file: h5py.File, split: str) -> SpikeTrials:
-    arrays = {f.name: load_array(file, f"{split}/{f.name}") for f in fields(SpikeTrials)}
+def load_trials(file: h5py.File, split: str) -> Trials:
+    arrays = {f.name: load_array(file, f"{split}/{f.name}") for f in fields(Trials)}
     heldin = arrays.pop("heldin")
     if heldin is None:
         raise KeyError(split)
-    return SpikeTrials(heldin, **arrays)
+    return Trials(heldin, **arrays)
 
 
 def load_array(file: h5py.File, name: str) -> np.ndarray | None:

@@ -7,14 +7,14 @@ from neuralsde.datamodules.nwb.cache import Cache
 from neuralsde.datamodules.nwb.files import Files, find_files
 from neuralsde.datamodules.nwb.reader import Recording
 from neuralsde.datamodules.nwb.recipe import Recipe
-from neuralsde.datamodules.spikes import SpikeDataModule
-from neuralsde.datamodules.trials import SpikeData, SpikeTrials
+from neuralsde.datamodules.batches import TrialDataModule
+from neuralsde.datamodules.trials import TrialData, Trials
 from neuralsde.errors import ConfigError, DataError
 
 GIVE_PATH = "give data.path=FOLDER or data.path=FILE.nwb (--data-path, or load(…, data={'path': …}), for a trained model)"
 
 
-class NWBDataModule(SpikeDataModule):
+class NWBDataModule(TrialDataModule):
     """Trials of a recording in the Neurodata Without Borders format, cut by the Neural Latents Benchmark's rules.
 
     Args:
@@ -52,12 +52,12 @@ class NWBDataModule(SpikeDataModule):
             return f"fetch them with `python -m neuralsde download {self.download}`, or {GIVE_PATH}"
         return GIVE_PATH
 
-    def read(self) -> SpikeData:
+    def read(self) -> TrialData:
         """Read the recording (from its cache where there is one)."""
         files = find_files(self.path, self.remedy)
         return Cache(self.cache, self.path).get(files.present(), [self.recipe, self.phase], lambda: self.build(files))
 
-    def build(self, files: Files) -> SpikeData:
+    def build(self, files: Files) -> TrialData:
         """Cut the recording afresh.
 
         Raises:
@@ -68,7 +68,7 @@ class NWBDataModule(SpikeDataModule):
         with Recording(files.train) as recording:
             return build_data(recording, files.test, self.recipe, self.phase, self.remedy)
 
-    def read_test(self) -> SpikeTrials:
+    def read_test(self) -> Trials:
         """The trials of a test file by themselves, with no training file needed: held-in counts only.
 
         Raises:

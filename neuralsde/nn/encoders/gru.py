@@ -1,5 +1,5 @@
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from neuralsde.nn.dropout import Dropout
@@ -44,10 +44,13 @@ class GRUEncoder(nn.Module):
         self.output_size = hidden_size * (1 + bidirectional)
 
     def forward(
-        self, observed: Float[Tensor, "batch observed_bin channel"], forward_bins: int
+        self,
+        values: Float[Tensor, "batch observed_bin channel"],
+        seen: Bool[Tensor, "batch observed_bin channel"],
+        times: Float[Tensor, "#batch bin"],
     ) -> Float[Tensor, "batch bin context"]:
-        embedded = self.embed(observed)
-        ahead = self.unobserved.expand(len(observed), forward_bins, -1)
+        embedded = self.embed(values)
+        ahead = self.unobserved.expand(len(values), times.shape[1] - values.shape[1], -1)
         embedded = torch.cat([embedded, ahead], dim=1)
         if self.positions is not None:
             embedded = embedded + self.positions

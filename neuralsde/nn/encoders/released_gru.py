@@ -1,5 +1,5 @@
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from neuralsde.errors import ConfigError
@@ -44,11 +44,13 @@ class ReleasedGRUEncoder(nn.Module):
         self.output_size = hidden_size
 
     def forward(
-        self, observed: Float[Tensor, "batch observed_bin channel"], forward_bins: int
+        self,
+        values: Float[Tensor, "batch observed_bin channel"],
+        seen: Bool[Tensor, "batch observed_bin channel"],
+        times: Float[Tensor, "#batch bin"],
     ) -> Float[Tensor, "batch bin context"]:
-        n_observed = observed.shape[1]
-        seen = (torch.arange(n_observed + forward_bins, device=observed.device) - self.lag).clamp(0, n_observed - 1)
-        inputs = observed[:, seen]
+        read = (torch.arange(times.shape[1], device=values.device) - self.lag).clamp(0, values.shape[1] - 1)
+        inputs = values[:, read]
         if self.training and self.feeds_dropout_back:
             return self._step_by_step(inputs)
         return self.dropout(self.gru(inputs)[0])

@@ -146,6 +146,6 @@ def test_the_datamodule_batches_it(own):
     module = datamodule("nwb", own, **SETTINGS, batch_size=5)
     module.setup()
     batch = next(iter(module.train_dataloader()))
-    assert tuple(batch.counts.shape) == (5, 40, 6)
+    assert tuple(batch.values.shape) == (5, 40, 6)
     assert tuple(batch.targets.shape) == (5, 50, 8)
     assert bool(batch.known.all())

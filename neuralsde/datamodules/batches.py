@@ -1,4 +1,4 @@
-"""The Lightning datamodule of every spiking recording; a data source supplies one method, `read`."""
+"""The Lightning datamodule of every recording of trials; a data source supplies one method, `read`."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -10,45 +10,55 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from neuralsde.datamodules.trials import DataSpec, SpikeData, SpikeTrials
+from neuralsde.datamodules.trials import DataSpec, TrialData, Trials
 from neuralsde.errors import ConfigError
 
 
 @dataclass  # not frozen: Lightning moves its tensors to the device one by one
-class SpikeBatch:
+class TrialBatch:
     """A batch on its way through the model. Bins are observed ones, then forward ones.
 
     Args:
-        counts: held-in spike counts in the observed bins, (batch, observed bin, held-in unit); 0 where not recorded.
-        targets: counts of all units in all bins, (batch, bin, unit); 0 where unknown.
+        values: counts (or other values) of the held-in units in the observed bins, (batch, observed bin, held-in unit); 0
+            where not recorded.
+        seen: which entries of `values` were recorded, same shape, bool.
+        times: time of each bin, in seconds, (batch, bin); one row where all trials share them.
+        targets: values of all units in all bins, (batch, bin, unit); 0 where unknown.
         known: which entries of `targets` are known, same shape, bool.
         index: position of each trial in its split, (batch,).
     """
 
-    counts: Tensor
+    values: Tensor
+    seen: Tensor
+    times: Tensor
     targets: Tensor
     known: Tensor
     index: Tensor
 
 
-class SpikeDataset(Dataset):
+class TrialDataset(Dataset):
     """Trials as tensors; whole batches are gathered at once."""
 
-    def __init__(self, trials: SpikeTrials, spec: DataSpec):
-        self.counts = torch.from_numpy(np.nan_to_num(trials.heldin, nan=0.0).astype(np.float32))
+    def __init__(self, trials: Trials, spec: DataSpec):
+        values = torch.from_numpy(trials.heldin.astype(np.float32))
+        self.seen = ~values.isnan()
+        self.values = values.nan_to_num(nan=0.0)
         targets = torch.from_numpy(stack_targets(trials, spec))
         self.known = ~targets.isnan()
         self.targets = targets.nan_to_num(nan=0.0)
+        regular = np.arange(spec.total_bins)[None] * spec.bin_width_s
+        self.times = torch.from_numpy((regular if trials.times is None else trials.times).astype(np.float32))
 
     def __len__(self) -> int:
-        return len(self.counts)
+        return len(self.values)
 
-    def __getitems__(self, indices: list[int]) -> SpikeBatch:
+    def __getitems__(self, indices: list[int]) -> TrialBatch:
         index = torch.tensor(indices)
-        return SpikeBatch(self.counts[index], self.targets[index], self.known[index], index)
+        times = self.times if len(self.times) == 1 else self.times[index]
+        return TrialBatch(self.values[index], self.seen[index], times, self.targets[index], self.known[index], index)
 
 
-def stack_targets(trials: SpikeTrials, spec: DataSpec) -> np.ndarray:
+def stack_targets(trials: Trials, spec: DataSpec) -> np.ndarray:
     """All units in all bins, (trial, observed + forward bin, held-in + held-out unit), NaN where not known."""
     targets = np.full((len(trials), spec.observed_bins + spec.forward_bins, spec.target_dim), np.nan, np.float32)
     observed, forward = slice(None, spec.observed_bins), slice(spec.observed_bins, None)
@@ -87,8 +97,8 @@ def as_batch(batch: Any) -> Any:
     return batch
 
 
-class SpikeDataModule(L.LightningDataModule, ABC):
-    """Batches of a spiking recording; a subclass says how the recording is read.
+class TrialDataModule(L.LightningDataModule, ABC):
+    """Batches of a recording; a subclass says how the recording is read.
 
     Args:
         batch_size: trials per training batch.
@@ -102,10 +112,10 @@ class SpikeDataModule(L.LightningDataModule, ABC):
             if type(value) is not int or value < least:
                 raise ConfigError(f"data.{name} is {value}; give a whole number of at least {least}.")
         self.batch_size, self.seed, self.eval_batch_size = batch_size, seed, eval_batch_size
-        self._data: SpikeData | None = None
+        self._data: TrialData | None = None
 
     @abstractmethod
-    def read(self) -> SpikeData:
+    def read(self) -> TrialData:
         """Read the recording (from its cache where there is one).
 
         Raises:
@@ -113,7 +123,7 @@ class SpikeDataModule(L.LightningDataModule, ABC):
         """
 
     @property
-    def data(self) -> SpikeData:
+    def data(self) -> TrialData:
         """The recording, read at first use."""
         if self._data is None:
             self._data = self.read()
@@ -124,8 +134,8 @@ class SpikeDataModule(L.LightningDataModule, ABC):
         return self.data.spec
 
     def setup(self, stage: str | None = None) -> None:
-        self.train_set = SpikeDataset(self.data.train, self.spec)
-        self.eval_set = SpikeDataset(self.data.eval, self.spec)
+        self.train_set = TrialDataset(self.data.train, self.spec)
+        self.eval_set = TrialDataset(self.data.eval, self.spec)
 
     def train_dataloader(self) -> DataLoader:
         return DataLoader(
@@ -138,6 +148,6 @@ class SpikeDataModule(L.LightningDataModule, ABC):
     def val_dataloader(self) -> DataLoader:
         return self.predict_loader(self.eval_set)
 
-    def predict_loader(self, trials: SpikeDataset) -> DataLoader:
+    def predict_loader(self, trials: TrialDataset) -> DataLoader:
         """Batches of `trials` in their own order."""
         return DataLoader(trials, batch_size=self.eval_batch_size, collate_fn=as_batch)
