@@ -32,6 +32,13 @@ SCORE_NAMES = {
     "psth_r2": "PSTH R²",
     "tp_corr": "tp corr",
     "rate_r2": "rate R²",
+    "state_r2": "state R²",
+    "signal_r2": "signal R²",
+    "forward_r2": "forward R²",
+    "rmse": "RMSE",
+    "missing_rmse": "missing RMSE",
+    "log_loss": "log loss",
+    "accuracy": "accuracy",
 }
 
 
@@ -62,8 +69,9 @@ def train(config: DictConfig) -> float:
 def announce(prepared: Fit, data: TrialDataModule, run_dir: Path, loggers: list[Logger]) -> None:
     """Say what is about to happen, before the first epoch."""
     spec, module = data.spec, prepared.module
-    units = f"{spec.observed_dim} + {spec.target_dim - spec.observed_dim} held-out units"
-    bins = f"{spec.observed_bins} + {spec.forward_bins} forward bins of {spec.bin_width_s * 1000:g} ms"
+    units = f"{spec.observed_dim} + {spec.target_dim - spec.observed_dim} held-out {'units' if spec.kind == 'counts' else 'channels'}"
+    width = f"{spec.bin_width_s * 1000:g} ms" if spec.longest_s is None else "irregular width"
+    bins = f"{spec.observed_bins} + {spec.forward_bins} forward bins of {width}"
     print(f"{data.data.name}: {len(data.data.train)} training and {len(data.data.eval)} evaluation trials, {units}, {bins}")
     weights = sum(p.numel() for p in module.model.parameters())
     trainer = prepared.trainer
@@ -102,7 +110,8 @@ def evaluate(run: Run, data: TrialDataModule, run_dir: Path, loggers: list[Logge
     }
     rates = {name: prediction.rates for name, prediction in predictions.items()}
     extra = {name: rates[name] for name in recording.extra}
-    scores = score(recording, rates["train"], rates["eval"], extra)
+    latents = (predictions[name].latents for name in ("train", "eval"))
+    scores = score(recording, rates["train"], rates["eval"], extra, *latents)
     baselines = baseline_table(recording) if config.training.baselines else {}
     content = {**scores, "baselines": baselines, **provenance(run, data)}
     write_whole(run_dir / "scores.json", json.dumps(content, indent=2) + "\n")

@@ -95,7 +95,7 @@ def test_evaluate_repeats_the_scores(trained, tmp_path):
         (["model=langevinflw"], ["langevinflw", "langevinflow"]),
         (["data=lorentz"], ["lorentz", "lorenz"]),
         (["model.decoder.dropuot=0.1"], ["dropuot"]),
-        (["model.dynamics.frequency_hz=[1,90]"], ["90 Hz", "lower it or narrow the bins"]),
+        (["model.dynamics.sde.frequency=[1,90]"], ["90 Hz", "lower them"]),
         (["data.batch_size=0"], ["data.batch_size is 0"]),
         (["optimizer.lr=fast"], ["check optimizer"]),
     ],

@@ -2,13 +2,32 @@
 
 import numpy as np
 import pytest
-from sklearn.linear_model import Ridge
+import sklearn.metrics
+from scipy.stats import norm
+from sklearn.linear_model import LinearRegression, Ridge
+from sklearn.metrics import r2_score
 from sklearn.model_selection import GridSearchCV
 
 from neuralsde.errors import NeuralSDEError
-from neuralsde.metrics import bits_per_spike, poisson_nll, psth_r2, rate_r2, tp_corr, vel_r2
+from neuralsde.metrics import (
+    accuracy,
+    bits_per_spike,
+    coverage,
+    crps,
+    knn_kl,
+    log_loss,
+    poisson_nll,
+    pooled_r2,
+    psth_r2,
+    rate_r2,
+    rmse,
+    state_r2,
+    tp_corr,
+    vel_r2,
+)
 from neuralsde.metrics.conditions import shifted
 from neuralsde.metrics.decoding import ALPHAS, best_alpha
+from neuralsde.metrics.labels import indicators
 
 N_TRIALS, N_BINS, N_UNITS = 40, 25, 7
 
@@ -188,3 +207,120 @@ def test_scores_without_material_are_refused_in_a_sentence(rates, velocity, timi
         tp_corr(rates, rates, timing * np.nan)
     with pytest.raises(NeuralSDEError, match="never vary"):
         rate_r2(rates, np.ones_like(rates))
+
+
+def test_pooled_r2_and_rmse_equal_brute_force(rng):
+    truth = rng.normal([0.0, 50.0, -3.0], [1.0, 5.0, 0.1], (20, 8, 3))
+    truth[2:5, 3, 1] = np.nan
+    predicted = truth + 0.5 * rng.normal(size=truth.shape)
+    predicted[2, 3, 1] = np.nan  # where nothing is known, nothing is asked
+    residual = total = n = 0
+    for channel in range(3):
+        known = ~np.isnan(truth[..., channel])
+        y, f = truth[..., channel][known], predicted[..., channel][known]
+        residual, total, n = residual + ((y - f) ** 2).sum(), total + ((y - y.mean()) ** 2).sum(), n + len(y)
+    assert close(pooled_r2(predicted, truth), 1 - residual / total)
+    assert close(rmse(predicted, truth), np.sqrt(residual / n))
+    means = np.broadcast_to(np.nanmean(truth, axis=(0, 1)), truth.shape)
+    assert pooled_r2(means, truth) == pytest.approx(0, abs=1e-12)
+
+
+def test_state_r2_equals_sklearn_and_allows_for_affine_coordinates(rng):
+    states = [rng.normal([0.0, 9.0], [1.0, 4.0], (n, 10, 2)) for n in (30, 12)]
+    latents = [np.concatenate([s @ [[1.0, 2.0], [0.5, -1.0]] + 7, rng.normal(size=s.shape)], -1) for s in states]
+    assert state_r2(latents[0], states[0], latents[1], states[1]) == pytest.approx(1)
+    noisy = [z + 2 * rng.normal(size=z.shape) for z in latents]
+    rows = [[a.reshape(-1, a.shape[-1]) for a in pair] for pair in (noisy, states)]
+    predicted = LinearRegression().fit(rows[0][0], rows[1][0]).predict(rows[0][1])
+    expected = r2_score(rows[1][1], predicted, multioutput="variance_weighted")
+    assert close(state_r2(noisy[0], states[0], noisy[1], states[1]), expected)
+    assert state_r2(rng.permutation(noisy[0]), states[0], noisy[1], states[1]) < 0.1
+
+
+@pytest.mark.parametrize("n_classes", [0, 4])
+def test_log_loss_and_accuracy_equal_sklearn(rng, n_classes):
+    chances = rng.dirichlet(np.ones(n_classes or 2), (30, 7, 3))
+    targets = rng.integers(0, n_classes or 2, (30, 7, 3)).astype(float)
+    targets[:4, 2] = np.nan
+    known = ~np.isnan(targets)
+    rows, labels = chances[known], targets[known]
+    given = chances.reshape(30, 7, -1) if n_classes else chances[..., 1]
+    expected = sklearn.metrics.log_loss(labels, rows, labels=range(rows.shape[1]))
+    assert log_loss(given, targets, n_classes) == pytest.approx(expected)
+    assert accuracy(given, targets, n_classes) == pytest.approx((rows.argmax(1) == labels).mean())
+
+
+def test_a_certain_error_costs_much_but_not_everything():
+    assert log_loss(np.ones((1, 1, 1)), np.zeros((1, 1, 1))) == pytest.approx(-np.log(1e-7))
+
+
+def test_indicators_mark_the_class():
+    marks = indicators(np.array([[[2.0, np.nan]]]), 3)
+    np.testing.assert_array_equal(marks, [[[0, 0, 1, np.nan, np.nan, np.nan]]])
+
+
+def gaussian_crps(y, sd):
+    """Gneiting & Raftery 2007, equation (22), for a mean of 0."""
+    z = y / sd
+    return sd * (z * (2 * norm.cdf(z) - 1) + 2 * norm.pdf(z) - 1 / np.sqrt(np.pi))
+
+
+def test_crps_equals_brute_force(rng):
+    x, y = rng.normal(size=(9, 4, 3, 2)), rng.normal(size=(4, 3, 2))
+    y[1, 2] = np.nan
+    first, pairs = np.abs(x - y).mean(0), np.abs(x[:, None] - x).mean((0, 1))
+    assert close(crps(x, y), np.nanmean(first - pairs / 2))
+    assert close(crps(x[:1], y), np.nanmean(np.abs(x[0] - y)))
+
+
+def test_crps_of_gaussian_samples_is_the_closed_form(rng):
+    y = rng.normal(size=400)
+    x = rng.normal(size=(2000, 400))
+    # 400 scores, each with a standard error of about .02; the bias of 2000 samples is .0003.
+    bound = 6 * 0.02 / np.sqrt(400)
+    assert abs(crps(x, y) - gaussian_crps(y, 1.0).mean()) < bound
+    assert abs(crps(1.5 * x, y) - gaussian_crps(y, 1.0).mean()) > bound  # the control: samples spread too widely
+    assert abs(crps(1.5 * x, y) - gaussian_crps(y, 1.5).mean()) < 1.5 * bound
+
+
+def test_coverage_counts_what_lies_within(rng):
+    y = rng.normal(size=(50, 40, 5))
+    y[:5, :10] = np.nan
+    ends = np.full(y.shape, norm.ppf(0.95))
+    error = np.sqrt(0.9 * 0.1 / np.count_nonzero(~np.isnan(y)))
+    assert abs(coverage(-ends, ends, y) - 0.9) < 6 * error
+    assert abs(coverage(-0.8 * ends, 0.8 * ends, y) - 0.9) > 6 * error
+    assert coverage(np.zeros(3), np.ones(3), np.array([0.0, 1.0, 1.5])) == pytest.approx(2 / 3)
+
+
+def test_knn_kl_of_gaussians_in_three_dimensions(rng):
+    """N(0, I) and N((1, 0, 0), 1.5² I): 5000 samples each; the estimator's standard error is about .02 (over 20 repeats)."""
+    x, y = rng.normal(size=(5000, 3)), [1.0, 0.0, 0.0] + 1.5 * rng.normal(size=(5000, 3))
+    forward = 3 * np.log(1.5) + (3 + 1) / (2 * 1.5**2) - 1.5
+    backward = -3 * np.log(1.5) + (3 * 1.5**2 + 1) / 2 - 1.5
+    assert abs(knn_kl(x, y) - forward) < 0.1
+    assert abs(knn_kl(y, x) - backward) < 0.15
+    assert abs(knn_kl(y, x) - forward) > 0.3  # the control: the divergence of the other order
+    assert abs(knn_kl(x, rng.normal(size=(2500, 3)), k=1)) < 0.1  # equal distributions, unequal numbers
+
+
+@pytest.mark.parametrize(
+    ("call", "sentence"),
+    [
+        (lambda: pooled_r2(np.ones((2, 3, 1)), np.ones((2, 3, 1))), "never vary"),
+        (lambda: pooled_r2(np.ones((2, 3, 1)), np.ones((2, 3, 2))), r"shape \(2, 3, 1\), but \(2, 3, 2\)"),
+        (lambda: rmse(np.full((2, 3), np.nan), np.ones((2, 3))), "6 of 6 predictions are NaN"),
+        (lambda: rmse(np.ones((2, 3)), np.full((2, 3), np.nan)), "None of the 6 values"),
+        (lambda: log_loss(np.full((1, 2, 1), 2.0), np.ones((1, 2, 1))), "range from 2 to 2; give values from 0 to 1, not logits"),
+        (lambda: log_loss(np.ones((1, 2, 1)), np.ones((1, 2, 1)), 3), r"\(1, 2, 1\), but \(1, 2, 3\)"),
+        (lambda: log_loss(np.ones((1, 2, 1)), np.full((1, 2, 1), np.nan)), "None of the 2 targets"),
+        (lambda: crps(np.ones((0, 2)), np.ones(2)), "0 samples and 2 known values"),
+        (lambda: coverage(np.ones(3), np.ones(2), np.ones(2)), r"lower ends have shape \(3,\), but \(2,\)"),
+        (lambda: knn_kl(np.ones((5, 2)), np.ones((5, 3))), r"shapes \(5, 2\) and \(5, 3\)"),
+        (lambda: knn_kl(np.ones((9, 2)), np.ones((9, 2))), "is the same point"),
+        (lambda: state_r2(np.ones((2, 3, 1)), np.ones((2, 4, 1)), np.ones((2, 3, 1)), np.ones((2, 3, 1))), r"but \(2, 4, 1\)"),
+    ],
+)
+def test_predictions_that_do_not_fit_are_refused_in_a_sentence(call, sentence):
+    with pytest.raises(NeuralSDEError, match=sentence):
+        call()

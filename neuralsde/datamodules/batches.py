@@ -100,11 +100,15 @@ def as_batch(batch: Any) -> Any:
 class TrialDataModule(L.LightningDataModule, ABC):
     """Batches of a recording; a subclass says how the recording is read.
 
+    Before anything is read, `kind` says what its entries are, as in `DataSpec`.
+
     Args:
         batch_size: trials per training batch.
         seed: seed of the order of the trials.
         eval_batch_size: trials per batch when predicting.
     """
+
+    kind: str = "counts"
 
     def __init__(self, batch_size: int, seed: int = 0, eval_batch_size: int = 256):
         super().__init__()

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from neuralsde.datamodules.lorenz_system import random_readout, random_starts, trajectories
 from neuralsde.datamodules.batches import TrialDataModule
+from neuralsde.datamodules.lorenz_system import random_readout, random_starts, trajectories
 from neuralsde.datamodules.trials import DataSpec, TrialData, Trials
 from neuralsde.errors import ConfigError
 

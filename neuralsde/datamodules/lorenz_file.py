@@ -7,8 +7,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from neuralsde.datamodules.lorenz import above_zero, at_least, split_trials
 from neuralsde.datamodules.batches import TrialDataModule
+from neuralsde.datamodules.lorenz import above_zero, at_least, split_trials
 from neuralsde.datamodules.trials import DataSpec, TrialData
 from neuralsde.errors import ConfigError, DataError
 

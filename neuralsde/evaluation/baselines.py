@@ -6,17 +6,18 @@ from typing import NamedTuple
 import numpy as np
 
 from neuralsde.datamodules.batches import stack_targets
-from neuralsde.datamodules.trials import TrialData, Trials
+from neuralsde.datamodules.trials import DataSpec, TrialData, Trials
 from neuralsde.evaluation.scores import score
 from neuralsde.evaluation.smoothing import KERNEL_SDS_S, MOST_TRIALS, Smoother, smooth
 from neuralsde.metrics import bits_per_spike
+from neuralsde.metrics.labels import indicators
 
 PSEUDO_TRIALS = (0.5, 2.0, 8.0)
 """Weights to choose from, in trials, of the mean over all trials in a condition's mean."""
 
 
 class SplitRates(NamedTuple):
-    """Rates of each split of a recording, counts per bin, (trial, observed + forward bin, held-in + held-out unit)."""
+    """Rates of each split of a recording, (trial, observed + forward bin, held-in + held-out unit), as `score` takes them."""
 
     train: np.ndarray
     eval: np.ndarray
@@ -81,8 +82,95 @@ def labels_of(trials: Trials) -> np.ndarray:
     return np.full(len(trials), -1) if trials.condition is None else trials.condition
 
 
+def linear_interpolation(data: TrialData) -> SplitRates:
+    """Each channel of each trial interpolated in time between its seen values, and constant before and beyond them.
+
+    A channel that is never seen in a trial, such as a held-out one, gets the training mean.
+    """
+    mean = training_average(data)
+
+    def predict(trials: Trials) -> np.ndarray:
+        rates = np.repeat(mean[None], len(trials), axis=0)
+        times = times_of(trials, data.spec)
+        for values, time, out in zip(trials.heldin, times, rates, strict=True):
+            for channel, seen in enumerate(~np.isnan(values).T):
+                if seen.any():
+                    known = time[: len(values)][seen]
+                    out[:, channel] = np.interp(time, known, values[seen, channel])
+        return rates
+
+    return for_each_split(data, predict)
+
+
+def persistence(data: TrialData) -> SplitRates:
+    """Each channel of each trial keeps its last seen value; before the first, and where none is seen, the training mean."""
+    mean = training_average(data)
+
+    def predict(trials: Trials) -> np.ndarray:
+        rates = np.repeat(mean[None], len(trials), axis=0)
+        bins, units = trials.heldin.shape[1:]
+        numbers = np.where(np.isnan(trials.heldin), -1, np.arange(bins)[:, None])
+        last = np.pad(np.maximum.accumulate(numbers, axis=1), ((0, 0), (0, data.spec.forward_bins), (0, 0)), "edge")
+        values = np.take_along_axis(trials.heldin, np.maximum(last, 0), axis=1)
+        rates[..., :units] = np.where(last >= 0, values, rates[..., :units])
+        return rates
+
+    return for_each_split(data, predict)
+
+
+def training_mean(data: TrialData) -> SplitRates:
+    """The mean over the training trials in each bin; over all bins, where times are irregular."""
+    mean = training_average(data)
+    return for_each_split(data, lambda trials: np.repeat(mean[None], len(trials), axis=0))
+
+
+def training_frequency(data: TrialData) -> SplitRates:
+    """How often each class occurs in the training trials in each bin; over all bins, where times are irregular.
+
+    Every class is counted once more than it occurs (Laplace's rule), so that none is impossible.
+    """
+    classes = max(data.spec.n_classes, 2)
+    frequency = training_average(data, 1 / classes, classes)
+    return for_each_split(data, lambda trials: np.repeat(frequency[None], len(trials), axis=0))
+
+
+def training_average(data: TrialData, prior: float = 0.0, pseudo_trials: int = 0) -> np.ndarray:
+    """Mean over the training trials, (bin, unit), or frequency of each class, (bin, unit × class).
+
+    Where times are irregular, bins are pooled, and so they are for a bin in which no trial is known.
+
+    Args:
+        data: the recording.
+        prior: value that enters as if some trials had it, and stands where nothing is known.
+        pseudo_trials: how many trials.
+    """
+    spec = data.spec
+    values = indicators(stack_targets(data.train, spec), spec.n_classes)
+    total, known = np.nansum(values, axis=0, dtype=np.float64), np.count_nonzero(~np.isnan(values), axis=0)
+    pooled = np.broadcast_to(total.sum(0), total.shape), np.broadcast_to(known.sum(0), known.shape)
+    alone = (known > 0) & (spec.longest_s is None)
+    total, known = (np.where(alone, one, all_bins) for one, all_bins in zip((total, known), pooled, strict=True))
+    weight = known + pseudo_trials
+    return np.where(weight > 0, (total + prior * pseudo_trials) / np.maximum(weight, 1), prior)
+
+
+def times_of(trials: Trials, spec: DataSpec) -> np.ndarray:
+    """Time of each bin, (trial, observed + forward bin), in seconds."""
+    regular = np.arange(spec.total_bins) * spec.bin_width_s
+    return np.broadcast_to(regular, (len(trials), spec.total_bins)) if trials.times is None else trials.times
+
+
 def for_each_split(data: TrialData, predict: Callable[[Trials], np.ndarray]) -> SplitRates:
     return SplitRates(predict(data.train), predict(data.eval), {k: predict(v) for k, v in data.extra.items()})
+
+
+BASELINES: dict[str, tuple[Callable[[TrialData], SplitRates | None], ...]] = {
+    "counts": (smoothing, condition_psth),
+    "real": (linear_interpolation, persistence, training_mean),
+    "binary": (training_frequency,),
+    "category": (training_frequency,),
+}
+"""Those that apply, by the kind of the data."""
 
 
 def baseline_table(data: TrialData) -> dict[str, dict[str, float]]:
@@ -91,5 +179,5 @@ def baseline_table(data: TrialData) -> dict[str, dict[str, float]]:
     Args:
         data: the recording; only its training trials are fitted to.
     """
-    baselines = {"smoothing": smoothing(data), "condition_psth": condition_psth(data)}
-    return {name: score(data, *rates) for name, rates in baselines.items() if rates is not None}
+    predictions = {baseline.__name__: baseline(data) for baseline in BASELINES[data.spec.kind]}
+    return {name: score(data, *rates) for name, rates in predictions.items() if rates is not None}

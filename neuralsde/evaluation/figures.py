@@ -8,8 +8,10 @@ from matplotlib.figure import Figure
 from neuralsde import plots
 from neuralsde.datamodules.batches import stack_targets
 from neuralsde.datamodules.trials import TrialData
+from neuralsde.evaluation.baselines import times_of
 from neuralsde.evaluation.predict import Prediction
 from neuralsde.metrics.decoding import decode
+from neuralsde.metrics.labels import indicators
 
 
 def draw_figures(data: TrialData, predictions: dict[str, Prediction], metrics_csv: Path) -> dict[str, Figure]:
@@ -20,23 +22,48 @@ def draw_figures(data: TrialData, predictions: dict[str, Prediction], metrics_cs
         predictions: of the splits `train` and `eval`.
         metrics_csv: the run's `metrics.csv`; no training curves where it is missing.
     """
-    figures = {
-        "raster": raster(data, predictions["eval"].rates),
-        "latents": plots.latent_trajectories(
-            predictions["eval"].latents, data.eval.condition, data.condition_names, "Latent trajectories"
-        ),
-    }
+    latents = plots.latent_trajectories(
+        predictions["eval"].latents, data.eval.condition, data.condition_names, "Latent trajectories"
+    )
+    drawn = spike_figures(data, predictions) if data.spec.kind == "counts" else {"series": series(data, predictions["eval"])}
+    figures = drawn | {"latents": latents}
     if metrics_csv.is_file() and len(columns := plots.read_metrics(metrics_csv)) > 1:
         figures["training"] = plots.training_curves(columns, "Training")
+    return figures
+
+
+def spike_figures(data: TrialData, predictions: dict[str, Prediction]) -> dict[str, Figure]:
+    """Figures of counts and rates; arguments as `draw_figures`."""
+    rates = predictions["eval"].rates
+    figures = {"raster": raster(data, rates)}
     if data.eval.rates is not None:
-        figures["rates"] = plots.rates_vs_truth(
-            predictions["eval"].rates, data.eval.rates, data.spec.bin_width_s, title="Inferred and true rates"
-        )
+        figures["rates"] = plots.rates_vs_truth(rates, data.eval.rates, data.spec.bin_width_s, title="Inferred and true rates")
     if data.psth is not None and data.eval.condition is not None:
-        figures["psth"] = psth(data, data.psth, data.eval.condition, predictions["eval"].rates)
+        figures["psth"] = psth(data, data.psth, data.eval.condition, rates)
     if data.behavior_kind == "continuous" and data.train.behavior is not None and data.eval.behavior is not None:
         figures["hand"] = hand(data, data.train.behavior, data.eval.behavior, predictions)
     return figures
+
+
+def series(data: TrialData, prediction: Prediction) -> Figure:
+    """Evaluation trials of real values, or of probabilities beside what was recorded."""
+    spec, trials = data.spec, data.eval
+    values = indicators(stack_targets(trials, spec), spec.n_classes)
+    seen = np.zeros(values.shape, bool)
+    heldin = ~np.isnan(indicators(trials.heldin, spec.n_classes))
+    seen[:, : spec.observed_bins, : heldin.shape[2]] = heldin
+    return plots.series(
+        times_of(trials, spec),
+        values,
+        seen,
+        prediction.rates,
+        truth=trials.rates,
+        lower=getattr(prediction, "lower", None),
+        upper=getattr(prediction, "upper", None),
+        observed_bins=spec.observed_bins,
+        names=[f"channel {c}, class {k}" for c in range(spec.target_dim) for k in range(spec.n_classes)],
+        title=f"{data.name}: evaluation trials" + ", probabilities" * (spec.kind != "real"),
+    )
 
 
 def raster(data: TrialData, rates: np.ndarray) -> Figure:

@@ -5,12 +5,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from omegaconf import DictConfig, OmegaConf
 
 from neuralsde.datamodules.batches import TrialDataModule
 from neuralsde.datamodules.trials import DataSpec, Trials
 from neuralsde.errors import CheckpointError
-from neuralsde.evaluation.predict import Prediction, predict
+from neuralsde.evaluation.predict import Prediction, forecast, generate, predict
 from neuralsde.training.build import instantiate_part
 from neuralsde.training.checkpoint import ALLOWED, read_checkpoint, refuse_foreign_targets
 from neuralsde.training.fit import build_module
@@ -51,6 +52,21 @@ class Run:
         """
         own = {key: value for key, value in self.config.predict.items() if key != "weights"}
         return predict(self.module, self.datamodule.data.eval if trials is None else trials, **{**own, **settings})
+
+    def forecast(self, ahead: int, trials: Trials | None = None, **settings: Any) -> Prediction:
+        """What follows the observed bins of `trials` (default: the evaluation trials), by the prior.
+
+        Args:
+            ahead: bins beyond the observed ones.
+            trials: trials with the model's units and bins.
+            settings: arguments of `neuralsde.evaluation.predict.forecast`, such as `interval=0.9`.
+        """
+        own = {key: self.config.predict[key] for key in ("n_samples", "average", "seed")}
+        return forecast(self.module, self.datamodule.data.eval if trials is None else trials, ahead, **{**own, **settings})
+
+    def generate(self, n: int, bins: int | None = None, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Trials drawn from the prior: observations, expected values, latents; see `neuralsde.evaluation.predict.generate`."""
+        return generate(self.module, n, bins, seed)
 
 
 def load(path: str | Path, data: dict[str, Any] | None = None, allow_targets: tuple[str, ...] = ()) -> Run:

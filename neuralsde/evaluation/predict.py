@@ -1,5 +1,7 @@
-"""Rates and latents of trials, averaged over posterior samples."""
+"""Rates, latents, intervals and forecasts of trials, over posterior samples."""
 
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,20 +12,56 @@ from torch import Tensor
 from neuralsde.datamodules.batches import TrialBatch, TrialDataset
 from neuralsde.datamodules.trials import Trials
 from neuralsde.errors import CheckpointError, ConfigError
+from neuralsde.models.latent import ModelOutput
 from neuralsde.training.module import LatentDynamics
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a model says of trials.
+    """What a model says of trials. The bins are observed and forward ones, of a forecast those beyond the data.
 
     Args:
-        rates: expected counts per bin, (trial, observed + forward bin, held-in + held-out unit), float32.
-        latents: mean latent path, (trial, observed + forward bin, latent), float32.
+        rates: expected values (counts per bin), (trial, bin, held-in + held-out unit), float32; of categories the
+            probabilities, (trial, bin, unit * class).
+        latents: mean latent path, (trial, bin, latent), float32.
+        lower: lower end of the predictive interval of the observations, (trial, bin, unit), where one was asked for.
+        upper: its upper end.
     """
 
     rates: np.ndarray
     latents: np.ndarray
+    lower: np.ndarray | None = None
+    upper: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How posterior samples become a prediction.
+
+    Args:
+        n_samples: posterior samples.
+        average: average the samples' rates, or their logarithms (a geometric mean).
+        interval: probability of the central predictive interval of the observations, such as .9; None for no interval.
+        seed: seed of the samples; the global random state is left as it was.
+
+    Raises:
+        ConfigError: a setting is impossible.
+    """
+
+    n_samples: int = 32
+    average: str = "rate"
+    interval: float | None = None
+    seed: int = 0
+
+    def __post_init__(self):
+        if self.n_samples < 1 or self.average not in ("rate", "log_rate"):
+            raise ConfigError(
+                f"predict got n_samples={self.n_samples} and average={self.average!r}; give at least 1, and rate or log_rate."
+            )
+        if self.interval is not None and not 0 < self.interval < 1:
+            raise ConfigError(
+                f"predict got interval={self.interval}; give a probability between 0 and 1, such as 0.9, or None."
+            )
 
 
 def predict(
@@ -31,6 +69,7 @@ def predict(
     trials: Trials,
     n_samples: int = 32,
     average: str = "rate",
+    interval: float | None = None,
     dropout: bool = False,
     seed: int = 0,
     batch_size: int = 256,
@@ -41,19 +80,111 @@ def predict(
     Args:
         module: a trained module; it computes on the device it is on.
         trials: trials with the module's units and bins.
-        n_samples: posterior samples.
-        average: average the samples' rates, or their logarithms (a geometric mean).
+        n_samples: see `Sampling`, as `average`, `interval` and `seed`.
         dropout: leave dropout on, as the LangevinFlow release does.
-        seed: seed of the samples; the global random state is left as it was.
         batch_size: trials at a time.
         label: shown on a progress bar; empty for none.
 
     Raises:
-        ConfigError: `n_samples` or `average` is impossible.
+        ConfigError: a setting is impossible.
         CheckpointError: the trials have other units or bins than the module.
     """
-    if n_samples < 1 or average not in ("rate", "log_rate"):
-        raise ConfigError(f"predict got n_samples={n_samples} and average={average!r}; give at least 1, and rate or log_rate.")
+    sampling = Sampling(n_samples, average, interval, seed)
+
+    def passes(batch: TrialBatch) -> Iterator[ModelOutput]:
+        model, inputs = module.model, inputs_of(module, batch)
+        # Without dropout the encoder is deterministic: it runs once for all samples.
+        context = None if module.training else model.encoder(*inputs)
+        for _ in range(n_samples):
+            yield model(*inputs) if context is None else model.sample(context, inputs[2], inputs[0].shape[1])
+
+    with sampled(module, seed, dropout):
+        return join(summarise(module, passes(b), sampling) for b in batches(module, trials, batch_size, label))
+
+
+def forecast(
+    module: LatentDynamics,
+    trials: Trials,
+    ahead: int,
+    n_samples: int = 32,
+    average: str = "rate",
+    interval: float | None = None,
+    seed: int = 0,
+    batch_size: int = 256,
+    label: str = "",
+) -> Prediction:
+    """The prior's continuation of the posterior, `ahead` bins beyond the observed ones.
+
+    Args:
+        module: a trained module whose decoder reads the latent path alone.
+        trials: trials with the module's units and bins.
+        ahead: bins of the recording's own width, counted from the last observed bin.
+        n_samples: see `Sampling`, as `average`, `interval` and `seed`.
+        batch_size: trials at a time.
+        label: shown on a progress bar; empty for none.
+
+    Raises:
+        ConfigError: a setting is impossible, or the decoder reads the encoder's context as well.
+        CheckpointError: the trials have other units or bins than the module.
+    """
+    sampling = Sampling(n_samples, average, interval, seed)
+    if ahead < 1:
+        raise ConfigError(f"forecast got ahead={ahead}; give at least one bin.")
+
+    def passes(batch: TrialBatch) -> Iterator[ModelOutput]:
+        values, seen, times = inputs_of(module, batch)
+        past = times[:, : values.shape[1]]
+        future = past[:, -1:] + module.spec.bin_width_s * torch.arange(1, ahead + 1, device=times.device)
+        for _ in range(n_samples):
+            yield module.model.forecast(values, seen, past, future)
+
+    with sampled(module, seed):
+        return join(summarise(module, passes(b), sampling) for b in batches(module, trials, batch_size, label))
+
+
+def generate(
+    module: LatentDynamics, n: int, bins: int | None = None, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Trials drawn from the prior: observations and expected values, (n, bin, unit), and latents, (n, bin, latent).
+
+    Args:
+        module: a trained module whose decoder reads the latent path alone.
+        n: trials.
+        bins: bins of the recording's own width; None for as many as a trial of the data has.
+        seed: seed of the draws; the global random state is left as it was.
+
+    Raises:
+        ConfigError: the decoder reads the encoder's context as well.
+    """
+    times = module.spec.bin_width_s * torch.arange(bins or module.spec.total_bins, device=module.device)[None]
+    with sampled(module, seed):
+        output = module.model.generate(n, times)
+        likelihood = module.model.likelihood
+        draws = likelihood.sample(output.parameter), likelihood.mean(output.parameter), output.latents
+    values, means, latents = (part.float().cpu().numpy() for part in draws)
+    return values, means, latents
+
+
+@contextmanager
+def sampled(module: LatentDynamics, seed: int, dropout: bool = False) -> Iterator[None]:
+    """Inference with a seed of its own; mode and random state are put back."""
+    was_training = module.training
+    module.train(dropout)
+    devices = [module.device] if module.device.type == "cuda" else []
+    try:
+        with torch.inference_mode(), torch.random.fork_rng(devices=devices):
+            torch.manual_seed(seed)
+            yield
+    finally:
+        module.train(was_training)
+
+
+def batches(module: LatentDynamics, trials: Trials, batch_size: int, label: str) -> Iterable[TrialBatch]:
+    """`trials` in batches, behind a progress bar where there is a label.
+
+    Raises:
+        CheckpointError: the trials have other units or bins than the module.
+    """
     spec = module.spec
     if trials.heldin.shape[1:] != (spec.observed_bins, spec.observed_dim):
         raise CheckpointError(
@@ -62,39 +193,39 @@ def predict(
         )
     dataset = TrialDataset(trials, spec)
     starts = range(0, len(dataset), batch_size)
-    batches = track(starts, description=f"predict {label}", transient=True) if label else starts
-    was_training = module.training
-    module.train(dropout)
-    try:
-        with torch.inference_mode(), torch.random.fork_rng(devices=cuda_devices(module)):
-            torch.manual_seed(seed)
-            parts = [
-                predict_batch(
-                    module, dataset.__getitems__(list(range(s, min(s + batch_size, len(dataset))))), n_samples, average
-                )
-                for s in batches
-            ]
-    finally:
-        module.train(was_training)
-    rates, latents = (torch.cat(part).numpy() for part in zip(*parts, strict=True))
-    return Prediction(rates, latents)
+    for start in track(starts, description=f"predict {label}", transient=True) if label else starts:
+        yield dataset.__getitems__(list(range(start, min(start + batch_size, len(dataset)))))
 
 
-def predict_batch(module: LatentDynamics, batch: TrialBatch, n_samples: int, average: str) -> tuple[Tensor, Tensor]:
-    """Averaged rates and latents of one batch, on the CPU."""
-    model = module.model
-    inputs = [part.to(module.device) for part in (batch.values, batch.seen, batch.times)]
+def inputs_of(module: LatentDynamics, batch: TrialBatch) -> list[Tensor]:
+    """What the model reads of a batch, on its device."""
+    return [part.to(module.device) for part in (batch.values, batch.seen, batch.times)]
+
+
+def summarise(module: LatentDynamics, passes: Iterable[ModelOutput], sampling: Sampling) -> Prediction:
+    """Averages and interval over passes through the model, one sample each."""
+    likelihood = module.model.likelihood
+    expected: Callable[[Tensor], Tensor] = likelihood.mean if sampling.average == "rate" else likelihood.log_mean
     rates = latents = torch.zeros(())
-    # Without dropout the encoder is deterministic: it runs once for all samples.
-    context = None if module.training else model.encoder(*inputs)
-    for _ in range(n_samples):
-        output = model(*inputs) if context is None else model.sample(context)
-        expected = model.likelihood.mean if average == "rate" else model.likelihood.log_mean
-        rates = rates + expected(output.parameter).float().cpu() / n_samples
-        latents = latents + output.latents.float().cpu() / n_samples
-    return rates if average == "rate" else rates.exp(), latents
+    draws = []
+    for output in passes:
+        rates = rates + expected(output.parameter).float().cpu() / sampling.n_samples
+        latents = latents + output.latents.float().cpu() / sampling.n_samples
+        if sampling.interval is not None:
+            draws.append(likelihood.sample(output.parameter).float().cpu().numpy())
+    rates = rates if sampling.average == "rate" else rates.exp()
+    if sampling.interval is None:
+        return Prediction(rates.numpy(), latents.numpy())
+    tail = (1 - sampling.interval) / 2
+    lower, upper = np.quantile(np.stack(draws), (tail, 1 - tail), axis=0).astype(np.float32)
+    return Prediction(rates.numpy(), latents.numpy(), lower, upper)
 
 
-def cuda_devices(module: LatentDynamics) -> list[torch.device]:
-    """CUDA devices whose random state the module draws from."""
-    return [module.device] if module.device.type == "cuda" else []
+def join(parts: Iterable[Prediction]) -> Prediction:
+    """The batches of a prediction, one after the other."""
+    parts = list(parts)
+    rates, latents = np.concatenate([p.rates for p in parts]), np.concatenate([p.latents for p in parts])
+    if parts[0].lower is None:
+        return Prediction(rates, latents)
+    lower, upper = ([getattr(p, end) for p in parts] for end in ("lower", "upper"))
+    return Prediction(rates, latents, np.concatenate(lower), np.concatenate(upper))

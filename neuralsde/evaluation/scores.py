@@ -3,9 +3,21 @@
 import numpy as np
 
 from neuralsde.datamodules.batches import stack_targets
-from neuralsde.datamodules.trials import TrialData, Trials
-from neuralsde.metrics import bits_per_spike, psth_r2, rate_r2, tp_corr, vel_r2
-from neuralsde.metrics.checks import checked_rates, refuse_bad_rates
+from neuralsde.datamodules.trials import DataSpec, TrialData, Trials
+from neuralsde.metrics import (
+    accuracy,
+    bits_per_spike,
+    log_loss,
+    pooled_r2,
+    psth_r2,
+    rate_r2,
+    rmse,
+    state_r2,
+    tp_corr,
+    vel_r2,
+)
+from neuralsde.metrics.checks import checked_rates, refuse_bad_rates, refuse_not_finite
+from neuralsde.metrics.labels import refuse_no_probabilities
 
 
 def score(
@@ -13,23 +25,32 @@ def score(
     rates_train: np.ndarray | None,
     rates_eval: np.ndarray,
     rates_extra: dict[str, np.ndarray] | None = None,
+    latents_train: np.ndarray | None = None,
+    latents_eval: np.ndarray | None = None,
 ) -> dict[str, float]:
-    """Scores of predicted rates, by name.
+    """Scores of predicted rates, by name. A key is present only where the data allow it.
 
-    The names are `co_bps`, `fp_bps`, `vel_r2`, `psth_r2`, `tp_corr`, `rate_r2` (pooled) and `rate_r2_uniform`.
-    A key is present only where the data allow it: no `co_bps` where held-out counts are withheld, no `rate_r2` without
-    true rates.
+    * counts: `co_bps`, `fp_bps`, `vel_r2`, `psth_r2`, `tp_corr`, `rate_r2` (pooled) and `rate_r2_uniform`; no `co_bps`
+      where held-out counts are withheld, no `rate_r2` without true rates.
+    * real: `signal_r2` against the true signal in observed bins, `forward_r2` in forward bins, `missing_rmse` in bins that
+      were hidden; where the truth is not known, `rmse` and `forward_rmse` against what was recorded.
+    * binary, category: `log_loss` in nats and `accuracy` against what was recorded in observed bins, `forward_log_loss` and
+      `forward_accuracy` in forward bins.
+    * all: `state_r2`, of the true states from the latents (see `metrics.state_r2`) in observed bins.
 
     Args:
         data: the recording.
         rates_train: rates of `data.train`, needed by `vel_r2` alone, which is left out where they are None.
-        rates_eval: rates of `data.eval`, counts per bin, (trial, observed + forward bin, held-in + held-out unit).
+        rates_eval: rates of `data.eval`, (trial, observed + forward bin, held-in + held-out unit): expected counts per bin,
+            expected values, or probabilities of 1; of a category, probabilities (trial, bin, unit × class).
         rates_extra: rates of splits in `data.extra`; their scores get keys such as `heldout_conditions/rate_r2`.
+        latents_train: latents of `data.train`, (trial, observed + forward bin, latent), for `state_r2`.
+        latents_eval: latents of `data.eval`, for `state_r2`.
 
     Raises:
-        NeuralSDEError: rates of the wrong shape, or NaN, infinite or negative.
+        NeuralSDEError: rates of the wrong shape, or NaN or infinite, or negative where they are counts, or no probabilities.
     """
-    scores = score_split(data, data.eval, rates_train, rates_eval)
+    scores = score_split(data, data.eval, rates_train, rates_eval) | state_scores(data, latents_train, latents_eval)
     for name, rates in (rates_extra or {}).items():
         scores |= {f"{name}/{key}": value for key, value in score_split(data, data.extra[name], None, rates).items()}
     return scores
@@ -38,6 +59,10 @@ def score(
 def score_split(data: TrialData, trials: Trials, rates_train: np.ndarray | None, rates: np.ndarray) -> dict[str, float]:
     """Scores of one split; arguments as `score`."""
     rates = valid_rates(data, trials, rates, "rates")
+    if data.spec.kind == "real":
+        return signal_scores(data.spec, trials, rates)
+    if data.spec.kind in ("binary", "category"):
+        return label_scores(data.spec, trials, rates)
     return (
         spike_scores(data, trials, rates)
         | behavior_scores(data, trials, rates_train, rates)
@@ -49,10 +74,50 @@ def score_split(data: TrialData, trials: Trials, rates_train: np.ndarray | None,
 def valid_rates(data: TrialData, trials: Trials, rates: np.ndarray, what: str) -> np.ndarray:
     """`rates` in float64 once their shape and values are those that `trials` ask for."""
     spec = data.spec
-    shape = (len(trials), spec.observed_bins + spec.forward_bins, spec.target_dim)
-    rates = checked_rates(rates, shape, what)
-    refuse_bad_rates(rates, what)
+    rates = checked_rates(rates, (len(trials), spec.total_bins, spec.target_dim * max(spec.n_classes, 1)), what)
+    if spec.kind == "counts":
+        refuse_bad_rates(rates, what)
+    elif spec.kind == "real":
+        refuse_not_finite(rates, what)
+    else:
+        refuse_no_probabilities(rates)
     return rates
+
+
+def signal_scores(spec: DataSpec, trials: Trials, rates: np.ndarray) -> dict[str, float]:
+    """Real values against the true signal, or against what was recorded where it is not known."""
+    bins, units = spec.observed_bins, spec.observed_dim
+    truth, metric, names = trials.rates, pooled_r2, ("signal_r2", "forward_r2")
+    if truth is None:
+        truth, metric, names = stack_targets(trials, spec), rmse, ("rmse", "forward_rmse")
+    scores = {}
+    for name, part in zip(names, (slice(None, bins), slice(bins, None)), strict=True):
+        if not np.isnan(truth[:, part]).all():
+            scores[name] = metric(rates[:, part], truth[:, part])
+    if trials.rates is not None:
+        missing = np.where(np.isnan(trials.heldin), trials.rates[:, :bins, :units], np.nan)
+        if not np.isnan(missing).all():
+            scores["missing_rmse"] = rmse(rates[:, :bins, :units], missing)
+    return scores
+
+
+def label_scores(spec: DataSpec, trials: Trials, rates: np.ndarray) -> dict[str, float]:
+    """Probabilities against recorded binary values or class indices."""
+    targets, scores = stack_targets(trials, spec), {}
+    for prefix, part in (("", slice(None, spec.observed_bins)), ("forward_", slice(spec.observed_bins, None))):
+        if not np.isnan(targets[:, part]).all():
+            for name, metric in (("log_loss", log_loss), ("accuracy", accuracy)):
+                scores[prefix + name] = metric(rates[:, part], targets[:, part], spec.n_classes)
+    return scores
+
+
+def state_scores(data: TrialData, latents_train: np.ndarray | None, latents_eval: np.ndarray | None) -> dict[str, float]:
+    """True states from latents, in observed bins."""
+    states = data.train.states, data.eval.states
+    if latents_train is None or latents_eval is None or states[0] is None or states[1] is None:
+        return {}
+    bins = slice(None, data.spec.observed_bins)
+    return {"state_r2": state_r2(latents_train[:, bins], states[0][:, bins], latents_eval[:, bins], states[1][:, bins])}
 
 
 def spike_scores(data: TrialData, trials: Trials, rates: np.ndarray) -> dict[str, float]:
@@ -67,9 +132,7 @@ def spike_scores(data: TrialData, trials: Trials, rates: np.ndarray) -> dict[str
     return scores
 
 
-def behavior_scores(
-    data: TrialData, trials: Trials, rates_train: np.ndarray | None, rates: np.ndarray
-) -> dict[str, float]:
+def behavior_scores(data: TrialData, trials: Trials, rates_train: np.ndarray | None, rates: np.ndarray) -> dict[str, float]:
     """Velocity decoding, or the correlation of speed with produced time."""
     bins, train = data.spec.observed_bins, data.train
     if trials.behavior is None:

@@ -62,7 +62,7 @@ class Smoother:
     A held-out unit is regressed on the smoothed counts of the same bin, a forward bin on those of the last observed
     bin. A held-in unit is regressed on averages that leave out the bin itself, lest it copy its own spikes, but
     predicted from whole ones. Kernel and penalty are those that predict best, in bits per spike, training trials that
-    were left out of the fit.
+    were left out of the fit. Bins are taken as equally wide, also where times are irregular.
 
     Args:
         trials: training trials; no others are looked at.

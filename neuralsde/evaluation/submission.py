@@ -69,9 +69,7 @@ def write_targets(path: str | Path, data: TrialData) -> None:
     write_group(Path(path), data.name, {name: values for name, values in group.items() if values is not None})
 
 
-def split_rates(
-    data: TrialData, trials: Trials, rates: np.ndarray, split: str, with_forward: bool
-) -> dict[str, np.ndarray]:
+def split_rates(data: TrialData, trials: Trials, rates: np.ndarray, split: str, with_forward: bool) -> dict[str, np.ndarray]:
     """Data sets of one split, by name."""
     rates = valid_rates(data, trials, rates, f"{split} rates").astype(np.float32)
     bins, units = data.spec.observed_bins, data.spec.observed_dim

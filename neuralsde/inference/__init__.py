@@ -1,8 +1,27 @@
 """Latent processes, what they cost, and the objectives that train them."""
 
-from neuralsde.inference.controlled_langevin import ControlledLangevin
+from neuralsde.inference.control import BoundedControl, Control, LangevinPull, Pull
 from neuralsde.inference.coordinated_dropout import CoordinatedDropout, SampleValidation
+from neuralsde.inference.latent_ode import LatentODE
+from neuralsde.inference.latent_sde import LatentSDE
+from neuralsde.inference.linear_gaussian import LinearGaussianSDE
 from neuralsde.inference.objectives import ELBO
+from neuralsde.inference.path import Estimator, LatentPath, LatentProcess
 from neuralsde.inference.released_langevin import ReleasedLangevin
 
-__all__ = ["ELBO", "ControlledLangevin", "CoordinatedDropout", "ReleasedLangevin", "SampleValidation"]
+__all__ = [
+    "ELBO",
+    "BoundedControl",
+    "Control",
+    "CoordinatedDropout",
+    "Estimator",
+    "LangevinPull",
+    "LatentODE",
+    "LatentPath",
+    "LatentProcess",
+    "LatentSDE",
+    "LinearGaussianSDE",
+    "Pull",
+    "ReleasedLangevin",
+    "SampleValidation",
+]

@@ -10,8 +10,8 @@ from neuralsde.errors import ConfigError
 class CoordinatedDropout(nn.Module):
     r"""Hide random input entries and learn from what was hidden, so that no count is predicted from itself.
 
-    Each entry is kept with probability $q$ and then scaled by $1/q$. Hidden entries always carry gradient; a kept entry
-    carries it with probability `pass_probability`.
+    Each entry is kept with probability $q$; an encoder that does not read which entries it sees wants the kept ones scaled
+    by $1/q$. Hidden entries always carry gradient; a kept entry carries it with probability `pass_probability`.
 
     Args:
         keep_probability: $q$; 1 switches the dropout off and learns from every entry.
@@ -31,16 +31,16 @@ class CoordinatedDropout(nn.Module):
         self.keep_probability, self.pass_probability = keep_probability, pass_probability
 
     def forward(
-        self, counts: Float[Tensor, "batch bin channel"]
-    ) -> tuple[Float[Tensor, "batch bin channel"], Bool[Tensor, "batch bin channel"]]:
-        """The masked and scaled input, and which of its entries are learned from."""
+        self, values: Float[Tensor, "batch bin channel"]
+    ) -> tuple[Bool[Tensor, "batch bin channel"], Bool[Tensor, "batch bin channel"]]:
+        """Which entries of the input are kept, and which are learned from."""
         if self.keep_probability == 1:
-            return counts, torch.ones_like(counts, dtype=torch.bool)
-        draw = torch.rand_like(counts)
+            everything = torch.ones_like(values, dtype=torch.bool)
+            return everything, everything
+        draw = torch.rand_like(values)
         kept = draw < self.keep_probability
         # Given that an entry is kept, its draw is uniform on [0, q): one draw serves both decisions.
-        learned = ~kept | (draw < self.keep_probability * self.pass_probability)
-        return counts * kept / self.keep_probability, learned
+        return kept, ~kept | (draw < self.keep_probability * self.pass_probability)
 
 
 class SampleValidation(nn.Module):

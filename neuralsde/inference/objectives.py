@@ -1,5 +1,7 @@
 """What training minimises, as named terms."""
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -7,6 +9,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from neuralsde.errors import ConfigError
+from neuralsde.inference.path import Estimator
+
+PerTerm = float | int | Mapping[str, float | int]
 
 
 @dataclass(frozen=True)
@@ -18,39 +23,61 @@ class Loss:
 
 
 class ELBO(nn.Module):
-    r"""Negative evidence lower bound, $-\log p(y \mid z) + \beta \sum_k \mathrm{KL}_k$.
+    r"""Negative evidence lower bound, $-\log p(y \mid z) + \sum_k \beta_k \mathrm{KL}_k$, or its tighter form of $K$ samples,
+
+    $$-\log \frac1K \sum_{i=1}^K p(y \mid z_i) \prod_k \Bigl(\frac{p_k(z_i)}{q_k(z_i)}\Bigr)^{\beta_k}.$$
 
     With `kl_per="entry"` both parts are nats per observed entry (bin and unit), so that $\beta = 1$ is the bound itself.
     `kl_per="trial"` adds the KL per trial to the likelihood per entry, as the LangevinFlow release does: its $\beta = 0.1$
     weighs the KL some thousand times more.
 
     Args:
-        kl_weight: final weight $\beta$.
-        kl_ramp_epochs: epochs over which the weight rises linearly from 0.
+        kl_weight: final weight $\beta$, of all terms or by a term's name (a term that is not named has 1).
+        kl_ramp_epochs: epochs over which the weight rises linearly from 0, likewise (a term that is not named: 0).
         kl_per: see above.
         count_blocked: keep entries that carry no gradient in the value and in the average, as the release does.
+        samples: $K$.
+        estimator: `analytic`, `sampled` or `landing`; see `neuralsde.inference.path.Estimator`. More than one sample needs
+            `sampled`.
+
+    Raises:
+        ConfigError: settings that do not fit each other.
+
+    Reference: Burda, Grosse, Salakhutdinov, *Importance weighted autoencoders*, 2016, arXiv:1509.00519; Roeder, Wu,
+    Duvenaud, *Sticking the landing*, 2017, arXiv:1703.09194.
     """
 
     def __init__(
         self,
-        kl_weight: float = 1.0,
-        kl_ramp_epochs: int = 0,
+        kl_weight: PerTerm = 1.0,
+        kl_ramp_epochs: PerTerm = 0,
         kl_per: str = "entry",
         count_blocked: bool = False,
+        samples: int = 1,
+        estimator: str = "analytic",
     ):
         super().__init__()
         if kl_per not in ("entry", "trial"):
             raise ConfigError(f"objective.kl_per is {kl_per!r}; choose entry or trial.")
+        if estimator not in (known := [e.value for e in Estimator]):
+            raise ConfigError(f"objective.estimator is {estimator!r}; choose one of {', '.join(known)}.")
+        if samples < 1 or (samples > 1 and (estimator != "sampled" or kl_per != "entry" or count_blocked)):
+            raise ConfigError(
+                f"objective.samples is {samples}; give 1, or more together with objective.estimator=sampled, kl_per=entry and "
+                "count_blocked=false."
+            )
         self.kl_weight, self.kl_ramp_epochs = kl_weight, kl_ramp_epochs
-        self.kl_per, self.count_blocked = kl_per, count_blocked
+        self.kl_per, self.count_blocked, self.samples = kl_per, count_blocked, samples
+        self.estimator = Estimator(estimator)
 
-    def weight_at(self, epoch: int) -> float:
-        """The KL's weight during `epoch`, counted from 0."""
-        return self.kl_weight * min(epoch / self.kl_ramp_epochs, 1.0) if self.kl_ramp_epochs else self.kl_weight
+    def weight_at(self, epoch: int, term: str = "") -> float:
+        """The weight of a KL term during `epoch`, counted from 0."""
+        weight, ramp = of_term(self.kl_weight, term, 1.0), of_term(self.kl_ramp_epochs, term, 0.0)
+        return weight * min(epoch / ramp, 1.0) if ramp else weight
 
     def forward(
         self,
-        log_prob: Float[Tensor, "batch bin target"],
+        log_prob: Float[Tensor, "paths bin target"],
         kl: dict[str, Tensor],
         known: Bool[Tensor, "batch bin target"],
         learned: Bool[Tensor, "batch bin target"],
@@ -59,20 +86,40 @@ class ELBO(nn.Module):
         """The loss of a batch.
 
         Args:
-            log_prob: log-likelihood of each entry, in nats.
-            kl: divergences by name, each (batch,), in nats.
+            log_prob: log-likelihood of each entry, in nats; of all trials under the first sample, then the second, …
+            kl: divergences by name, each (sample * batch,), in nats.
             known: entries that were observed.
             learned: entries that the gradient may flow from.
             epoch: training epoch, from 0.
         """
         learned = learned & known
+        entries, scale = learned.sum().clamp(min=1), len(known) / known.sum()  # trials per entry
+        if self.kl_per == "trial":
+            scale = torch.ones_like(scale)
+        means = {name: value.mean() * scale for name, value in kl.items()}
+        weights = {name: self.weight_at(epoch, name) for name in kl}
         if self.count_blocked:
             flowing = torch.where(learned, log_prob, log_prob.detach())
             nll = -flowing.masked_fill(~known, 0.0).sum() / known.sum()
         else:
-            nll = -log_prob.masked_fill(~learned, 0.0).sum() / learned.sum().clamp(min=1)
-        scale = 1.0 if self.kl_per == "trial" else len(known) / known.sum()  # trials per entry
-        terms = {name: value.mean() * scale for name, value in kl.items()}
-        weight = self.weight_at(epoch)
-        total = nll + weight * sum(terms.values())
-        return Loss(total, {"nll": nll.detach(), **{k: v.detach() for k, v in terms.items()}})
+            repeated = learned.repeat(self.samples, 1, 1)
+            per_path = log_prob.masked_fill(~repeated, 0.0).sum((1, 2)) / entries
+            nll = -per_path.sum() / self.samples
+            if self.samples > 1:
+                total = -self._importance_weighted(per_path, kl, weights, known.sum())
+                return Loss(total, {"nll": nll.detach(), **{k: v.detach() for k, v in means.items()}})
+        total = nll + sum(weights[name] * value for name, value in means.items())
+        return Loss(total, {"nll": nll.detach(), **{k: v.detach() for k, v in means.items()}})
+
+    def _importance_weighted(
+        self, per_path: Float[Tensor, " paths"], kl: dict[str, Tensor], weights: dict[str, float], n: Tensor
+    ) -> Float[Tensor, ""]:
+        """The bound of $K$ samples, per entry; `per_path` are log-likelihoods over the number of entries learned from."""
+        ratio = sum((weights[name] * value for name, value in kl.items()), per_path.new_zeros(()))
+        log_weight = (per_path * n - ratio).unflatten(0, (self.samples, -1))
+        return (torch.logsumexp(log_weight, 0) - math.log(self.samples)).sum() / n
+
+
+def of_term(value: PerTerm, term: str, default: float) -> float:
+    """A term's own value, where values are given by name, else the common one."""
+    return float(value.get(term, default)) if isinstance(value, Mapping) else float(value)

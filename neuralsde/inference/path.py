@@ -1,10 +1,36 @@
-"""What a latent process hands on: a path and what it cost."""
+"""What a latent process hands on, and how it estimates what its path cost."""
 
-from dataclasses import dataclass
+import enum
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import ClassVar, NamedTuple
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
+
+from neuralsde.inference.scale import DiagonalScale, Scale
+
+
+class Estimator(enum.Enum):
+    r"""How a divergence $\mathrm{KL}(q \| p)$ is estimated from one path; all have the same mean and gradient."""
+
+    ANALYTIC = "analytic"  # what can be integrated in closed form is: the divergences of each step's Gaussians
+    SAMPLED = "sampled"  # log q - log p of the sample itself, which importance weights need
+    LANDING = "landing"  # the same, q's parameters in its density held fixed: no variance where q is the posterior
+
+
+class Evidence(NamedTuple):
+    r"""The log-likelihood of a trial's observations as a quadratic of its path,
+    $\sum_n -\frac12 z_n^\top J_n z_n + j_n^\top z_n$.
+
+    Args:
+        precision: $J$, (bin, batch, state, state).
+        information: $j$, (bin, batch, state).
+    """
+
+    precision: Tensor
+    information: Tensor
 
 
 @dataclass(frozen=True)
@@ -12,17 +38,80 @@ class LatentPath:
     """A sample of the posterior path.
 
     Args:
-        states: (batch, bin, latent).
-        kl: divergence of the posterior from the prior in nats, term by name, each (batch,).
+        states: what the decoder reads, (batch, bin, latent).
+        kl: divergence of the posterior from the prior in nats, as estimated from this path, term by name, each (batch,).
+        end: the process's own state at the last bin, from where the prior can go on, (batch, state).
     """
 
     states: Tensor
-    kl: dict[str, Tensor]
+    kl: dict[str, Tensor] = field(default_factory=dict)
+    end: Tensor | None = None
+
+
+class LatentProcess(nn.Module, ABC):
+    """A prior over paths and its amortised posterior. Class facts: `estimators`, what it can estimate its
+    divergence by; `wants_evidence`, whether it reads the observations' own likelihood beside the context."""
+
+    wants_evidence: ClassVar[bool] = False
+    estimators: ClassVar[frozenset[Estimator]] = frozenset(Estimator)
+    output_size: int
+
+    @abstractmethod
+    def forward(
+        self,
+        context: Float[Tensor, "batch bin context"],
+        times: Float[Tensor, "#batch bin"],
+        observed_bins: int,
+        estimator: Estimator = Estimator.ANALYTIC,
+        evidence: Evidence | None = None,
+    ) -> LatentPath:
+        """A path of the posterior.
+
+        Args:
+            context: what the encoder made of the observations.
+            times: in seconds, increasing.
+            observed_bins: bins, from the first, in which something may have been observed.
+            estimator: how the divergences are estimated.
+            evidence: what the observations say of the path, for a process that `wants_evidence`.
+        """
+
+    @abstractmethod
+    def from_prior(self, n: int, times: Float[Tensor, "#batch bin"]) -> Float[Tensor, "n bin latent"]:
+        """Paths of the prior, as the decoder reads them."""
+
+    @abstractmethod
+    def go_on(
+        self, end: Float[Tensor, "batch state"], times: Float[Tensor, "#batch point"]
+    ) -> Float[Tensor, "batch ahead latent"]:
+        """The prior's path from the state `end` at the first of `times` through the others, as the decoder reads it."""
+
+
+def gaussian_sample(
+    mean: Float[Tensor, "batch state"],
+    scale: Scale,
+    prior_mean: Float[Tensor, " state"],
+    prior_log_var: Float[Tensor, " state"],
+    estimator: Estimator,
+) -> tuple[Float[Tensor, "batch state"], Float[Tensor, " batch"]]:
+    r"""A sample of $q = \mathcal N(m, S S^\top)$ and its divergence from the prior $\mathcal N(m_0, e^{l_0})$."""
+    noise = torch.randn_like(mean)[None]
+    sample = mean + scale.apply(noise)[0]
+    # In the prior's units the divergence is that from a standard normal.
+    half = prior_log_var / 2
+    away, volume = (sample - prior_mean) * torch.exp(-half), half.sum()
+    if estimator is Estimator.ANALYTIC:
+        centre = (mean - prior_mean) * torch.exp(-half)
+        kl = 0.5 * (centre.square().sum(1) + scale.square_over(half)[0]) - scale.log_det()[0] + volume
+        return sample, kl
+    if estimator is Estimator.LANDING:
+        scale = scale.detached()
+        noise = scale.solve((sample - mean.detach())[None])
+    return sample, 0.5 * (away.square() - noise[0].square()).sum(1) - scale.log_det()[0] + volume
 
 
 def sample_standard(
     mean: Float[Tensor, "batch state"], log_var: Float[Tensor, "batch state"]
 ) -> tuple[Float[Tensor, "batch state"], Float[Tensor, " batch"]]:
     r"""A sample of $\mathcal N(m, e^{l})$ and its divergence from $\mathcal N(0, 1)$, summed over the state."""
-    sample = mean + torch.exp(log_var / 2) * torch.randn_like(mean)
-    return sample, 0.5 * (mean.square() + log_var.exp() - log_var - 1).sum(1)
+    standard = mean.new_zeros(mean.shape[1])
+    return gaussian_sample(mean, DiagonalScale(log_var[None] / 2), standard, standard, Estimator.ANALYTIC)

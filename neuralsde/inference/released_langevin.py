@@ -5,13 +5,13 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from neuralsde.errors import ConfigError
-from neuralsde.inference.path import LatentPath, sample_standard
+from neuralsde.inference.path import Estimator, Evidence, LatentPath, LatentProcess, sample_standard
 from neuralsde.nn.potentials import LocallyCoupledOscillators
 
 PRIOR_VARIANCE = 0.1  # of the velocity, after each bin, in the release and in the paper's Eq. 17
 
 
-class ReleasedLangevin(nn.Module):
+class ReleasedLangevin(LatentProcess):
     r"""The latent recursion of the LangevinFlow release. Only $z_0, v_0$ are inferred; later bins run the prior.
 
     With step $D$ and damping $g$ per bin,
@@ -34,6 +34,8 @@ class ReleasedLangevin(nn.Module):
 
     Reference: Song et al., 2025, arXiv:2507.11531, and its release.
     """
+
+    estimators = frozenset({Estimator.ANALYTIC})
 
     def __init__(
         self,
@@ -64,11 +66,36 @@ class ReleasedLangevin(nn.Module):
         self.noise_std = math.sqrt(2 * self.damping if noise == "euler_release" else 1 - (1 - self.damping) ** 2)
         self.output_size = 2 * context_size
 
-    def forward(self, context: Float[Tensor, "batch bin context"]) -> LatentPath:
-        first, n_bins = context[:, 0], context.shape[1]
+    def forward(
+        self,
+        context: Float[Tensor, "batch bin context"],
+        times: Float[Tensor, "#batch bin"],
+        observed_bins: int,
+        estimator: Estimator = Estimator.ANALYTIC,
+        evidence: Evidence | None = None,
+    ) -> LatentPath:
+        first = context[:, 0]
         z, kl_z = sample_standard(self.heads["z_m"](first), self.heads["z_l"](first))
         v, kl_v = sample_standard(self.heads["v_m"](first), self.heads["v_l"](first))
-        noise = self.noise_std * torch.randn(n_bins - 1, *v.shape, dtype=v.dtype, device=v.device)
+        states, means = self._recurse(z, v, context.shape[1] - 1)
+        kl_path = self._path_kl(means, states[:, 1:, z.shape[1] :])
+        if self.ablate_latent:
+            states = torch.zeros_like(states)
+        return LatentPath(states, {"kl_z0": kl_z, "kl_v0": kl_v, "kl_path": kl_path}, states[:, -1])
+
+    def from_prior(self, n: int, times: Float[Tensor, "#batch bin"]) -> Float[Tensor, "n bin latent"]:
+        z, v = torch.randn(2, n, self.output_size // 2, device=self.potential.kernel.device)
+        return self._recurse(z, v, times.shape[1] - 1)[0]
+
+    def go_on(
+        self, end: Float[Tensor, "batch state"], times: Float[Tensor, "#batch point"]
+    ) -> Float[Tensor, "batch ahead latent"]:
+        z, v = end.chunk(2, dim=1)
+        return self._recurse(z, v, times.shape[1] - 1)[0][:, 1:]
+
+    def _recurse(self, z: Tensor, v: Tensor, bins: int) -> tuple[Float[Tensor, "batch bin latent"], Tensor]:
+        """States from $z, v$ on through `bins` more, and the velocities' means."""
+        noise = self.noise_std * torch.randn(bins, *v.shape, dtype=v.dtype, device=v.device)
         # v_t = (1-g) v - (1-g) D A z + noise: the two factors go into the matrix, once for all bins.
         kick = -(1 - self.damping) * self.step * self.potential.matrix()
         positions, velocities, means = [z], [v], []
@@ -78,10 +105,7 @@ class ReleasedLangevin(nn.Module):
             v = mean + eps
             positions.append(z), velocities.append(v), means.append(mean)
         states = torch.cat([torch.stack(positions, 1), torch.stack(velocities, 1)], dim=2)
-        kl_path = self._path_kl(torch.stack(means, 1), states[:, 1:, z.shape[1] :])
-        if self.ablate_latent:
-            states = torch.zeros_like(states)
-        return LatentPath(states, {"kl_z0": kl_z, "kl_v0": kl_v, "kl_path": kl_path})
+        return states, torch.stack(means, 1)
 
     def _path_kl(self, mean: Tensor, velocity: Tensor) -> Float[Tensor, " batch"]:
         if self.transition_kl == "released":

@@ -16,14 +16,21 @@ def checked_rates(rates: np.ndarray, shape: tuple[int, ...], what: str = "rates"
     return np.asarray(rates, np.float64)
 
 
+def refuse_not_finite(values: np.ndarray, what: str) -> None:
+    """Raises:
+    NeuralSDEError: a value is NaN or infinite.
+    """
+    if not np.isfinite(values).all():
+        raise NeuralSDEError(
+            f"{np.count_nonzero(~np.isfinite(values))} of {values.size} {what} are NaN or infinite; the model diverged."
+        )
+
+
 def refuse_bad_rates(rates: np.ndarray, what: str = "rates") -> None:
     """Raises:
     NeuralSDEError: a rate is NaN, infinite or negative.
     """
-    if not np.isfinite(rates).all():
-        raise NeuralSDEError(
-            f"{np.count_nonzero(~np.isfinite(rates))} of {rates.size} {what} are NaN or infinite; the model diverged."
-        )
+    refuse_not_finite(rates, what)
     if (rates < 0).any():
         raise NeuralSDEError(
             f"{np.count_nonzero(rates < 0)} of {rates.size} {what} are negative (least {rates.min():.3g}); "

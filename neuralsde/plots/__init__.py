@@ -3,6 +3,7 @@
 from neuralsde.plots.curves import read_metrics, training_curves
 from neuralsde.plots.raster import raster_and_rates
 from neuralsde.plots.rates import condition_means, psth_grid, rates_vs_truth
+from neuralsde.plots.series import series
 from neuralsde.plots.trajectories import hand_trajectories, latent_trajectories
 
 __all__ = [
@@ -13,5 +14,6 @@ __all__ = [
     "raster_and_rates",
     "rates_vs_truth",
     "read_metrics",
+    "series",
     "training_curves",
 ]

@@ -8,10 +8,11 @@ from neuralsde.sde.double_well import DoubleWell
 from neuralsde.sde.geometric import Geometric
 from neuralsde.sde.geometric_brownian import GeometricBrownian
 from neuralsde.sde.langevin_type import LangevinType
+from neuralsde.sde.learned_langevin import LearnedLangevin
 from neuralsde.sde.linear_noise import LinearNoise
 from neuralsde.sde.multiplicative import AbstractGeometric, AbstractLinearNoise
 from neuralsde.sde.neural import Neural, NeuralAdditive
-from neuralsde.sde.ornstein_uhlenbeck import OrnsteinUhlenbeck
+from neuralsde.sde.ornstein_uhlenbeck import LearnedOrnsteinUhlenbeck, OrnsteinUhlenbeck
 from neuralsde.sde.stochastic_lorenz import StochasticLorenz
 from neuralsde.sde.underdamped_langevin import UnderdampedLangevin
 
@@ -27,6 +28,8 @@ __all__ = [
     "GeometricBrownian",
     "ItoForm",
     "LangevinType",
+    "LearnedLangevin",
+    "LearnedOrnsteinUhlenbeck",
     "LinearNoise",
     "Neural",
     "NeuralAdditive",

@@ -45,6 +45,18 @@ class AbstractSDE(nn.Module, abc.ABC):
     ) -> Float[Tensor, "*batch state"] | Float[Tensor, "*batch state noise"]:
         """$g(t, z)$, state per square root of time: the diagonal if $W$ has one component per state, else a matrix."""
 
+    def coordinates(self, z: Float[Tensor, "*batch state"]) -> Float[Tensor, "*batch state"]:
+        """The state in unconstrained coordinates of about unit size, which nets read and in which a process starts."""
+        return z
+
+    def from_coordinates(self, y: Float[Tensor, "*batch state"]) -> Float[Tensor, "*batch state"]:
+        """The inverse of `coordinates` (for a geometric equation: onto positive states)."""
+        return y
+
+    def prepared(self) -> "AbstractSDE":
+        """The same equation, with what depends on parameters alone computed once for a solve."""
+        return self
+
     def noise_size(self, state_size: int) -> int:
         """Number of Brownian motions; as many as states unless a subclass says otherwise."""
         return 1 if self.noise is NoiseType.SCALAR else state_size

@@ -17,4 +17,4 @@ class Geometric(AbstractStableNeural, AbstractGeometric):
         return self.gamma(t, z)
 
     def volatility(self, t: Time, z: Float[Tensor, "*batch state"]) -> Float[Tensor, "*#batch #state"]:
-        return self.sigma_net(t.view(*t.shape[:-1], 1)).expand_as(z)
+        return self.sigma(t.view(*t.shape[:-1], 1)).expand_as(z)

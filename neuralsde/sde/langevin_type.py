@@ -19,4 +19,4 @@ class LangevinType(AbstractStableNeural, AbstractChainDrift):
         return self.gamma(t, z)
 
     def diffusion(self, t: Time, z: Float[Tensor, "*batch state"]) -> Float[Tensor, "*batch state"]:
-        return self.sigma_net(t.view(*t.shape[:-1], 1)).expand_as(z)
+        return self.sigma(t.view(*t.shape[:-1], 1)).expand_as(z)

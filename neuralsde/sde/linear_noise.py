@@ -15,8 +15,15 @@ class LinearNoise(AbstractStableNeural, AbstractChainDrift, AbstractLinearNoise)
     See `AbstractStableNeural` for the other nets, the arguments and the reference.
     """
 
-    def __init__(self, state_size: int, hidden_size: int = 64, depth: int = 1, control_size: int = 0):
-        super().__init__(state_size, hidden_size, depth, control_size)
+    def __init__(
+        self,
+        state_size: int,
+        hidden_size: int = 64,
+        depth: int = 1,
+        control_size: int = 0,
+        sigma: float | None = None,
+    ):
+        super().__init__(state_size, hidden_size, depth, control_size, sigma)
         self.saturation = nn.Parameter(torch.tensor(1.0))
 
     def drift(self, t: Time, z: Float[Tensor, "*batch state"]) -> Float[Tensor, "*batch state"]:
@@ -24,4 +31,4 @@ class LinearNoise(AbstractStableNeural, AbstractChainDrift, AbstractLinearNoise)
 
     def volatility(self, t: Time, z: Float[Tensor, "*batch state"]) -> Float[Tensor, "*#batch #state"]:
         clock = -torch.expm1(-nn.functional.softplus(self.saturation) * t)
-        return self.sigma_net(clock.view(*clock.shape[:-1], 1)).expand_as(z)
+        return self.sigma(clock.view(*clock.shape[:-1], 1)).expand_as(z)

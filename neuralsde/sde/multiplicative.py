@@ -31,3 +31,10 @@ class AbstractGeometric(AbstractLinearNoise):
 
     def drift(self, t: Time, z: Float[Tensor, "*batch state"]) -> Float[Tensor, "*batch state"]:
         return self.growth(t, z) * z
+
+    def coordinates(self, z: Float[Tensor, "*batch state"]) -> Float[Tensor, "*batch state"]:
+        r"""$\log |z|$, whose noise is additive."""
+        return z.abs().log()
+
+    def from_coordinates(self, y: Float[Tensor, "*batch state"]) -> Float[Tensor, "*batch state"]:
+        return y.exp()

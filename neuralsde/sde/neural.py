@@ -104,11 +104,20 @@ class AbstractStableNeural(AbstractSDE):
     with affine $\zeta$, $A$, $B$; without a control path $X$ the embedding is that of $(t, z)$ alone. The LSDE's drift
     reads no time. This is the families' theory form; the form of the published runs is a model of its own.
 
+    The theory form can still explode at a coarse step, as any net of unbounded growth can. With `sigma` given the nets are
+    held, so that no step of any length leaves the finite numbers: with $y$ the unconstrained coordinates of the state,
+
+    $$\gamma = b \tanh\bigl(\text{MLP}(\zeta(t, y)) - y\bigr), \qquad \sigma(t) = s \exp(\tanh(\text{MLP}(t)))$$
+
+    with $b$ and $s$ learned per state: the drift (of a geometric equation, the growth) is bounded and points inward where
+    the net says nothing.
+
     Args:
         state_size: size of $z$.
         hidden_size: width of the nets.
         depth: hidden layers of $\gamma$.
         control_size: channels of $X$; 0 for none.
+        sigma: $s$ at the start, per square root of unit time; None for the theory form.
 
     Reference: Oh, Lim, Kim, "Stable neural SDEs in analyzing irregular time series data", ICLR 2024, arXiv 2402.14989.
     """
@@ -116,9 +125,21 @@ class AbstractStableNeural(AbstractSDE):
     reads_time = True
     calculus = Calculus.ITO
 
-    def __init__(self, state_size: int, hidden_size: int = 64, depth: int = 1, control_size: int = 0):
+    def __init__(
+        self,
+        state_size: int,
+        hidden_size: int = 64,
+        depth: int = 1,
+        control_size: int = 0,
+        sigma: float | None = None,
+    ):
         super().__init__()
-        self.control_size = control_size
+        if sigma is not None and not sigma > 0:
+            raise ConfigError(f"The noise of {type(self).__name__} must be positive, but sigma is {sigma}.")
+        self.control_size, self.held = control_size, sigma is not None
+        if sigma is not None:
+            self.log_bound = nn.Parameter(torch.full((state_size,), math.log(2.0)))
+            self.log_sigma = nn.Parameter(torch.full((state_size,), math.log(sigma)))
         self.embed_state = nn.Linear(state_size + self.reads_time, hidden_size)
         if control_size:
             self.embed_control = nn.Linear(control_size, hidden_size)
@@ -139,11 +160,18 @@ class AbstractStableNeural(AbstractSDE):
         Raises:
             ConfigError: the equation expects a control path and has none, or the reverse.
         """
-        embedding = self.embed_state(with_time(t, z) if self.reads_time else z)
+        y = self.coordinates(z) if self.held else z
+        embedding = self.embed_state(with_time(t, y) if self.reads_time else y)
         control = self._control(t)
         if control is not None:
             embedding = self.mix(torch.cat([embedding, control.expand_as(embedding)], -1))
-        return self.gamma_net(embedding)
+        gamma = self.gamma_net(embedding)
+        return self.log_bound.exp() * torch.tanh(gamma - y) if self.held else gamma
+
+    def sigma(self, clock: Float[Tensor, "*#batch 1"]) -> Float[Tensor, "*#batch state"]:
+        r"""$\sigma$ at times `clock`."""
+        sigma = self.sigma_net(clock)
+        return (self.log_sigma + torch.tanh(sigma)).exp() if self.held else sigma
 
     def _control(self, t: Time) -> Tensor | None:
         if bool(self.control_size) != (self.path is not None):
@@ -169,4 +197,5 @@ class AbstractStableNeural(AbstractSDE):
         return self.gamma_net.parts()[0](embedding.expand(*t.shape[:-1], -1) if control is None else embedding)
 
     def tail(self) -> list[nn.Module]:
-        return self.gamma_net.parts()[1]
+        # Held nets are no chain: the state enters them twice.
+        return [] if self.held else self.gamma_net.parts()[1]

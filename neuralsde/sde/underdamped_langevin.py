@@ -1,4 +1,6 @@
+import copy
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -43,6 +45,7 @@ class UnderdampedLangevin(AbstractSDE):
         self.mass: Tensor
         self._keep("friction", friction)
         self._keep("mass", mass)
+        self._kept: dict[str, tuple[Tensor, Any]] | None = None  # what one solve computes once; None: nothing is kept
 
     def force_field(self, x: Float[Tensor, "*batch d"]) -> Float[Tensor, "*batch d"]:
         r"""$\nabla F(x) / m$: the acceleration that pulls against the gradient, with positive sign."""
@@ -70,6 +73,57 @@ class UnderdampedLangevin(AbstractSDE):
 
     def noise_size(self, state_size: int) -> int:
         return state_size // 2
+
+    def coordinates(self, z: Float[Tensor, "*batch state"]) -> Float[Tensor, "*batch state"]:
+        r"""Positions, and velocities in units of their stationary deviation $\sqrt{T / m}$."""
+        return z / self._units(z)
+
+    def from_coordinates(self, y: Float[Tensor, "*batch state"]) -> Float[Tensor, "*batch state"]:
+        return y * self._units(y)
+
+    def _units(self, z: Float[Tensor, "*batch state"]) -> Float[Tensor, " state"]:
+        """The unit of each component of the state."""
+
+        def compute() -> Tensor:
+            speed = self.thermal_speed().to(z).expand(self.halves(z)[0].shape[-1])
+            return torch.cat([torch.ones_like(speed), speed])
+
+        return self._once("units", self.mass, compute)
+
+    def thermostat(self, dt: Float[Tensor, "*#batch #d"], dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
+        r"""Factors of an exact Ornstein–Uhlenbeck step of the velocity: of itself, $c = e^{-\gamma h}$, of the increment,
+        $\sqrt{T (1 - c^2) / (m h)}$, and of a control, $(1 - c) \rho / \gamma$."""
+
+        def compute() -> tuple[Tensor, Tensor, Tensor]:
+            friction, mass = self.friction.to(dtype), self.mass.to(dtype)
+            alpha = friction * dt
+            spread = (self.temperature / mass * -torch.expm1(-2 * alpha) / dt).sqrt()
+            push = -torch.expm1(-alpha) / friction * self.noise_scale().to(dtype) if self.is_controlled else alpha
+            return (-alpha).exp(), spread, push
+
+        return self._once("thermostat", dt, compute)
+
+    def _once(self, name: str, argument: Tensor, compute: Callable[[], Any]) -> Any:
+        """The result of `compute`: that of the last time, if this is a `prepared` equation and the argument the same."""
+        if self._kept is None:
+            return compute()
+        if name not in self._kept or self._kept[name][0] is not argument:
+            self._kept[name] = argument, compute()
+        return self._kept[name][1]
+
+    def prepared(self) -> "UnderdampedLangevin":
+        prepared = copy.copy(self)
+        prepared._kept = {}
+        return prepared
+
+    @property
+    def is_controlled(self) -> bool:
+        """Whether a subclass has given the equation a control."""
+        return type(self).control is not UnderdampedLangevin.control
+
+    def thermal_speed(self) -> Tensor:
+        r"""$\sqrt{T / m}$, the stationary standard deviation of the velocity."""
+        return (self.temperature / self.mass).sqrt()
 
     def halves(self, z: Float[Tensor, "*batch state"]) -> tuple[Float[Tensor, "*batch d"], Float[Tensor, "*batch d"]]:
         """Position and velocity of a state, after a check of the sizes."""

@@ -32,7 +32,7 @@ class AbstractUncontrolledLangevinSolver(AbstractLangevinSolver):
 
     def check(self, sde: AbstractSDE) -> None:
         super().check(sde)
-        if isinstance(sde, UnderdampedLangevin) and type(sde).control is not UnderdampedLangevin.control:
+        if isinstance(sde, UnderdampedLangevin) and sde.is_controlled:
             raise ConfigError(f"{type(self).__name__} ignores a control, but {type(sde).__name__} has one; use BAOAB or OBABO.")
 
     @staticmethod

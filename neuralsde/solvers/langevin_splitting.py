@@ -18,26 +18,24 @@ def thermostat(
     dt: Float[Tensor, "*#batch #d"],
     x: Float[Tensor, "*batch d"],
     v: Float[Tensor, "*batch d"],
-    xi: Float[Tensor, "*batch d"],
+    w: Float[Tensor, "*batch d"],
 ) -> Float[Tensor, "*batch d"]:
-    r"""The step O: $v \gets c v + \frac{1 - c}\gamma \rho w + \sqrt{\frac Tm (1 - c^2)}\,\xi$, $c = e^{-\gamma h}$.
+    r"""The step O: $v \gets c v + \frac{1 - c}\gamma \rho u + \sqrt{\frac Tm (1 - c^2) / h}\,W$, $c = e^{-\gamma h}$.
 
-    A posterior control $w$ enters here and nowhere else: where the noise is, so that the chain stays absolutely
-    continuous to its prior, with the KL per step $\frac12 |w|^2 h \tanh(\gamma h / 2) / (\gamma h / 2)$.
+    A control $u$ of the equation enters here and nowhere else: where the noise is, so that the chain stays absolutely
+    continuous to its prior, with the KL per step $\frac12 |u|^2 h \tanh(\gamma h / 2) / (\gamma h / 2)$.
     """
-    alpha = sde.friction.to(v) * dt
-    moved = (-alpha).exp() * v + (sde.temperature / sde.mass.to(v) * -torch.expm1(-2 * alpha)).sqrt() * xi
-    w = sde.control(t, torch.cat([x, v], -1))
-    if w is None:
-        return moved
-    return moved - torch.expm1(-alpha) / sde.friction.to(v) * sde.noise_scale().to(v) * w
+    decay, spread, push = sde.thermostat(dt, v.dtype)
+    moved = torch.addcmul(decay * v, spread, w)
+    u = sde.control(t, torch.cat([x, v], -1)) if sde.is_controlled else None
+    return moved if u is None else moved + push * u
 
 
 class BAOAB(AbstractLangevinSolver):
     r"""Half kick, half drift, thermostat, half drift, half kick, with one new force per step.
 
-    B: $v \gets v - \frac h2 G(x)$ with $G = \nabla F / m$; A: $x \gets x + \frac h2 v$; O: `thermostat`, with
-    $\xi = W / \sqrt h$. Strong order 1, weak order 2; positions of a quadratic potential are sampled without bias.
+    B: $v \gets v - \frac h2 G(x)$ with $G = \nabla F / m$; A: $x \gets x + \frac h2 v$; O: `thermostat`.
+    Strong order 1, weak order 2; positions of a quadratic potential are sampled without bias.
 
     Reference: Leimkuhler & Matthews, "Rational construction of stochastic numerical methods for molecular sampling",
     arXiv 1203.5428.
@@ -47,13 +45,13 @@ class BAOAB(AbstractLangevinSolver):
 
     def step(self, sde: UnderdampedLangevin, t: Time, state: Triple, path: Increments) -> Triple:
         x, v, force = state
-        h = path.dt
-        v = v - h / 2 * force
-        x = x + h / 2 * v
-        v = thermostat(sde, t + h / 2, h, x, v, path.w / h.sqrt())
-        x = x + h / 2 * v
+        h, half = path.dt, path.dt / 2
+        v = torch.addcmul(v, half, force, value=-1)
+        x = torch.addcmul(x, half, v)
+        v = thermostat(sde, t + half, h, x, v, path.w)
+        x = torch.addcmul(x, half, v)
         force = sde.force_field(x)
-        return x, v - h / 2 * force, force
+        return x, torch.addcmul(v, half, force, value=-1), force
 
 
 class OBABO(AbstractLangevinSolver):
@@ -72,8 +70,8 @@ class OBABO(AbstractLangevinSolver):
         x, v, force = state
         h, half = path.dt, path.dt / 2
         early, late = path.w / 2 + math.sqrt(3) * path.h, path.w / 2 - math.sqrt(3) * path.h
-        v = thermostat(sde, t, half, x, v, early / half.sqrt()) - half * force
+        v = thermostat(sde, t, half, x, v, early) - half * force
         x = x + h * v
         force = sde.force_field(x)
-        v = thermostat(sde, t + half, half, x, v - half * force, late / half.sqrt())
+        v = thermostat(sde, t + half, half, x, v - half * force, late)
         return x, v, force

@@ -4,9 +4,17 @@ from typing import Any
 
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from neuralsde.errors import ConfigError, NeuralSDEError
+
+
+def by_kind(counts: Any, other: Any, *, _root_: DictConfig) -> Any:
+    """`${by_kind:A,B}` in a config: A where the data are counts, B where they are anything else."""
+    return counts if _root_.spec.kind == "counts" else other
+
+
+OmegaConf.register_new_resolver("by_kind", by_kind, replace=True)
 
 
 def instantiate_part(config: DictConfig, name: str) -> Any:

@@ -28,7 +28,8 @@ from neuralsde.training.progress import EpochProgress
 
 def fill_in_sizes(config: DictConfig, spec: DataSpec) -> None:
     """Write the data's sizes into the config, where every part's size refers to them."""
-    OmegaConf.update(config, "spec", {**asdict(spec), "total_bins": spec.total_bins, "duration_s": spec.duration_s}, force_add=True)
+    derived = {"total_bins": spec.total_bins, "duration_s": spec.duration_s}
+    OmegaConf.update(config, "spec", {**asdict(spec), **derived}, force_add=True)
 
 
 def build_module(config: DictConfig, spec: DataSpec) -> LatentDynamics:
@@ -49,6 +50,7 @@ def build_module(config: DictConfig, spec: DataSpec) -> LatentDynamics:
         weight_decay_ramp_epochs=settings.weight_decay_ramp_epochs,
         seed=config.seed,
         val_samples=settings.val_samples,
+        decay_matrices_only=settings.decay_matrices_only,
     )
     module.record = {
         "version": neuralsde.__version__,
@@ -116,8 +118,10 @@ def monitored_score(config: DictConfig, validation: TrialDataset, spec: DataSpec
         "val/co_bps": validation.known[:, : spec.observed_bins, spec.observed_dim :],
         "val/fp_bps": validation.known[:, spec.observed_bins :],
         "val/nll": validation.known,
+        "val/elbo": validation.known,
     }
-    return config.training.monitor if known[config.training.monitor].any() else "val/nll"
+    monitor = config.training.monitor
+    return monitor if known[monitor].any() and (spec.kind == "counts" or monitor in ("val/nll", "val/elbo")) else "val/elbo"
 
 
 def checkpoint_to_resume(config: DictConfig, run_dir: Path) -> Path | None:

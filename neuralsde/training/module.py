@@ -1,5 +1,6 @@
 """The one LightningModule: it masks, runs the model, logs the objective's terms and validates."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -15,12 +16,13 @@ from neuralsde.datamodules.trials import DataSpec
 from neuralsde.errors import ConfigError, DivergenceError
 from neuralsde.inference.coordinated_dropout import CoordinatedDropout, SampleValidation
 from neuralsde.inference.objectives import ELBO
+from neuralsde.inference.path import Estimator
 from neuralsde.metrics import bits_per_spike
 from neuralsde.models.latent import LatentModel, ModelOutput
 
 
 class LatentDynamics(L.LightningModule):
-    """Trains a `LatentModel` on spike counts.
+    """Trains a `LatentModel`.
 
     Args:
         model: the model.
@@ -33,6 +35,7 @@ class LatentDynamics(L.LightningModule):
         weight_decay_ramp_epochs: epochs over which the optimiser's weight decay rises linearly from 0; 0 for no ramp.
         seed: seed of the noise. Each step's noise is a function of (seed, step), so that a resumed run repeats it.
         val_samples: posterior samples averaged at validation.
+        decay_matrices_only: leave out of the weight decay what is no matrix, such as rates and noise levels.
     """
 
     def __init__(
@@ -47,19 +50,20 @@ class LatentDynamics(L.LightningModule):
         weight_decay_ramp_epochs: int = 0,
         seed: int = 0,
         val_samples: int = 4,
+        decay_matrices_only: bool = True,
     ):
         super().__init__()
         self.model, self.spec, self.objective = model, spec, objective
         self.make_optimizer, self.make_schedule = optimizer, schedule
         self.coordinated_dropout, self.sample_validation = coordinated_dropout, sample_validation
         self.weight_decay_ramp_epochs, self.seed, self.val_samples = weight_decay_ramp_epochs, seed, val_samples
+        self.decay_matrices_only = decay_matrices_only
         self._watching: tuple[ReduceLROnPlateau, str] | None = None  # a scheduler and the score that it watches
         self._watching_state: dict[str, Any] | None = None
         self.record: dict[str, Any] = {}  # config and data sizes, written into each checkpoint for `neuralsde.load`
 
-    def forward(self, values: Tensor, batch: TrialBatch) -> ModelOutput:
-        """The model's output for `values` in place of the batch's own."""
-        return self.model(values, batch.seen, batch.times)
+    def forward(self, batch: TrialBatch, samples: int = 1, estimator: Estimator = Estimator.ANALYTIC) -> ModelOutput:
+        return self.model(batch.values, batch.seen, batch.times, samples, estimator)
 
     # -- training -----------------------------------------------------------------------------------------------------
 
@@ -73,37 +77,40 @@ class LatentDynamics(L.LightningModule):
                 group["weight_decay"] = final * share
 
     def training_step(self, batch: TrialBatch, batch_index: int) -> Tensor:
-        inputs, learned, aside = self.mask(batch)
-        output = self(inputs, batch)
-        log_prob = self.model.likelihood.log_prob(output.parameter, batch.targets)
+        inputs, seen, learned, aside = self.mask(batch)
+        samples = self.objective.samples
+        output = self.model(inputs, seen, batch.times, samples, self.objective.estimator)
+        log_prob = self.model.likelihood.log_prob(output.parameter, batch.targets.repeat(samples, 1, 1))
         loss = self.objective(log_prob, output.kl, batch.known, learned, self.current_epoch)
-        self._log_terms(loss.total, loss.terms, len(inputs))
+        self._log_terms(loss.total, loss.terms, list(output.kl), len(inputs))
         if aside is not None:
-            held = log_prob[:, : self.spec.observed_bins, : self.spec.observed_dim].detach()[aside]
+            held = log_prob[: len(inputs), : self.spec.observed_bins, : self.spec.observed_dim].detach()[aside]
             self.log("train/sample_validation_nll", -held.mean(), on_epoch=True, on_step=False, batch_size=len(inputs))
         return loss.total
 
-    def mask(self, batch: TrialBatch) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Model input, entries learned from (batch, bin, unit), and the entries set aside for sample validation."""
-        inputs, learned_heldin = self.coordinated_dropout(batch.values)
-        aside = None
+    def mask(self, batch: TrialBatch) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+        """Model input and which of it is seen, entries learned from (batch, bin, unit), and the entries set aside for sample
+        validation. Encoders that do not read what is seen get the rest scaled up, so that its mean stays."""
+        kept, learned_heldin = self.coordinated_dropout(batch.values)
+        share, aside = self.coordinated_dropout.keep_probability, None
         if self.sample_validation is not None:
             aside = self.sample_validation(batch.index, batch.values)
-            inputs = torch.where(aside, 0.0, inputs) / (1 - self.sample_validation.share)
+            kept, share = kept & ~aside, share * (1 - self.sample_validation.share)
             learned_heldin = learned_heldin & ~aside
             aside = aside & batch.known[:, : self.spec.observed_bins, : self.spec.observed_dim]
         learned = torch.ones_like(batch.known)
         learned[:, : self.spec.observed_bins, : self.spec.observed_dim] = learned_heldin
-        return inputs, learned, aside
+        scale = 1.0 if getattr(self.model.encoder, "reads_mask", False) else 1 / share
+        return batch.values * kept * scale, batch.seen & kept, learned, aside
 
-    def _log_terms(self, total: Tensor, terms: dict[str, Tensor], batch_size: int) -> None:
+    def _log_terms(self, total: Tensor, terms: dict[str, Tensor], kl: list[str], batch_size: int) -> None:
         values = {"train/loss": total.detach(), **{f"train/{name}": value for name, value in terms.items()}}
-        values["train/kl_weight"] = torch.tensor(self.objective.weight_at(self.current_epoch))
+        values |= {f"train/{name}_weight": torch.tensor(self.objective.weight_at(self.current_epoch, name)) for name in kl}
         self.log_dict(values, on_step=False, on_epoch=True, batch_size=batch_size)
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         norms = [p.grad.norm() for p in self.model.parameters() if p.grad is not None]
-        self.log("train/grad_norm", torch.stack(norms).norm(), on_step=False, on_epoch=True)
+        self.log("train/grad_norm", torch.stack(norms).norm(), on_step=False, on_epoch=True, batch_size=1)
 
     def on_train_epoch_end(self) -> None:
         loss = self.trainer.callback_metrics.get("train/loss")
@@ -119,32 +126,56 @@ class LatentDynamics(L.LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         self._val: list[tuple[np.ndarray, np.ndarray]] = []
-        self._val_nll: list[tuple[float, int]] = []
+        self._val_sums: list[tuple[float, float, int]] = []  # negative log-likelihood, bound, entries
         torch.manual_seed(self.seed)  # the next step seeds its own noise
 
     def validation_step(self, batch: TrialBatch, batch_index: int) -> None:
-        outputs = [self(batch.values, batch) for _ in range(self.val_samples)]
-        known = batch.known
-        nll = -self.model.likelihood.log_prob(outputs[0].parameter, batch.targets)[known]
-        self._val_nll.append((nll.sum().item(), nll.numel()))
-        rates = torch.stack([self.model.likelihood.mean(o.parameter) for o in outputs]).mean(0)
+        samples, known, likelihood = self.val_samples, batch.known, self.model.likelihood
+        output = self(batch, samples, self.tightest)
+        log_prob = likelihood.log_prob(output.parameter, batch.targets.repeat(samples, 1, 1))
+        log_prob = log_prob.masked_fill(~known.repeat(samples, 1, 1), 0.0).unflatten(0, (samples, -1))
+        bound = self.bound(log_prob.sum((2, 3)), output.kl, self.tightest) + likelihood.log_base(batch.targets)[known].sum()
+        self._val_sums.append((-log_prob[0].sum().item(), bound.item(), int(known.sum())))
+        rates = likelihood.mean(output.parameter).unflatten(0, (samples, -1)).mean(0)
         targets = torch.where(known, batch.targets, torch.nan)
         self._val.append((rates.float().cpu().numpy(), targets.cpu().numpy()))
 
     def on_validation_epoch_end(self) -> None:
         rates, targets = (np.concatenate(parts) for parts in zip(*self._val, strict=True))
-        nll, entries = (sum(parts) for parts in zip(*self._val_nll, strict=True))
-        scores = {"val/nll": nll / max(entries, 1), **validation_scores(rates, targets, self.spec)}
+        nll, bound, entries = (sum(parts) for parts in zip(*self._val_sums, strict=True))
+        scores = {"val/nll": nll / max(entries, 1), "val/elbo": bound / max(entries, 1)}
+        if self.spec.kind == "counts":
+            scores |= validation_scores(rates, targets, self.spec)
         self.log_dict({name: float(value) for name, value in scores.items()})
         if self._watching is not None and not self.trainer.sanity_checking:
             scheduler, monitor = self._watching
             scheduler.step(scores[monitor])
 
+    @property
+    def tightest(self) -> Estimator:
+        """What the model's divergences can be estimated by for the bound of several samples."""
+        allowed = self.model.dynamics.estimators
+        return Estimator.SAMPLED if Estimator.SAMPLED in allowed else Estimator.ANALYTIC
+
+    @staticmethod
+    def bound(log_lik: Tensor, kl: dict[str, Tensor], estimator: Estimator) -> Tensor:
+        """The lower bound of the log-evidence, summed over trials: of all samples together where they can be weighted.
+
+        Args:
+            log_lik: (sample, batch).
+            kl: by name, each (sample * batch,).
+            estimator: what `kl` was estimated by.
+        """
+        log_weight = log_lik - sum(kl.values(), log_lik.new_zeros(())).view_as(log_lik)
+        if estimator is Estimator.ANALYTIC:
+            return log_weight.mean(0).sum()
+        return (torch.logsumexp(log_weight, 0) - math.log(len(log_weight))).sum()
+
     # -- optimiser and checkpoint -------------------------------------------------------------------------------------
 
     def configure_optimizers(self):
         try:
-            optimizer = self.make_optimizer(self.model.parameters())
+            optimizer = self.make_optimizer(self.parameter_groups())
         except (TypeError, ValueError) as error:
             raise ConfigError(f"The optimiser cannot be built from its settings: {error}; check optimizer.*.") from error
         self._final_weight_decay = [group["weight_decay"] for group in optimizer.param_groups]
@@ -155,6 +186,14 @@ class LatentDynamics(L.LightningModule):
                 schedule["scheduler"].load_state_dict(self._watching_state)
             return optimizer
         return {"optimizer": optimizer, "lr_scheduler": schedule} if schedule else optimizer
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Weights that decay and, where only matrices do, those that do not: rates, scales, noise, offsets."""
+        parameters = list(self.model.parameters())
+        if not self.decay_matrices_only:
+            return [{"params": parameters}]
+        matrices, others = [p for p in parameters if p.ndim > 1], [p for p in parameters if p.ndim <= 1]
+        return [{"params": matrices}, {"params": others, "weight_decay": 0.0}]
 
     def configure_gradient_clipping(
         self, optimizer: Optimizer, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None

@@ -79,6 +79,6 @@ class EpochProgress(ProgressBar):
         text = f"loss {metrics.get('train/loss', float('nan')):.4f}"
         if (co_bps := metrics.get("val/co_bps")) is not None:
             text += f"  co-bps {co_bps:.4f} (best {self._best:.4f})"
-        elif (nll := metrics.get("val/nll")) is not None:
-            text += f"  val nll {nll:.4f}"
+        elif (elbo := metrics.get("val/elbo")) is not None:
+            text += f"  val ELBO {elbo:.4f}"
         return text

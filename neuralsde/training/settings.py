@@ -33,22 +33,33 @@ def optional(rule: Rule) -> Rule:
     return lambda v: v is None or rule[0](v), f"{rule[1]}, or null"
 
 
+def per_term(rule: Rule) -> Rule:
+    """What the rule allows, or a mapping of names to it."""
+
+    def allows(value: Any) -> bool:
+        return all(map(rule[0], value.values())) if isinstance(value, DictConfig) else rule[0](value)
+
+    return allows, f"{rule[1]}, or one for each term by name"
+
+
 RULES: dict[str, Rule] = {
     "seed": whole(0, 2**32 - 1),
     "training.steps": whole(1),
     "training.val_samples": whole(1),
     "training.ema_decay": optional(number(0.0, 1.0)),
     "training.weight_decay_ramp_epochs": number(0),
-    "training.monitor": one_of("val/co_bps", "val/fp_bps", "val/nll"),
+    "training.monitor": one_of("val/co_bps", "val/fp_bps", "val/nll", "val/elbo"),
+    "training.decay_matrices_only": one_of(True, False),
     "training.compile": one_of(True, False),
-    "objective.kl_weight": number(0.0),
-    "objective.kl_ramp_epochs": number(0),
+    "objective.kl_weight": per_term(number(0.0)),
+    "objective.kl_ramp_epochs": per_term(number(0)),
     "trainer.max_epochs": optional(whole(1)),
     "trainer.check_val_every_n_epoch": whole(1),
     "trainer.gradient_clip_val": optional(number(0.0)),
     "predict.weights": one_of("best", "last"),
     "predict.n_samples": whole(1),
     "predict.average": one_of("rate", "log_rate"),
+    "predict.interval": optional(number(0.0, 1.0)),
     "predict.dropout": one_of(True, False),
     "predict.seed": whole(0),
 }
@@ -66,6 +77,9 @@ def check_settings(config: DictConfig) -> None:
                 f"{group} is null; leave it out of the command line, or choose one of the files in configs/{group}."
             )
     for name, (allows, text) in RULES.items():
+        group, key = name.split(".") if "." in name else ("", name)
+        if OmegaConf.is_interpolation(config[group] if group else config, key):
+            continue  # a default that the data decide
         value = OmegaConf.select(config, name)
         if not allows(value):
             raise ConfigError(f"{name} is {'null' if value is None else value}; give {text}.")

@@ -44,26 +44,25 @@ def test_blocked_entries_carry_no_gradient(count_blocked):
     assert (log_prob.grad[:, [0, 2]] < 0).all()
 
 
-def test_dropped_entries_are_learned_and_kept_ones_scaled():
+def test_dropped_entries_are_learned():
     counts = torch.ones(20, 30, 40)
     torch.manual_seed(0)
-    inputs, learned = CoordinatedDropout(0.7)(counts)
-    torch.testing.assert_close(inputs.unique(), torch.tensor([0.0, 1 / 0.7]))
-    assert torch.equal(learned, inputs == 0)
-    assert inputs.mean() == pytest.approx(1.0, abs=0.03)
+    kept, learned = CoordinatedDropout(0.7)(counts)
+    assert torch.equal(learned, ~kept)
+    assert kept.float().mean() == pytest.approx(0.7, abs=0.02)
 
 
 def test_released_pass_probability_lets_kept_entries_be_learned():
     torch.manual_seed(0)
-    inputs, learned = CoordinatedDropout(0.6, 0.4)(torch.ones(20, 30, 40))
-    assert learned[inputs == 0].all()
-    assert learned[inputs > 0].float().mean() == pytest.approx(0.4, abs=0.02)
+    kept, learned = CoordinatedDropout(0.6, 0.4)(torch.ones(20, 30, 40))
+    assert learned[~kept].all()
+    assert learned[kept].float().mean() == pytest.approx(0.4, abs=0.02)
 
 
 def test_keep_probability_one_hides_nothing():
     counts = torch.ones(2, 3, 4)
-    inputs, learned = CoordinatedDropout(1.0)(counts)
-    assert torch.equal(inputs, counts)
+    kept, learned = CoordinatedDropout(1.0)(counts)
+    assert kept.all()
     assert learned.all()
 
 

@@ -10,6 +10,9 @@ from neuralsde.training.build import instantiate_part
 from tests.helpers.tiny import tiny_config
 
 
+TIMES = 0.02 * torch.arange(9, dtype=torch.float64)[None]
+
+
 def dynamics(size=12, **switches):
     torch.manual_seed(0)
     return ReleasedLangevin(size, bin_width_s=0.02, friction_per_s=27.5, **switches).double()
@@ -25,7 +28,7 @@ def context(batch=4, bins=6, size=12):
     ids=["mc_maze", "mc_rtt", "area2_bump", "dmfc_rsg"],
 )
 def test_parameter_count_is_the_release_s(tmp_path, observed, targets, parameters):
-    sizes = f"spec={{observed_dim: {observed}, target_dim: {targets}, total_bins: 45, bin_width_s: 0.02}}"
+    sizes = f"spec={{observed_dim: {observed}, target_dim: {targets}, total_bins: 45, bin_width_s: 0.02, kind: counts}}"
     config = tiny_config(tmp_path, "model=langevinflow_released", sizes)
     model = instantiate_part(config, "model")
     assert sum(p.numel() for p in model.parameters()) == parameters
@@ -42,7 +45,7 @@ def test_recursion_is_the_release_s():
         process.heads[head].load_state_dict(theirs.state_dict())
     h = torch.randn(2, 9, 280, dtype=torch.float64)
     torch.manual_seed(1)
-    path = process(h)
+    path = process(h, TIMES, 9)
     torch.manual_seed(1)
     draws = [torch.randn(2, 280, dtype=torch.float64) for _ in range(2)]
     z = plain.heads[0](h[:, 0]) + torch.exp(plain.heads[1](h[:, 0]) / 2) * draws[0]
@@ -86,8 +89,8 @@ def test_both_transition_kls_have_the_same_expected_gradient():
 
 def test_ablated_latent_is_zero_and_costs_the_same():
     # `dynamics` seeds torch with 0 each time, so both paths draw the same noise.
-    path = dynamics(ablate_latent=True)(context())
-    kept = dynamics()(context())
+    path = dynamics(ablate_latent=True)(context(), TIMES[:, :6], 6)
+    kept = dynamics()(context(), TIMES[:, :6], 6)
     assert (path.states == 0).all()
     assert (kept.states != 0).any()
     for name, cost in kept.kl.items():
@@ -115,7 +118,9 @@ def test_exact_noise_keeps_unit_variance():
     """With the force off, v is AR(1): stationary variance 1 for the exact noise, 1.38 as released (n = 8,000, ±6 SE)."""
     for noise, variance in (("exact_ou", 1.0), ("euler_release", 1.1 / (1 - 0.45**2))):
         process = dynamics(size=4, noise=noise, model_time_per_s=0.0)
-        velocity = process(torch.zeros(2000, 30, 4, dtype=torch.float64)).states[:, -1, 4:]
+        velocity = process(torch.zeros(2000, 30, 4, dtype=torch.float64), 0.02 * torch.arange(30).double()[None], 30).states[
+            :, -1, 4:
+        ]
         standard_error = variance * math.sqrt(2 / velocity.numel())
         assert abs(velocity.var() - variance) < 6 * standard_error
         assert abs(1.3 * velocity.var() - variance) > 6 * standard_error  # control

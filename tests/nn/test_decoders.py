@@ -10,17 +10,20 @@ from neuralsde.nn.dropout import Dropout
 INPUT = torch.randn(3, 7, 12, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
 
 
+@pytest.mark.parametrize("causal", [True, False])
 @pytest.mark.parametrize("norm_first", [True, False])
-def test_attention_layer_is_torch_s(norm_first):
-    ours = SelfAttentionLayer(12, 3, 20, 0.1, norm_first).double().eval()
+def test_attention_layer_is_torch_s(norm_first, causal):
+    ours = SelfAttentionLayer(12, 3, 20, 0.1, norm_first, causal).double().eval()
     peer = nn.TransformerEncoderLayer(12, 3, 20, 0.1, batch_first=True, norm_first=norm_first).double().eval()
     names = {"self_attn.in_proj_weight": "in_proj.weight", "self_attn.in_proj_bias": "in_proj.bias"}
     state = ours.state_dict()
     peer.load_state_dict({k: state[names.get(k, k.removeprefix("self_attn."))] for k in peer.state_dict()})
-    torch.testing.assert_close(ours(INPUT), peer(INPUT))
+    mask = nn.Transformer.generate_square_subsequent_mask(7, dtype=torch.float64) if causal else None
+    expected = peer(INPUT, mask, is_causal=causal)
+    torch.testing.assert_close(ours(INPUT), expected)
     # and in training, where another code path attends (the dropout switched off)
     ours.train().dropout.p = 1e-9
-    torch.testing.assert_close(ours(INPUT), peer(INPUT))
+    torch.testing.assert_close(ours(INPUT), expected)
 
 
 def test_fixup_scales_the_residual_branches():
@@ -39,6 +42,23 @@ def test_positions_break_the_symmetry_of_the_bins():
         decoder = TransformerDecoder(12, model_size=8, heads=2, n_bins=n_bins).double().eval()
         same = torch.allclose(decoder(INPUT.flip(1)).flip(1), decoder(INPUT))
         assert same == equivariant
+
+
+@pytest.mark.parametrize(("causal", "reached"), [(True, [3, 4, 5, 6]), (False, list(range(7)))])
+def test_causal_decoder_does_not_look_ahead(causal, reached):
+    decoder = TransformerDecoder(12, heads=2, feedforward_size=8, layers=2, causal=causal).double().eval()
+    other = INPUT.clone()
+    other[:, 3] += 1
+    difference = (decoder(INPUT) - decoder(other)).abs().amax((0, 2))
+    assert difference.nonzero().flatten().tolist() == reached
+
+
+@pytest.mark.parametrize("bins", [6, 8])
+def test_path_of_another_length_than_the_position_code_is_refused(bins):
+    path = INPUT[:, [0]].expand(-1, bins, -1).float()
+    with pytest.raises(ConfigError, match=rf"decoder.n_bins is 7.* but {bins} bins arrived: set model.decoder.n_bins=null"):
+        TransformerDecoder(12, n_bins=7)(path)
+    assert TransformerDecoder(12)(path).shape == (3, bins, 12)
 
 
 def test_heads_that_do_not_divide_the_width_are_refused():

@@ -71,6 +71,57 @@ def test_dropout_on_the_output_leaves_the_recurrence_alone():
     torch.testing.assert_close(context[kept], 2 * clean[kept])
 
 
+def reading_gaps(**switches):
+    torch.manual_seed(0)
+    return GRUEncoder(5, 7, 4, read_gaps=True, **switches).double().eval()
+
+
+def test_encoder_that_reads_gaps_is_its_formula():
+    """Per bin W y + M seen + g step + b, with steps in units of the trial's mean step, through the same recurrence."""
+    encoder = reading_gaps()
+    seen = torch.rand(3, 6, 5, generator=torch.Generator().manual_seed(0)) < 0.5
+    values = COUNTS * seen
+    times = torch.rand(3, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(1)).cumsum(1) + 5
+    embedded = torch.zeros(3, 8, 4, dtype=torch.float64)
+    for trial in range(3):
+        mean_step = (times[trial, 7] - times[trial, 0]) / 7
+        for bin in range(8):
+            step = (times[trial, bin] - times[trial, bin - 1]) / mean_step if bin else 0.0
+            embedded[trial, bin] = encoder.embed_step.weight[:, 0] * step + encoder.unobserved
+            if bin < 6:
+                read = encoder.embed(values[trial, bin]) + encoder.embed_seen.weight @ seen[trial, bin].double()
+                embedded[trial, bin] += read - encoder.unobserved
+    torch.testing.assert_close(encoder(values, seen, times), encoder.gru(embedded)[0])
+
+
+def test_only_an_encoder_that_reads_gaps_tells_unseen_from_zero_and_times_apart():
+    seen, times = REST
+    fewer = seen.clone()
+    fewer[:, 2] = False
+    values = COUNTS * fewer
+    uneven = times + 0.005 * (torch.arange(8) == 3)
+    for encoder, tells in ((reading_gaps(), True), (GRUEncoder(5, 7, 4).double().eval(), False)):
+        context = encoder(values, seen, times)
+        assert torch.equal(context, encoder(values, fewer, times)) != tells
+        assert torch.equal(context, encoder(values, seen, uneven)) != tells
+        torch.testing.assert_close(encoder(values, seen, 1000 * times), context)  # no unit of time enters
+
+
+def test_times_per_trial_equal_shared_ones():
+    seen, times = REST
+    torch.testing.assert_close(reading_gaps()(COUNTS, seen, times.expand(3, -1)), reading_gaps()(COUNTS, seen, times))
+
+
+def test_trial_of_one_bin_has_no_steps():
+    context = reading_gaps()(COUNTS[:, :1], REST[0][:, :1], REST[1][:, :1])
+    assert context.isfinite().all()
+
+
+def test_trial_of_another_length_than_the_position_code_is_refused():
+    with pytest.raises(ConfigError, match=r"encoder.n_bins is 9.* but 8 bins arrived: set model.encoder.n_bins=null"):
+        GRUEncoder(5, 7, 4, n_bins=9).double()(COUNTS, *REST)
+
+
 @pytest.mark.parametrize("switch", ["encoder_input", "recurrent_dropout"])
 def test_unknown_switch_lists_the_choices(switch):
     with pytest.raises(ConfigError, match=f"{switch} is 'no'; choose"):

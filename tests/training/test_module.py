@@ -21,7 +21,7 @@ def module_and_batch(tmp_path):
 
 def test_hidden_entries_heldout_units_and_forward_bins_are_learned(module_and_batch):
     module, batch = module_and_batch
-    inputs, learned, aside = module.mask(batch)
+    inputs, _, learned, aside = module.mask(batch)
     assert aside is None
     assert learned[:, 10:].all()
     assert learned[:, :, 9:].all()
@@ -34,7 +34,7 @@ def test_loss_gradient_never_reaches_a_kept_entry_s_own_likelihood(module_and_ba
     """Of the held-in entries, those that were shown carry no gradient and the hidden ones do."""
     module, batch = module_and_batch
     torch.manual_seed(0)
-    inputs, learned, _ = module.mask(batch)
+    inputs, _, learned, _ = module.mask(batch)
     parameter = torch.zeros(batch.targets.shape, requires_grad=True)
     log_prob = module.model.likelihood.log_prob(parameter, batch.targets)
     module.objective(log_prob, {}, batch.known, learned, 0).total.backward()

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
+from neuralsde.datamodules.batches import TrialDataModule
 from neuralsde.datamodules.nwb.build import build_data, read_test_file
 from neuralsde.datamodules.nwb.cache import Cache
 from neuralsde.datamodules.nwb.files import Files, find_files
 from neuralsde.datamodules.nwb.reader import Recording
 from neuralsde.datamodules.nwb.recipe import Recipe
-from neuralsde.datamodules.batches import TrialDataModule
 from neuralsde.datamodules.trials import TrialData, Trials
 from neuralsde.errors import ConfigError, DataError
 

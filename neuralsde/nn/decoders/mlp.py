@@ -30,6 +30,7 @@ class MLPDecoder(nn.Module):
         blocks = [nn.Sequential(nn.Linear(i, o), nn.GELU(), Dropout(dropout)) for i, o in pairwise(widths)]
         self.layers = nn.Sequential(Dropout(input_dropout), *blocks)
         self.output_size = widths[-1]
+        self.is_identity = not blocks and input_dropout == 0
 
     def forward(self, input: Float[Tensor, "batch bin channel"]) -> Float[Tensor, "batch bin feature"]:
         return self.layers(input)

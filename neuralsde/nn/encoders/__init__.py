@@ -2,5 +2,7 @@
 
 from neuralsde.nn.encoders.gru import GRUEncoder
 from neuralsde.nn.encoders.released_gru import ReleasedGRUEncoder
+from neuralsde.nn.encoders.time_attention import TimeAttentionEncoder
+from neuralsde.nn.encoders.transformer import TransformerEncoder
 
-__all__ = ["GRUEncoder", "ReleasedGRUEncoder"]
+__all__ = ["GRUEncoder", "ReleasedGRUEncoder", "TimeAttentionEncoder", "TransformerEncoder"]

@@ -2,6 +2,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from neuralsde.nn.attention import add_positions
 from neuralsde.nn.dropout import Dropout
 
 
@@ -21,6 +22,11 @@ class GRUEncoder(nn.Module):
         input_dropout: probability of dropping an entry of the embedding.
         n_bins: bins per trial, observed and forward; a learned vector per bin then tells the recurrence where in the trial
             it is, which helps where trials are aligned to an event. None for data without such an origin.
+        read_gaps: also read which entries were seen and the time since the bin before, in units of the trial's mean step (0
+            at the first bin): a value that was not seen then differs from 0, and irregular times count.
+
+    Raises:
+        ConfigError: on encoding, the trial has not `n_bins` bins.
     """
 
     def __init__(
@@ -33,6 +39,7 @@ class GRUEncoder(nn.Module):
         dropout: float = 0.0,
         input_dropout: float = 0.0,
         n_bins: int | None = None,
+        read_gaps: bool = False,
     ):
         super().__init__()
         self.embed = nn.Linear(input_size, embedding_size)
@@ -41,6 +48,9 @@ class GRUEncoder(nn.Module):
         self.gru = nn.GRU(embedding_size, hidden_size, layers, batch_first=True, bidirectional=bidirectional)
         self.input_dropout = Dropout(input_dropout)
         self.dropout = Dropout(dropout)
+        self.reads_mask = read_gaps
+        self.embed_seen = nn.Linear(input_size, embedding_size, bias=False) if read_gaps else None
+        self.embed_step = nn.Linear(1, embedding_size, bias=False) if read_gaps else None
         self.output_size = hidden_size * (1 + bidirectional)
 
     def forward(
@@ -50,9 +60,18 @@ class GRUEncoder(nn.Module):
         times: Float[Tensor, "#batch bin"],
     ) -> Float[Tensor, "batch bin context"]:
         embedded = self.embed(values)
+        if self.embed_seen is not None:
+            embedded = embedded + self.embed_seen(seen.to(embedded.dtype))
         ahead = self.unobserved.expand(len(values), times.shape[1] - values.shape[1], -1)
         embedded = torch.cat([embedded, ahead], dim=1)
-        if self.positions is not None:
-            embedded = embedded + self.positions
+        if self.embed_step is not None:
+            embedded = embedded + self.embed_step(relative_steps(times).to(embedded.dtype)[..., None])
+        embedded = add_positions(embedded, self.positions, "model.encoder")
         context, _ = self.gru(self.input_dropout(embedded))
         return self.dropout(context)
+
+
+def relative_steps(times: Float[Tensor, "#batch bin"]) -> Float[Tensor, "#batch bin"]:
+    """Time since the bin before, divided by the trial's mean step; 0 at the first bin."""
+    steps = times.diff(dim=1, prepend=times[:, :1])
+    return steps * (times.shape[1] - 1) / steps.sum(1, keepdim=True).clamp(min=torch.finfo(times.dtype).tiny)

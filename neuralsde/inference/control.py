@@ -1,0 +1,221 @@
+r"""Controls: how the context steers a path.
+
+A posterior process is its prior driven by a shifted Brownian motion, $W + \int u\,\mathrm dt$, with a control $u$ that is
+constant over a step. Nothing else changes, so that every solver of this package may run it and the path's divergence is
+that of Gaussian increments, exact for the discretised process. Over a step of length $h$ the increment is
+$\mathcal N(u h, s^2 h)$ under the posterior and $\mathcal N(0, h)$ under the prior:
+
+$$\mathrm{KL} = \tfrac12 \bigl(|u|^2 h + s^2 - 1 - \ln s^2\bigr).$$
+
+In continuous time $s$ must be one. At a finite step the true posterior's increments are narrower than the prior's, and a
+control may say how much (`log_scale`); the bound stays a bound of the discretised process.
+"""
+
+from abc import ABC, abstractmethod
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from neuralsde.errors import ConfigError
+
+Features = tuple[Tensor, ...]
+
+
+class Control(nn.Module, ABC):
+    """From context and state to the drift $u$ of the Brownian motion, per square root of time.
+
+    Args:
+        context_size: channels of the context.
+        state_size: size of the state.
+        noise_size: number of Brownian motions.
+        narrows: whether the posterior's increments may be narrower than the prior's, as told by the context.
+    """
+
+    def __init__(self, context_size: int, state_size: int, noise_size: int, narrows: bool = True):
+        super().__init__()
+        self.scale = nn.Linear(context_size, noise_size) if narrows else None
+        if self.scale is not None:
+            nn.init.zeros_(self.scale.weight)
+            nn.init.constant_(self.scale.bias, -3.0)
+
+    def log_scale(self, context: Float[Tensor, "bin batch context"]) -> Float[Tensor, "bin batch noise"] | None:
+        r"""$\ln s \le 0$, near zero at the start; None for $s = 1$."""
+        return None if self.scale is None else -nn.functional.softplus(self.scale(context))
+
+    @abstractmethod
+    def plan(
+        self,
+        context: Float[Tensor, "bin batch context"],
+        spread: Float[Tensor, "bin #batch noise"] | None,
+        dt: Float[Tensor, "bin #batch 1"],
+    ) -> Features:
+        """What the control takes from the context, for all bins at once; each part (bin, batch, ·).
+
+        Args:
+            context: of the bins that are moved into.
+            spread: the diffusion in the state's unconstrained coordinates, where it does not depend on the state.
+            dt: step length in each bin.
+        """
+
+    @abstractmethod
+    def forward(self, y: Float[Tensor, "batch state"], *features: Float[Tensor, "batch _"]) -> Float[Tensor, "batch noise"]:
+        """$u$ in a state with unconstrained coordinates `y`, given its bin's part of the plan."""
+
+
+class Pull(Control):
+    r"""A pull to where the context wants the state, plus a net of both:
+
+    $$u = \frac{1 - e^{-\kappa(c) h}}{g h} (m(c) - y) + N(y, c).$$
+
+    The first term alone moves a state without drift by the share $1 - e^{-\kappa h}$ towards $m$ in a step of any length $h$,
+    never beyond; affine in the state, as the exact control is where prior and likelihood are linear-Gaussian. The net
+    starts at zero.
+
+    Args:
+        context_size: channels of the context.
+        state_size: size of the state; there are as many Brownian motions.
+        noise_size: number of Brownian motions.
+        hidden_size: hidden units of the net; 0 for no net.
+        rate: $\kappa$ at the start, per unit time.
+        narrows: see `Control`.
+
+    Raises:
+        ConfigError: the noise acts on other components than the state's own.
+    """
+
+    def __init__(
+        self,
+        context_size: int,
+        state_size: int,
+        noise_size: int,
+        hidden_size: int = 64,
+        rate: float = 0.5,
+        narrows: bool = True,
+    ):
+        super().__init__(context_size, state_size, noise_size, narrows)
+        if noise_size != state_size:
+            raise ConfigError(
+                f"model.dynamics.control Pull needs one Brownian motion per state, but there are {noise_size} for "
+                f"{state_size} states; choose the control of the equation's own config in configs/model/dynamics."
+            )
+        self.target, self.rate = nn.Linear(context_size, state_size), nn.Linear(context_size, state_size)
+        nn.init.zeros_(self.rate.weight)
+        nn.init.constant_(self.rate.bias, inverse_softplus(rate))
+        self.from_context = nn.Linear(context_size, hidden_size) if hidden_size else None
+        if hidden_size:
+            self.from_state = nn.Linear(state_size, hidden_size, bias=False)
+            self.out = nn.Linear(hidden_size, noise_size)
+            nn.init.zeros_(self.out.weight)
+            nn.init.zeros_(self.out.bias)
+
+    def plan(
+        self,
+        context: Float[Tensor, "bin batch context"],
+        spread: Float[Tensor, "bin #batch noise"] | None,
+        dt: Float[Tensor, "bin #batch 1"],
+    ) -> Features:
+        if spread is None:
+            raise ConfigError(
+                "model.dynamics.control Pull divides by the diffusion, which this equation has none to divide by that is free "
+                "of the state; use neuralsde.inference.BoundedControl."
+            )
+        gain = -torch.expm1(-nn.functional.softplus(self.rate(context)) * dt) / (spread * dt)
+        features = gain, gain * self.target(context)
+        return features if self.from_context is None else (*features, self.from_context(context))
+
+    def forward(self, y: Float[Tensor, "batch state"], *features: Float[Tensor, "batch _"]) -> Float[Tensor, "batch noise"]:
+        gain, aim = features[:2]
+        pull = torch.addcmul(aim, gain, y, value=-1)
+        if self.from_context is None:
+            return pull
+        return pull + self.out(torch.tanh(torch.addmm(features[2], y, self.from_state.weight.t())))
+
+
+class BoundedControl(Control):
+    r"""A net of state and context with bounded output, $u = b \tanh\bigl(N(\mathrm{asinh}\,y, c)\bigr)$, zero at the start.
+
+    For noise that grows with the state, where a control that does too would let the path explode.
+
+    Args:
+        context_size: channels of the context.
+        state_size: size of the state.
+        noise_size: number of Brownian motions.
+        hidden_size: hidden units.
+        bound: $b$, per square root of unit time.
+        narrows: see `Control`.
+    """
+
+    def __init__(
+        self,
+        context_size: int,
+        state_size: int,
+        noise_size: int,
+        hidden_size: int = 64,
+        bound: float = 10.0,
+        narrows: bool = True,
+    ):
+        super().__init__(context_size, state_size, noise_size, narrows)
+        self.bound = bound
+        self.from_context = nn.Linear(context_size, hidden_size)
+        self.from_state = nn.Linear(state_size, hidden_size, bias=False)
+        self.out = nn.Linear(hidden_size, noise_size)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
+
+    def plan(
+        self,
+        context: Float[Tensor, "bin batch context"],
+        spread: Float[Tensor, "bin #batch noise"] | None,
+        dt: Float[Tensor, "bin #batch 1"],
+    ) -> Features:
+        return (self.from_context(context),)
+
+    def forward(self, y: Float[Tensor, "batch state"], *features: Float[Tensor, "batch _"]) -> Float[Tensor, "batch noise"]:
+        hidden = torch.tanh(torch.addmm(features[0], y.asinh(), self.from_state.weight.t()))
+        return self.bound * torch.tanh(self.out(hidden) / self.bound)
+
+
+class LangevinPull(Control):
+    r"""For underdamped Langevin: a spring to a place that the context names, and a brake,
+    $u = k_x(c) (m(c) - x) - k_v(c) v$, with $v$ in units of its stationary deviation.
+
+    Affine in the state, as the exact control is where prior and likelihood are linear-Gaussian.
+
+    Args:
+        context_size: channels of the context.
+        state_size: positions and velocities together.
+        noise_size: number of Brownian motions, half the state.
+        narrows: see `Control`.
+
+    Raises:
+        ConfigError: the noise is not one per velocity.
+    """
+
+    def __init__(self, context_size: int, state_size: int, noise_size: int, narrows: bool = True):
+        super().__init__(context_size, state_size, noise_size, narrows)
+        if state_size != 2 * noise_size:
+            raise ConfigError(
+                f"model.dynamics.control LangevinPull steers positions through their velocities, but there are {noise_size} "
+                f"Brownian motions for {state_size} states; use neuralsde.inference.Pull."
+            )
+        self.target, self.gains = nn.Linear(context_size, noise_size), nn.Linear(context_size, state_size)
+        nn.init.zeros_(self.gains.weight)
+
+    def plan(
+        self,
+        context: Float[Tensor, "bin batch context"],
+        spread: Float[Tensor, "bin #batch noise"] | None,
+        dt: Float[Tensor, "bin #batch 1"],
+    ) -> Features:
+        gains = nn.functional.softplus(self.gains(context))
+        return gains, gains[..., : gains.shape[-1] // 2] * self.target(context)
+
+    def forward(self, y: Float[Tensor, "batch state"], *features: Float[Tensor, "batch _"]) -> Float[Tensor, "batch noise"]:
+        gains, aim = features
+        return aim - (gains * y).unflatten(-1, (2, -1)).sum(-2)
+
+
+def inverse_softplus(value: float) -> float:
+    """The number whose softplus is `value`."""
+    return float(torch.tensor(value).expm1().log())

@@ -1,0 +1,101 @@
+from collections.abc import Callable
+
+import torch
+import torchdiffeq
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from neuralsde.errors import ConfigError
+from neuralsde.inference.path import Estimator, Evidence, LatentPath, LatentProcess, gaussian_sample
+from neuralsde.inference.scale import DiagonalScale
+from neuralsde.sde import AbstractSDE
+
+FIXED_STEP = ("euler", "midpoint", "heun2", "heun3", "rk4")
+
+
+class LatentODE(LatentProcess):
+    r"""The limiting case without noise, $\mathrm dz = f(t, z)\,\mathrm dt$: only the start is inferred.
+
+    Args:
+        context_size: channels of the encoder's context.
+        latent_size: size of the state.
+        sde: makes the equation from `state_size`; its drift alone is used.
+        duration_s: how long a trial lasts, in seconds.
+        model_time: how long it lasts for the equation; None for seconds.
+        method: a method of `torchdiffeq.odeint`; those of fixed step take one step per bin.
+        initial_log_var: offset of the initial posterior's log-variances.
+
+    Reference: Chen, Rubanova, Bettencourt, Duvenaud, *Neural ordinary differential equations*, 2018, arXiv:1806.07366.
+    """
+
+    def __init__(
+        self,
+        context_size: int,
+        latent_size: int,
+        sde: Callable[..., AbstractSDE],
+        duration_s: float,
+        model_time: float | None = None,
+        method: str = "rk4",
+        initial_log_var: float = -2.0,
+    ):
+        super().__init__()
+        if latent_size < 1 or (model_time is not None and model_time <= 0):
+            raise ConfigError(
+                f"model.dynamics got latent_size={latent_size} and model_time={model_time}; give a whole number of at least 1, "
+                "and a positive time or null."
+            )
+        self.sde, self.method = sde(state_size=latent_size), method
+        # A step must not look into the next bin, where the clock may run faster.
+        self.options = {"perturb": True} if method in FIXED_STEP else None
+        self.per_second = 1.0 if model_time is None else model_time / duration_s
+        self.initial_log_var = initial_log_var
+        # The summary of a trial: the first bin's context and the mean over bins, for encoders that look back only.
+        self.initial = nn.Linear(2 * context_size, 2 * latent_size)
+        self.prior_mean = nn.Parameter(torch.zeros(latent_size))
+        self.prior_log_var = nn.Parameter(torch.zeros(latent_size))
+        self.output_size = latent_size
+
+    def forward(
+        self,
+        context: Float[Tensor, "batch bin context"],
+        times: Float[Tensor, "#batch bin"],
+        observed_bins: int,
+        estimator: Estimator = Estimator.ANALYTIC,
+        evidence: Evidence | None = None,
+    ) -> LatentPath:
+        summary = torch.cat([context[:, 0], context[:, :observed_bins].mean(1)], 1)
+        mean, log_var = self.initial(summary).chunk(2, dim=1)
+        scale = DiagonalScale((log_var + self.initial_log_var)[None] / 2)
+        y0, kl = gaussian_sample(mean, scale, self.prior_mean, self.prior_log_var, estimator)
+        states = self._solve(self.sde.from_coordinates(y0), times)
+        return LatentPath(states, {"kl_initial": kl}, states[:, -1])
+
+    def from_prior(self, n: int, times: Float[Tensor, "#batch bin"]) -> Float[Tensor, "n bin latent"]:
+        draw = torch.randn(n, len(self.prior_mean), dtype=self.prior_mean.dtype, device=self.prior_mean.device)
+        y0 = self.prior_mean + torch.exp(self.prior_log_var / 2) * draw
+        return self._solve(self.sde.from_coordinates(y0), times)
+
+    def go_on(
+        self, end: Float[Tensor, "batch state"], times: Float[Tensor, "#batch point"]
+    ) -> Float[Tensor, "batch ahead latent"]:
+        return self._solve(end, times)[:, 1:]
+
+    def _solve(self, z0: Float[Tensor, "batch state"], times: Float[Tensor, "#batch bin"]) -> Float[Tensor, "batch bin state"]:
+        """The path, in a clock that counts bins, so that every trial may have times of its own."""
+        clock = times.t()[..., None] * self.per_second  # (bin, #batch, 1)
+        steps = clock.diff(dim=0)
+
+        def rate(s: Float[Tensor, ""], z: Float[Tensor, "batch state"]) -> Float[Tensor, "batch state"]:
+            bin = s.floor().long().clamp(0, len(steps) - 1)
+            t = clock[bin] + (s - bin) * steps[bin]
+            return self.sde.drift(t, z) * steps[bin]
+
+        if len(clock) == 1:
+            return z0[:, None]
+        bins = torch.arange(len(clock), dtype=z0.dtype, device=z0.device)
+        try:
+            path = torchdiffeq.odeint(rate, z0, bins, method=self.method, options=self.options)
+        except (ValueError, KeyError) as error:
+            raise ConfigError(f"model.dynamics.method={self.method} is refused by torchdiffeq: {error}.") from error
+        assert isinstance(path, Tensor)
+        return path.transpose(0, 1)

@@ -1,0 +1,258 @@
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from neuralsde.errors import ConfigError
+from neuralsde.inference.control import Control
+from neuralsde.inference.path import Estimator, Evidence, LatentPath, LatentProcess, gaussian_sample
+from neuralsde.inference.scale import DiagonalScale, Scale
+from neuralsde.noise import AbstractNoise, Brownian, Increments
+from neuralsde.sde import AbstractSDE, NoiseType
+from neuralsde.solvers import AbstractSolver, integrate
+from neuralsde.solvers.integrate import check_finite, time_grid
+
+
+class Plan(NamedTuple):
+    """What steers a path.
+
+    Args:
+        control: the control.
+        features: its features in each bin, each (bin, batch, ·).
+        scale: of the increments in each step; None for the prior's own.
+    """
+
+    control: Control
+    features: tuple[Tensor, ...]
+    scale: Scale | None
+
+
+class Steered(NamedTuple):
+    """A controlled path, step by step (the first axis).
+
+    Args:
+        states: at every step's end, the start first, (step + 1, batch, state).
+        control: $u$, (step, batch, noise).
+        held: $u$ with the parameters of the control held fixed, where that was asked for.
+    """
+
+    states: Tensor
+    control: Tensor
+    held: Tensor | None
+
+
+class LatentSDE(LatentProcess):
+    r"""Any equation as prior, $\mathrm dz = f\,\mathrm dt + g\,\mathrm dW$, and the same equation driven by
+    $W + \int u(z, c)\,\mathrm dt$ as posterior; see `neuralsde.inference.control` for the divergence.
+
+    The start is Gaussian in the equation's unconstrained coordinates, under the posterior as the first bin's context says,
+    under the prior with a mean and a variance that are learned from $\mathcal N(0, 1)$ on.
+
+    Args:
+        context_size: channels of the encoder's context.
+        latent_size: size of the state.
+        sde: makes the equation from `state_size`.
+        control: makes the control from `context_size`, `state_size` and `noise_size`.
+        solver: the method; one that fits the equation.
+        duration_s: how long a trial lasts, in seconds.
+        model_time: how long it lasts for the equation, whose coefficients are of order one per unit; None for seconds.
+        substeps: solver steps per bin.
+        initial_log_var: offset of the initial posterior's log-variances, so that paths start out informative.
+        steer_forward: whether the control acts in forward bins too; otherwise the prior alone goes on there.
+        decode_coordinates: whether the decoder reads the unconstrained coordinates or the state.
+        noise: what drives the equation; Brownian motion if None.
+
+    Raises:
+        ConfigError: solver, equation and control do not fit.
+
+    Reference: Li, Wong, Chen, Duvenaud, *Scalable gradients for stochastic differential equations*, 2020, arXiv:2001.01328.
+    """
+
+    def __init__(
+        self,
+        context_size: int,
+        latent_size: int,
+        sde: Callable[..., AbstractSDE],
+        control: Callable[..., Control],
+        solver: AbstractSolver,
+        duration_s: float,
+        model_time: float | None = None,
+        substeps: int = 1,
+        initial_log_var: float = -2.0,
+        steer_forward: bool = False,
+        decode_coordinates: bool = False,
+        noise: AbstractNoise | None = None,
+    ):
+        super().__init__()
+        if latent_size < 1 or substeps < 1 or (model_time is not None and model_time <= 0):
+            raise ConfigError(
+                f"model.dynamics got latent_size={latent_size}, substeps={substeps} and model_time={model_time}; give whole "
+                "numbers of at least 1, and a positive time or null."
+            )
+        self.sde = sde(state_size=latent_size)
+        self.solver, self.noise, self.substeps = solver, noise or Brownian(), substeps
+        solver.check(self.sde.prepared())
+        noise_size = self.sde.noise_size(latent_size)
+        self.control = control(context_size=context_size, state_size=latent_size, noise_size=noise_size)
+        self.per_second = 1.0 if model_time is None else model_time / duration_s
+        self.initial_log_var, self.steer_forward = initial_log_var, steer_forward
+        self.decode_coordinates = decode_coordinates
+        self.initial = nn.Linear(context_size, 2 * latent_size)
+        self.prior_mean = nn.Parameter(torch.zeros(latent_size))
+        self.prior_log_var = nn.Parameter(torch.zeros(latent_size))
+        self.output_size = latent_size
+
+    def forward(
+        self,
+        context: Float[Tensor, "batch bin context"],
+        times: Float[Tensor, "#batch bin"],
+        observed_bins: int,
+        estimator: Estimator = Estimator.ANALYTIC,
+        evidence: Evidence | None = None,
+    ) -> LatentPath:
+        sde, bins = self.sde.prepared(), context.shape[1] if self.steer_forward else observed_bins
+        grid = time_grid(self._clock(times[:, :bins]), context[:, 0], self.substeps) if bins > 1 else None
+        start, plan = self._condition(sde, context[:, :bins].transpose(0, 1), grid, evidence)
+        y0, kl_initial = gaussian_sample(*start, self.prior_mean, self.prior_log_var, estimator)
+        states, kl_path = sde.from_coordinates(y0)[None], torch.zeros_like(kl_initial)
+        if grid is not None and plan is not None:
+            states, kl_path = self._steer(sde, states[0], plan, grid, estimator)
+        if bins < context.shape[1]:
+            states = torch.cat([states, self._free(sde, states[-1], times[:, bins - 1 :])[1:]])
+        return LatentPath(self._decoded(sde, states), {"kl_initial": kl_initial, "kl_path": kl_path}, states[-1])
+
+    def from_prior(self, n: int, times: Float[Tensor, "#batch bin"]) -> Float[Tensor, "n bin latent"]:
+        sde = self.sde.prepared()
+        draw = torch.randn(n, len(self.prior_mean), dtype=self.prior_mean.dtype, device=self.prior_mean.device)
+        z0 = sde.from_coordinates(self.prior_mean + torch.exp(self.prior_log_var / 2) * draw)
+        return self._decoded(sde, self._free(sde, z0, times))
+
+    def go_on(
+        self, end: Float[Tensor, "batch state"], times: Float[Tensor, "#batch point"]
+    ) -> Float[Tensor, "batch ahead latent"]:
+        sde = self.sde.prepared()
+        return self._decoded(sde, self._free(sde, end, times)[1:])
+
+    def _free(self, sde: AbstractSDE, z0: Tensor, times: Tensor) -> Float[Tensor, "bin batch state"]:
+        """The prior from `z0`."""
+        if times.shape[1] == 1:
+            return z0[None]
+        return integrate(sde, self.solver, z0, self._clock(times), self.noise, self.substeps)
+
+    def _condition(
+        self, sde: AbstractSDE, context: Float[Tensor, "bin batch context"], grid: Tensor | None, evidence: Evidence | None
+    ) -> tuple[tuple[Tensor, Scale], Plan | None]:
+        """The start's posterior, and what steers the path over `grid`; no plan where there is but one bin."""
+        mean, log_var = self.initial(context[0]).chunk(2, dim=1)
+        start = mean, DiagonalScale((log_var + self.initial_log_var)[None] / 2)
+        if grid is None:
+            return start, None
+        dt, t = grid.diff(dim=0)[:: self.substeps].to(mean.dtype), grid[: -1 : self.substeps].to(mean.dtype)
+        origin = sde.from_coordinates(mean.new_zeros(1, 1, mean.shape[1]))
+        features = self.control.plan(context[1:], spread_of(sde, t, origin), dt)
+        log_scale = self.control.log_scale(context[1:])
+        scale = None if log_scale is None else DiagonalScale(log_scale.repeat_interleave(self.substeps, 0))
+        return start, Plan(self.control, features, scale)
+
+    def _steer(
+        self, sde: AbstractSDE, z0: Tensor, plan: Plan, grid: Tensor, estimator: Estimator
+    ) -> tuple[Float[Tensor, "bin batch state"], Float[Tensor, " batch"]]:
+        """The posterior from `z0` over `grid`, and its divergence."""
+        path = self.noise.increments(grid, (len(z0), sde.noise_size(z0.shape[1])), self.solver.levy_area, z0.dtype)
+        steered = steer(sde, self.solver, plan, z0, grid.to(z0.dtype), path, estimator is Estimator.LANDING)
+        states = steered.states[:: self.substeps]
+        check_finite(states, grid[:: self.substeps])
+        return states, divergence(steered, path, plan.scale, estimator).sum(0)
+
+    def _clock(self, times: Float[Tensor, "#batch bin"]) -> Float[Tensor, "bin #batch 1"]:
+        """Times in units of the equation, as solvers take them."""
+        return times.t()[..., None] * self.per_second
+
+    def _decoded(self, sde: AbstractSDE, states: Float[Tensor, "bin batch state"]) -> Float[Tensor, "batch bin state"]:
+        """What the decoder reads of the states."""
+        return (sde.coordinates(states) if self.decode_coordinates else states).transpose(0, 1)
+
+
+def spread_of(
+    sde: AbstractSDE, t: Float[Tensor, "bin #batch 1"], origin: Float[Tensor, "1 1 state"]
+) -> Float[Tensor, "bin #batch state"] | None:
+    """The diagonal diffusion in unconstrained coordinates, at their origin; None where it is a matrix, or zero there.
+
+    It is the diffusion everywhere for additive noise and for geometric noise, and of its order for `Neural`.
+    """
+    g = sde.diffusion(t, origin.expand(len(t), t.shape[1], -1))
+    if g.ndim > t.ndim or (sde.noise is NoiseType.DIAGONAL and not g.detach().all()):
+        return None
+    return g
+
+
+def steer(
+    sde: AbstractSDE,
+    solver: AbstractSolver,
+    plan: Plan,
+    z0: Float[Tensor, "batch state"],
+    t: Float[Tensor, "points *#batch 1"],
+    path: Increments,
+    hold: bool = False,
+) -> Steered:
+    """`sde` from `z0` along `path`, scaled and shifted as the plan says; the shift is constant over a step.
+
+    Args:
+        sde: the prior's equation.
+        solver: the method.
+        plan: what steers; as many steps of `path` fall into each of its bins.
+        z0: initial state.
+        t: step ends.
+        path: increments of the prior.
+        hold: whether to evaluate the control with its parameters held fixed as well.
+    """
+    scaled = (
+        path if plan.scale is None else Increments(path.dt, plan.scale.apply(path.w), path.space_time, path.space_time_time)
+    )
+    every = len(path) // len(plan.features[0])
+    features = list(zip(*(part.unbind(0) for part in plan.features), strict=True))
+    parameters = {name: p.detach() for name, p in plan.control.named_parameters()}
+    state, z, states, controls, held = solver.init(sde, t[0], z0), z0, [z0], [], []
+    for n, step in enumerate(one_by_one(scaled)):
+        y = sde.coordinates(z)
+        u = plan.control(y, *features[n // every])
+        if hold:
+            fixed = tuple(part.detach() for part in features[n // every])
+            held.append(torch.func.functional_call(plan.control, parameters, (y, *fixed)))
+        shifted = Increments(step.dt, torch.addcmul(step.w, u, step.dt), step.space_time, step.space_time_time)
+        state = solver.step(sde, t[n], state, shifted)
+        z = solver.solution(state)
+        controls.append(u)
+        states.append(z)
+    return Steered(torch.stack(states), torch.stack(controls), torch.stack(held) if hold else None)
+
+
+def one_by_one(path: Increments) -> list[Increments]:
+    """The steps of `path`; equal steps share one tensor of their length, by which a solver knows that they are equal."""
+    steps = [path[n] for n in range(len(path))]
+    if torch.allclose(path.dt, path.dt[:1], rtol=1e-4, atol=0.0):
+        steps = [Increments(steps[0].dt, step.w, step.space_time, step.space_time_time) for step in steps]
+    return steps
+
+
+def divergence(steered: Steered, path: Increments, scale: Scale | None, estimator: Estimator) -> Float[Tensor, "step batch"]:
+    r"""Of the posterior's increments $\mathcal N(u h, S S^\top h)$ from the prior's $\mathcal N(0, h)$, step by step.
+
+    Args:
+        steered: the path.
+        path: the prior's increments that drove it, before they were scaled and shifted.
+        scale: $S$; None for the identity.
+        estimator: how the divergence is estimated; see `Estimator`.
+    """
+    u, dt = steered.control, path.dt
+    scale = scale or DiagonalScale(u.new_zeros(1, 1, u.shape[-1]).expand(len(u), 1, -1))
+    if estimator is Estimator.ANALYTIC:
+        return 0.5 * ((u.square() * dt).sum(-1) + scale.square()) - scale.log_det()
+    shifted, own = scale.apply(path.w) + u * dt, path.w
+    if estimator is Estimator.LANDING:
+        assert steered.held is not None
+        scale = scale.detached()
+        own = scale.solve(shifted - steered.held * dt)
+    return 0.5 * ((shifted.square() - own.square()) / dt).sum(-1) - scale.log_det()

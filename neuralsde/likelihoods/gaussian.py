@@ -1,0 +1,60 @@
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from neuralsde.errors import ConfigError
+from neuralsde.likelihoods.base import Likelihood
+
+
+class Gaussian(Likelihood):
+    r"""Real values $y \sim \mathcal N(m, \sigma^2)$ with the read-out $m$ and one noise $\sigma$ per channel.
+
+    `readout` and `noise_std()` are all there is to it: under linear dynamics the evidence has a closed form in them.
+
+    Args:
+        input_size: decoder features per bin.
+        target_dim: observed channels.
+        noise_std: $\sigma$ at the start, in the data's unit.
+        learn_noise: whether $\sigma$ is learned.
+        smallest_std: floor of $\sigma$, in the data's unit. Without one, a channel that the model can follow exactly has an
+            unbounded likelihood.
+
+    Raises:
+        ConfigError: the noise does not start above its floor.
+    """
+
+    kinds = frozenset({"real"})
+
+    def __init__(
+        self, input_size: int, target_dim: int, noise_std: float = 0.1, learn_noise: bool = True, smallest_std: float = 1e-3
+    ):
+        super().__init__(input_size, target_dim)
+        if not 0 <= smallest_std < noise_std < math.inf:
+            raise ConfigError(
+                f"model.likelihood got noise_std={noise_std} and smallest_std={smallest_std}; start the noise above its floor."
+            )
+        self.smallest_std = smallest_std
+        start = torch.full((target_dim,), math.log(noise_std - smallest_std))
+        self.log_excess_std = nn.Parameter(start, requires_grad=learn_noise)
+
+    def noise_std(self) -> Float[Tensor, " target"]:
+        r"""$\sigma$, in the data's unit."""
+        return self.smallest_std + self.log_excess_std.exp()
+
+    def log_prob(
+        self, parameter: Float[Tensor, "*batch bin target"], y: Float[Tensor, "*batch bin target"]
+    ) -> Float[Tensor, "*batch bin target"]:
+        std = self.noise_std()
+        return -0.5 * ((y - parameter) / std).square() - std.log() - 0.5 * math.log(2 * math.pi)
+
+    def mean(self, parameter: Float[Tensor, "*batch bin target"]) -> Float[Tensor, "*batch bin target"]:
+        return parameter
+
+    def sample(self, parameter: Float[Tensor, "*batch bin target"]) -> Float[Tensor, "*batch bin target"]:
+        return parameter + self.noise_std() * torch.randn_like(parameter)
+
+    def start_at(self, mean: Float[Tensor, " target"]) -> None:
+        with torch.no_grad():
+            self.readout.bias.copy_(mean)
