@@ -22,6 +22,7 @@ from neuralsde.evaluation.scores import score
 from neuralsde.training.build import instantiate_part
 from neuralsde.training.csv_log import CSVLog
 from neuralsde.training.fit import Fit, fill_in_sizes, prepare_fit
+from neuralsde.training.fit_check import check_fit
 from neuralsde.training.settings import check_settings
 from neuralsde.training.wandb_log import wandb_logger
 
@@ -53,6 +54,7 @@ def train(config: DictConfig) -> float:
     run_dir = Path(config.run_dir)
     L.seed_everything(config.seed, verbose=False)
     data = instantiate_part(config, "data")
+    check_fit(config, data)
     fill_in_sizes(config, data.spec)
     prepared = prepare_fit(config, data, run_dir)
     prepare_folder(run_dir, config)
@@ -91,8 +93,8 @@ def make_loggers(config: DictConfig, run_dir: Path) -> list[Logger]:
     """`metrics.csv` always, Weights & Biases where the config asks for it."""
     loggers: list[Logger] = [CSVLog(run_dir)]
     if config.logger.wandb:
-        settings = {key: value for key, value in config.logger.items() if key != "wandb"}
         plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # pyright: ignore[reportAssignmentType]
+        settings = {key: value for key, value in plain["logger"].items() if key != "wandb"}
         loggers.append(wandb_logger(run_dir, plain, **settings))
     return loggers
 

@@ -1,6 +1,5 @@
-"""The commands as a user types them, each in a process of its own."""
+"""The commands as a user types them: one in a process of its own, the others in this one, which has loaded torch already."""
 
-import functools
 import json
 import os
 import resource
@@ -11,25 +10,42 @@ from pathlib import Path
 
 import pytest
 
+from neuralsde.cli import main
 from tests.helpers.tiny import tiny_overrides
 
 ROOT = Path(__file__).parents[1]
 
 
-def run(*words, cwd=ROOT, **environment):
+def process(*words):
     """A command's status, standard output and error; Weights & Biases stays off the network and never asks."""
-    environment = {**os.environ, "WANDB_MODE": "offline", "OMP_NUM_THREADS": "1", **environment}
+    environment = {**os.environ, "WANDB_MODE": "offline", "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
-        [sys.executable, *map(str, words)], cwd=cwd, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL
+        [sys.executable, *map(str, words)], cwd=ROOT, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL
     )
     return done.returncode, done.stdout, done.stderr
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Runs `neuralsde …` in this process; gives its status, standard output and error."""
+
+    def command(*words):
+        monkeypatch.setattr(sys, "argv", ["neuralsde", *map(str, words)])
+        try:
+            main()
+            status = 0
+        except SystemExit as stop:
+            status = stop.code or 0
+        return status, *capsys.readouterr()
+
+    return command
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("cli") / "run"
     words = [w for w in tiny_overrides(folder) if not w.startswith(("logger", "training.plots"))]
-    return folder, run("train.py", *words)
+    return folder, process("train.py", *words)
 
 
 def test_the_bare_command_trains_scores_and_leaves_everything_in_its_folder(trained):
@@ -47,42 +63,42 @@ def test_the_bare_command_trains_scores_and_leaves_everything_in_its_folder(trai
     assert list((folder / "wandb").glob("offline-run-*"))
 
 
-def test_the_installed_command_is_the_same(trained, tmp_path):
+def test_the_installed_command_is_the_same_from_anywhere(trained, run, tmp_path, monkeypatch):
     folder, _ = trained
-    words = [w for w in tiny_overrides(tmp_path / "run", "logger=csv") if not w.startswith("training.plots")]
-    status, _, err = run("-m", "neuralsde", "train", *words, cwd=tmp_path)
+    monkeypatch.chdir(tmp_path)
+    status, _, err = run("train", *tiny_overrides(tmp_path / "run"))
     assert status == 0, err
     first, second = (json.loads((f / "scores.json").read_text()) for f in (folder, tmp_path / "run"))
     assert first["co_bps"] == second["co_bps"]
 
 
-def test_a_folder_that_holds_a_run_is_not_overwritten(trained):
+def test_a_folder_that_holds_a_run_is_not_overwritten(trained, run):
     folder, _ = trained
     before = (folder / "metrics.csv").read_bytes()
-    status, _, err = run("train.py", *tiny_overrides(folder))
+    status, _, err = run("train", *tiny_overrides(folder))
     assert status == 2
     assert f"neuralsde resume {folder}" in err
     assert (folder / "metrics.csv").read_bytes() == before
 
 
-def test_resume_goes_on_with_the_run_s_own_settings(trained, tmp_path):
+def test_resume_goes_on_with_the_run_s_own_settings(trained, run, tmp_path):
     folder, _ = trained
     copy = tmp_path / "run"
     shutil.copytree(folder, copy, ignore=shutil.ignore_patterns("wandb"))
-    status, _, err = run("-m", "neuralsde", "resume", copy)
+    status, _, err = run("resume", copy)
     assert status == 0, err
     assert (
         json.loads((copy / "scores.json").read_text())["co_bps"] == json.loads((folder / "scores.json").read_text())["co_bps"]
     )
-    status, _, err = run("-m", "neuralsde", "resume", tmp_path / "nowhere")
+    status, _, err = run("resume", tmp_path / "nowhere")
     assert status == 2
     assert "give the folder of a run" in err
 
 
-def test_evaluate_repeats_the_scores(trained, tmp_path):
+def test_evaluate_repeats_the_scores(trained, run, tmp_path):
     folder, _ = trained
     before = json.loads((folder / "scores.json").read_text())
-    status, out, err = run("-m", "neuralsde", "evaluate", folder, "--into", tmp_path)
+    status, out, err = run("evaluate", folder, "--into", tmp_path)
     assert status == 0, err
     assert "this model" in out
     after = json.loads((tmp_path / "scores.json").read_text())
@@ -95,22 +111,22 @@ def test_evaluate_repeats_the_scores(trained, tmp_path):
         (["model=langevinflw"], ["langevinflw", "langevinflow"]),
         (["data=lorentz"], ["lorentz", "lorenz"]),
         (["model.decoder.dropuot=0.1"], ["dropuot"]),
-        (["model.dynamics.sde.frequency=[1,90]"], ["90 Hz", "lower them"]),
+        (["model.dynamics.sde.frequency=[1.0,90.0]"], ["90.0 Hz", "lower them"]),
         (["data.batch_size=0"], ["data.batch_size is 0"]),
         (["optimizer.lr=fast"], ["check optimizer"]),
     ],
     ids=lambda value: value[-1] if isinstance(value, list) else "",
 )
-def test_a_mistake_gets_a_sentence_and_no_traceback(words, sentences, tmp_path):
-    status, _, err = run("train.py", *tiny_overrides(tmp_path / "run", *words))
+def test_a_mistake_gets_a_sentence_and_no_traceback(words, sentences, run, tmp_path):
+    status, _, err = run("train", *tiny_overrides(tmp_path / "run", *words))
     assert status != 0
     assert "Traceback" not in err
     for sentence in sentences:
         assert sentence in err
 
 
-def test_absent_recording_says_how_to_fetch_it(tmp_path):
-    status, _, err = run("train.py", "data=nlb_mc_maze", "data.path=nowhere", "logger=csv", f"run_dir={tmp_path / 'run'}")
+def test_absent_recording_says_how_to_fetch_it(run, tmp_path):
+    status, _, err = run("train", "data=nlb_mc_maze", "data.path=nowhere", "logger=csv", f"run_dir={tmp_path / 'run'}")
     assert status == 2
     assert "Traceback" not in err
     assert "nowhere" in err
@@ -122,26 +138,29 @@ def test_absent_recording_says_how_to_fetch_it(tmp_path):
     ("words", "sentence"),
     [(["evaluate", "nowhere"], "There is no checkpoint at nowhere"), (["download", "nlb_mc_mase"], "nlb_mc_maze")],
 )
-def test_other_commands_explain_mistakes_too(words, sentence):
-    status, _, err = run("-m", "neuralsde", *words)
+def test_other_commands_explain_mistakes_too(words, sentence, run):
+    status, _, err = run(*words)
     assert status == 2
     assert "Traceback" not in err
     assert sentence in err
 
 
 def test_help_shows_examples():
-    status, out, _ = run("-m", "neuralsde", "--help")
+    status, out, _ = process("-m", "neuralsde", "--help")
     assert status == 0
     assert "neuralsde train model=langevinflow data=lorenz" in out
 
 
-def test_a_disk_that_fills_up_gets_a_sentence_and_leaves_nothing_half_written(tmp_path):
+def test_a_disk_that_fills_up_gets_a_sentence_and_leaves_nothing_half_written(run, tmp_path):
     """A limit on the size of files stands for a full disk."""
     folder = tmp_path / "run"
-    words = [sys.executable, "train.py", *tiny_overrides(folder)]
-    limit = functools.partial(resource.setrlimit, resource.RLIMIT_FSIZE, (1000, 1000))
-    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, preexec_fn=limit)
-    assert done.returncode == 2
-    assert "cannot be written" in done.stderr
-    assert "Traceback" not in done.stderr
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        status, _, err = run("train", *tiny_overrides(folder))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert status == 2
+    assert "cannot be written" in err
+    assert "Traceback" not in err
     assert not list(folder.iterdir())

@@ -1,17 +1,23 @@
-"""Every config composes, and every combination of parts trains on tiny data."""
+"""Every config composes, and every combination of parts trains on tiny data, or says which two parts do not fit."""
 
+import copy
+import functools
+import re
 from itertools import product
 from pathlib import Path
 
+import numpy as np
 import pytest
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
+from hydra.utils import get_class
+from omegaconf import DictConfig, OmegaConf
 
 from neuralsde.cli import CONFIGS
 from neuralsde.datamodules.trials import DataSpec
+from neuralsde.errors import ConfigError
+from neuralsde.evaluation.predict import predict
 from neuralsde.training.fit import build_module, fill_in_sizes
 from neuralsde.workflow import train
-from tests.helpers.tiny import tiny_config
+from tests.helpers.tiny import TINY_LORENZ, composed, light_config, light_data, light_training, tiny_config, tiny_simulated
 
 ROOT = Path(CONFIGS)
 SPEC = DataSpec(
@@ -24,41 +30,137 @@ def choices(group: str) -> list[str]:
 
 
 MODELS = [name for name in choices("model") if "/" not in name]
+DYNAMICS, LIKELIHOODS = choices("model/dynamics"), choices("model/likelihood")
+RECORDED = {"lfads_lorenz", "nwb", "plan8", "reach8"} | {name for name in choices("data") if name.startswith("nlb_")}
+GENERATED = [name for name in choices("data") if "/" not in name and name not in RECORDED]
 GROUPS = [
     (group, name)
     for group in ("objective", "optimizer", "schedule", "trainer", "training", "predict", "logger", "data", "experiment")
     for name in choices(group)
 ]
-
-
-def composed(*overrides: str):
-    with initialize_config_dir(CONFIGS, version_base="1.3"):
-        return compose("train", overrides=["run_dir=unused", *overrides])
+HOLDS = {
+    "gaussian": "real values",
+    "poisson": "counts",
+    "negative_binomial": "counts",
+    "bernoulli": "binary values",
+    "categorical": "class indices",
+}  # what a likelihood describes, and what an observation of simulated data of that name gives
 
 
 @pytest.mark.parametrize(("group", "name"), GROUPS, ids=lambda value: value)
 def test_every_choice_builds_a_module(group, name):
-    config = composed(f"{group}={name}")
+    config = composed("run_dir=unused", f"{group}={name}")
     fill_in_sizes(config, SPEC)
     module = build_module(config, SPEC)
     assert OmegaConf.create(module.record["config"]).model == OmegaConf.to_container(config.model, resolve=True)
 
 
+@functools.cache
+def part(group: str, name: str) -> DictConfig:
+    return light_config("model=latent_sde", f"model/{group}={name}").model[group]
+
+
+def mixed(config: DictConfig, **parts: str) -> DictConfig:
+    """`config` with other parts of the model, without composing it anew."""
+    config = copy.deepcopy(config)
+    for group, name in parts.items():
+        config.model[group] = part(group, name)
+    return config
+
+
+def trains_and_predicts(config: DictConfig, words: list[str]) -> None:
+    data = light_data(*words)
+    module, spec = light_training(config, data), data.spec
+    rates = predict(module, data.data.eval, n_samples=2).rates
+    assert rates.shape == (len(data.data.eval), spec.total_bins, spec.target_dim * max(spec.n_classes, 1))
+    assert np.isfinite(rates).all()
+
+
 @pytest.mark.parametrize(
     ("encoder", "dynamics", "decoder"),
-    list(product(choices("model/encoder"), choices("model/dynamics"), choices("model/decoder"))),
+    list(product(choices("model/encoder"), DYNAMICS, choices("model/decoder"))),
     ids=lambda value: value,
 )
-def test_every_combination_of_parts_trains(encoder, dynamics, decoder, tmp_path):
-    parts = [f"model/encoder={encoder}", f"model/dynamics={dynamics}", f"model/decoder={decoder}"]
-    small = ["model.encoder.hidden_size=8", *(["model.decoder.model_size=8"] if decoder == "transformer" else [])]
-    score = train(tiny_config(tmp_path, *parts, *small, "training.baselines=false"))
-    assert score > -5  # bits per spike of a barely trained model; NaN fails
+def test_every_combination_of_parts_trains_on_counts(encoder, dynamics, decoder):
+    parts = {"encoder": encoder, "dynamics": dynamics, "decoder": decoder}
+    config = mixed(light_config(*TINY_LORENZ, "model=latent_sde"), **parts)
+    if get_class(config.model.dynamics._target_).wants_evidence:
+        with pytest.raises(ConfigError, match=r"choose model/decoder=linear .* model/likelihood=gaussian"):
+            light_training(config, light_data(*TINY_LORENZ))
+        return
+    trains_and_predicts(config, TINY_LORENZ)
+
+
+@pytest.mark.parametrize(("data", "likelihood"), list(product(GENERATED, LIKELIHOODS)), ids=lambda value: value)
+def test_every_likelihood_trains_on_the_data_that_it_describes(data, likelihood):
+    if data == "chaos":
+        pytest.importorskip("dysts", reason="data=chaos needs the package dysts")
+    words = TINY_LORENZ if data == "lorenz" else tiny_simulated(data)
+    config = mixed(light_config(*words, "model=latent_sde"), likelihood=likelihood)
+    found = "counts" if data == "lorenz" else HOLDS[config.data.observation._target_.split(".")[-1].lower()]
+    if HOLDS[likelihood] == found:
+        trains_and_predicts(config, words)
+        return
+    fitting = " or ".join(f"model/likelihood={name}" for name in LIKELIHOODS if HOLDS[name] == found)
+    sentence = f"describes {HOLDS[likelihood]}, but data .* hold {found}: choose {fitting}\\."
+    with pytest.raises(ConfigError, match=sentence):
+        light_training(config, light_data(*words))
+
+
+@pytest.mark.parametrize("estimator", ["analytic", "sampled", "landing"])
+@pytest.mark.parametrize("dynamics", DYNAMICS)
+def test_every_dynamics_trains_on_values_at_random_times_some_of_them_missing(dynamics, estimator):
+    words = [*tiny_simulated("stochastic_lorenz"), "data.irregular=true", "data.train_drop=0.3", "data.eval_drop=0.3"]
+    samples = 3 if estimator == "sampled" else 1
+    objective = [f"objective.estimator={estimator}", f"objective.samples={samples}"]
+    config = mixed(light_config(*words, *objective, "model=latent_sde", "model/likelihood=gaussian"), dynamics=dynamics)
+    if estimator in {e.value for e in get_class(config.model.dynamics._target_).estimators}:
+        trains_and_predicts(config, words)
+        return
+    with pytest.raises(ConfigError, match=r"estimates its divergence as analytic alone: set objective\.samples=1"):
+        light_training(config, light_data(*words))
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (
+            ["model/likelihood=gaussian"],
+            "Gaussian describes real values, but data mc_maze hold counts: choose model/likelihood=",
+        ),
+        (
+            ["model/dynamics=released_langevin", "objective.samples=5", "objective.estimator=sampled"],
+            "objective.samples=5 needs objective.estimator=sampled, but model.dynamics ReleasedLangevin",
+        ),
+    ],
+    ids=["likelihood", "estimator"],
+)
+def test_parts_that_do_not_fit_are_refused_before_the_recording_is_looked_for(words, sentence, tmp_path):
+    with pytest.raises(ConfigError, match=re.escape(sentence)):
+        train(tiny_config(tmp_path / "run", "data=nlb_mc_maze", f"data.path={tmp_path / 'absent'}", *words))
+    assert not (tmp_path / "run").exists()
+
+
+def test_logarithms_are_averaged_of_counts_alone(tmp_path):
+    words = [*tiny_simulated("double_well"), "model/likelihood=gaussian", "predict.average=log_rate"]
+    with pytest.raises(ConfigError, match=r"but data double_well hold real values: set predict\.average=rate"):
+        train(tiny_config(tmp_path, *words))
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_every_model_trains_on_its_own(model, tmp_path):
+def test_every_model_trains_and_scores_on_its_own(model, tmp_path):
     assert train(tiny_config(tmp_path, f"model={model}", "training.baselines=false", "trainer.max_epochs=1")) > -50
+
+
+@pytest.mark.parametrize("dynamics", DYNAMICS)
+def test_every_dynamics_trains_and_scores_on_its_own(dynamics, tmp_path):
+    words = [
+        *tiny_simulated("stochastic_lorenz"),
+        "model=latent_sde",
+        "model/likelihood=gaussian",
+        f"model/dynamics={dynamics}",
+    ]
+    assert train(tiny_config(tmp_path, *words, "training.baselines=false", "trainer.max_epochs=1")) > -50
 
 
 @pytest.mark.parametrize("experiment", choices("experiment"))

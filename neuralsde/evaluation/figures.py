@@ -52,14 +52,16 @@ def series(data: TrialData, prediction: Prediction) -> Figure:
     seen = np.zeros(values.shape, bool)
     heldin = ~np.isnan(indicators(trials.heldin, spec.n_classes))
     seen[:, : spec.observed_bins, : heldin.shape[2]] = heldin
+    # An interval of observations says nothing beside a probability.
+    lower, upper = (prediction.lower, prediction.upper) if spec.kind == "real" else (None, None)
     return plots.series(
         times_of(trials, spec),
         values,
         seen,
         prediction.rates,
         truth=trials.rates,
-        lower=getattr(prediction, "lower", None),
-        upper=getattr(prediction, "upper", None),
+        lower=lower,
+        upper=upper,
         observed_bins=spec.observed_bins,
         names=[f"channel {c}, class {k}" for c in range(spec.target_dim) for k in range(spec.n_classes)],
         title=f"{data.name}: evaluation trials" + ", probabilities" * (spec.kind != "real"),

@@ -129,7 +129,7 @@ class Pull(Control):
         pull = torch.addcmul(aim, gain, y, value=-1)
         if self.from_context is None:
             return pull
-        return pull + self.out(torch.tanh(torch.addmm(features[2], y, self.from_state.weight.t())))
+        return pull + self.out(nn.functional.silu(torch.addmm(features[2], y, self.from_state.weight.t())))
 
 
 class BoundedControl(Control):
@@ -172,7 +172,7 @@ class BoundedControl(Control):
         return (self.from_context(context),)
 
     def forward(self, y: Float[Tensor, "batch state"], *features: Float[Tensor, "batch _"]) -> Float[Tensor, "batch noise"]:
-        hidden = torch.tanh(torch.addmm(features[0], y.asinh(), self.from_state.weight.t()))
+        hidden = nn.functional.silu(torch.addmm(features[0], y.asinh(), self.from_state.weight.t()))
         return self.bound * torch.tanh(self.out(hidden) / self.bound)
 
 

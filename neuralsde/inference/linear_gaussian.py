@@ -26,9 +26,10 @@ from torch import Tensor, nn
 
 from neuralsde.errors import ConfigError
 from neuralsde.inference.control import Control, Features
-from neuralsde.inference.latent_sde import LatentSDE, Plan
+from neuralsde.inference.latent_sde import LatentSDE
 from neuralsde.inference.path import Evidence
 from neuralsde.inference.scale import PrecisionScale, Scale
+from neuralsde.inference.steering import Plan
 from neuralsde.sde import AbstractSDE, OrnsteinUhlenbeck
 from neuralsde.solvers import EulerMaruyama
 
@@ -137,6 +138,10 @@ class LinearGaussianSDE(LatentSDE):
             raise ConfigError(
                 f"model.dynamics LinearGaussianSDE knows the exact posterior of Ornstein–Uhlenbeck processes in Euler–Maruyama "
                 f"steps, but got {type(self.sde).__name__} and {type(self.solver).__name__}; use neuralsde.inference.LatentSDE."
+            )
+        if self.steer_forward:
+            raise ConfigError(
+                "model.dynamics.steer_forward=true needs observations in forward bins, of which there are none: set it to false."
             )
         self.corrected = _Corrected(self.control)
         nn.init.zeros_(self.initial.weight)

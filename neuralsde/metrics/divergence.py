@@ -16,6 +16,12 @@ def knn_kl(x: np.ndarray, y: np.ndarray, k: int = 5) -> float:
     the $y$. It needs no densities and is consistent, but may come out negative. A greater $k$ has less variance and more
     bias.
 
+    **It underestimates, often by much, where $p$ reaches further than $q$**, since there the few $y$ are far away: a
+    model ($q$) that is too narrow looks better than it is. For $p = N((1, 0, 0), 1.5^2 I)$ and $q = N(0, I)$ in three
+    dimensions, of divergence 1.159, the mean error is -0.49 with 5000 samples of either and -0.20 with 200 000 ($k = 5$;
+    -0.30 and -0.12 with $k = 1$). The other way round, of divergence 0.605, it is 0.03 and 0.002. Compare numbers of
+    equal $n$, $m$ and $k$ only, and look at both orders.
+
     Args:
         x: (n, d).
         y: (m, d), in the same unit.

@@ -65,6 +65,12 @@ class Increments:
         """One step, or a stretch of steps, of a grid."""
         return self.map(lambda x: x[index])
 
+    def unbind(self) -> "list[Increments]":
+        """All steps of a grid, one by one; unlike indexing it costs a backward pass no array of the grid's size per step."""
+        parts = (self.dt, self.w, self.space_time, self.space_time_time)
+        columns = ([None] * len(self) if part is None else part.unbind(0) for part in parts)
+        return [Increments(*step) for step in zip(*columns, strict=True)]
+
     def map(self, function) -> "Increments":
         """`function` applied to the length and to every quantity that is known."""
         h = None if self.space_time is None else function(self.space_time)

@@ -65,8 +65,9 @@ class LearnedLangevin(AbstractSDE):
 
     def prepared(self) -> UnderdampedLangevin:
         potential = self.potential.prepared()
-        mass = self.frequency() ** -2
-        return UnderdampedLangevin(potential, self.log_friction.exp(), mass, gradient=potential.gradient).prepared()
+        equation = UnderdampedLangevin(potential, gradient=potential.gradient).prepared()
+        equation.friction, equation.mass = self.log_friction.exp(), self.frequency() ** -2  # positive by construction
+        return equation
 
     def drift(self, t: Time, z: Float[Tensor, "*batch state"]) -> Float[Tensor, "*batch state"]:
         return self.prepared().drift(t, z)

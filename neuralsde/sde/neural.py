@@ -46,7 +46,12 @@ class Neural(AbstractSDE):
         self.outer = nn.Parameter(torch.randn(state_size, 8) / 8)
 
     def drift(self, t: Time, z: Float[Tensor, "*batch state"]) -> Float[Tensor, "*batch state"]:
-        return self.drift_net(with_time(t, z))
+        first, rest = self.drift_net.parts()
+        # The first layer of (t, z) without putting the two together: time is often the same for all samples.
+        hidden = nn.functional.linear(z, first.weight[:, 1:]) + (t * first.weight[:, 0] + first.bias)
+        for layer in rest:
+            hidden = layer(hidden)
+        return hidden
 
     def diffusion(self, t: Time, z: Float[Tensor, "*batch state"]) -> Float[Tensor, "*batch state"]:
         hidden = self.inner[..., 0] * t.unsqueeze(-1) + self.inner[..., 1] * z.unsqueeze(-1) + self.bias

@@ -76,6 +76,22 @@ def ema_with_warmup(decay: float) -> Callable[[Tensor, Tensor, Tensor | int], Te
     return average
 
 
+class MovableCheckpoint(ModelCheckpoint):
+    """Keeps its best score where a run's folder was moved or copied; Lightning would begin anew and overwrite a better one."""
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        before, now = state_dict["dirpath"], str(self.dirpath)
+
+        def moved(value: Any) -> Any:
+            if isinstance(value, dict):
+                return {moved(key): item for key, item in value.items()}
+            return value.replace(before, now, 1) if isinstance(value, str) else value
+
+        state = {key: moved(value) for key, value in state_dict.items()}
+        if Path(state["best_model_path"]).is_file():  # not in the folder of a new run that goes on from another's checkpoint
+            super().load_state_dict(state)
+
+
 def build_trainer(config: DictConfig, run_dir: Path, monitored: str, steps_per_epoch: int) -> L.Trainer:
     """Lightning's Trainer with the run's callbacks; without `max_epochs`, as many epochs as make `training.steps`.
 
@@ -86,8 +102,8 @@ def build_trainer(config: DictConfig, run_dir: Path, monitored: str, steps_per_e
     mode = "min" if monitored == "val/nll" else "max"
     callbacks: list[Callback] = [
         EpochProgress(),
-        ModelCheckpoint(folder, filename="best", monitor=monitored, mode=mode, enable_version_counter=False),
-        ModelCheckpoint(folder, filename="last", save_on_train_epoch_end=True, enable_version_counter=False),
+        MovableCheckpoint(folder, filename="best", monitor=monitored, mode=mode, enable_version_counter=False),
+        MovableCheckpoint(folder, filename="last", save_on_train_epoch_end=True, enable_version_counter=False),
     ]
     if config.training.ema_decay is not None:
         callbacks.append(WeightAveraging(avg_fn=ema_with_warmup(config.training.ema_decay)))

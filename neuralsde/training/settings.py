@@ -7,6 +7,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from neuralsde.errors import ConfigError
+from neuralsde.inference.path import Estimator
 
 Rule = tuple[Callable[[Any], bool], str]
 
@@ -53,6 +54,8 @@ RULES: dict[str, Rule] = {
     "training.compile": one_of(True, False),
     "objective.kl_weight": per_term(number(0.0)),
     "objective.kl_ramp_epochs": per_term(number(0)),
+    "objective.samples": optional(whole(1)),
+    "objective.estimator": optional(one_of(*(e.value for e in Estimator))),
     "trainer.max_epochs": optional(whole(1)),
     "trainer.check_val_every_n_epoch": whole(1),
     "trainer.gradient_clip_val": optional(number(0.0)),

@@ -6,10 +6,23 @@ import numpy as np
 import pytest
 from sklearn.linear_model import PoissonRegressor
 
-from neuralsde.evaluation.baselines import baseline_table, condition_psth, shrunk_psth, smoothing
+from neuralsde.datamodules.batches import stack_targets
+from neuralsde.datamodules.simulated import Poisson, SimulatedData, Stochastic
+from neuralsde.evaluation.baselines import (
+    baseline_table,
+    condition_psth,
+    linear_interpolation,
+    persistence,
+    shrunk_psth,
+    smoothing,
+    training_frequency,
+    training_mean,
+)
 from neuralsde.evaluation.poisson_regression import fit_poisson
 from neuralsde.evaluation.scores import score
 from neuralsde.evaluation.smoothing import Smoother, smooth
+from neuralsde.sde import OrnsteinUhlenbeck
+from neuralsde.solvers import EulerMaruyama
 
 
 @pytest.fixture
@@ -109,3 +122,86 @@ def test_smoothing_predicts_finer_bins_than_it_is_fitted_to(recording):
     pooled = finest.reshape(len(train), 25, 4, 12).sum(2)
     assert np.corrcoef(np.log(pooled).ravel(), np.log(coarse).ravel())[0, 1] > 0.97
     assert pooled.mean() == pytest.approx(coarse.mean(), rel=0.02)
+
+
+def test_interpolation_and_persistence_of_a_hand_made_trial(real_data):
+    heldin = np.full((1, 20, 2), np.nan, np.float32)
+    heldin[0, [3, 5, 9], 0] = [1.0, 3.0, -1.0]
+    times = np.concatenate([np.arange(20), 20 + 2.0 * np.arange(5)])[None].astype(np.float32)
+    times[0, 4] = 4.5
+    trials = replace(real_data.eval[:1], heldin=heldin, times=times)
+    data = replace(real_data, eval=trials)
+    mean = training_mean(data).eval[0]
+    straight, last = linear_interpolation(data).eval[0], persistence(data).eval[0]
+    np.testing.assert_allclose(straight[:10, 0], [1, 1, 1, 1, 2.5, 3, 2, 1, 0, -1], atol=1e-6)  # bin 4 is at 4.5
+    np.testing.assert_allclose(straight[10:, 0], -1)
+    np.testing.assert_allclose(last[:3, 0], mean[:3, 0])
+    np.testing.assert_allclose(last[3:10, 0], [1, 1, 3, 3, 3, 3, -1])
+    np.testing.assert_allclose(last[10:, 0], -1)
+    for rates in (straight, last):  # a channel never seen, and the held-out one
+        np.testing.assert_allclose(rates[:, 1:], mean[:, 1:])
+
+
+def test_the_training_mean_is_per_bin_or_pooled_where_times_are_irregular(real_data):
+    targets = stack_targets(real_data.train, real_data.spec)
+    np.testing.assert_allclose(training_mean(real_data).eval[7], np.nanmean(targets, axis=0), rtol=1e-5)
+    irregular = replace(real_data, spec=replace(real_data.spec, longest_s=2.4))
+    pooled = np.nanmean(targets, axis=(0, 1))
+    np.testing.assert_allclose(training_mean(irregular).eval[7], np.broadcast_to(pooled, (25, 3)), rtol=1e-5)
+
+
+def test_the_training_mean_where_nothing_is_known(real_data):
+    train = real_data.train
+    hidden = train.heldin.copy()
+    hidden[:, 4], hidden[..., 1] = np.nan, np.nan
+    blank = replace(train, heldin=hidden, heldin_forward=train.heldin_forward * [1.0, np.nan])
+    mean = training_mean(replace(real_data, train=blank)).eval[0]
+    pooled = np.concatenate([hidden[..., 0], train.heldin_forward[..., 0]], axis=1)
+    assert mean[4, 0] == pytest.approx(np.nanmean(pooled), rel=1e-5)  # a bin in which no trial is known
+    assert (mean[:, 1] == 0).all()  # a channel that is never known
+
+
+@pytest.mark.parametrize("kind", ["binary", "category"])
+def test_training_frequency_counts_every_class_once_more(label_data, kind):
+    data = label_data[kind]
+    targets, classes = stack_targets(data.train, data.spec), 3 if kind == "category" else 2
+    rates = training_frequency(data).eval[0].reshape(25, 2, -1)
+    for t, c in ((0, 0), (11, 1), (24, 0)):
+        values = targets[:, t, c][~np.isnan(targets[:, t, c])]
+        expected = [(np.count_nonzero(values == k) + 1) / (len(values) + classes) for k in range(classes)]
+        np.testing.assert_allclose(rates[t, c], expected if kind == "category" else expected[1:])
+    table = baseline_table(data)
+    assert set(table) == {"training_frequency"}
+    assert table["training_frequency"]["log_loss"] < np.log(classes) + 0.05
+
+
+def test_baselines_of_real_data_are_ordered_and_blind(real_data):
+    table = baseline_table(real_data)
+    assert set(table) == {"linear_interpolation", "persistence", "training_mean"}
+    errors = [table[name]["missing_rmse"] for name in ("linear_interpolation", "persistence", "training_mean")]
+    assert errors == sorted(errors)
+    blind = replace(real_data.eval, heldout=None, heldin_forward=None, heldout_forward=None, rates=None, states=None)
+    for baseline in (linear_interpolation, persistence, training_mean):
+        np.testing.assert_array_equal(baseline(real_data).eval, baseline(replace(real_data, eval=blind)).eval)
+
+
+def test_smoothing_bears_hidden_bins_and_irregular_times():
+    system = Stochastic(OrnsteinUhlenbeck(1.0, 0.0, 1.0), EulerMaruyama(), [0.0, 0.0], 0.7, 4)
+    data = SimulatedData(
+        "spikes",
+        8,
+        system,
+        Poisson(10, 2.0, 0.8),
+        80,
+        20,
+        20,
+        5,
+        0.02,
+        n_heldout=3,
+        train_drop=0.3,
+        eval_drop=0.3,
+        irregular=True,
+    ).data
+    table = baseline_table(data)
+    assert set(table) == {"smoothing"}
+    assert table["smoothing"]["co_bps"] > 0

@@ -1,11 +1,19 @@
-"""A training run that takes a second: small generated Lorenz data, small models."""
+"""Training runs that take a second, or no Trainer at all: small generated data, small models."""
 
+import functools
 from pathlib import Path
 
+import torch
 from hydra import compose, initialize_config_dir
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
+from torch import nn
 
 from neuralsde.cli import CONFIGS
+from neuralsde.datamodules.batches import TrialDataModule
+from neuralsde.training.build import instantiate_part
+from neuralsde.training.fit import build_module, fill_in_sizes, start_at_mean_rates
+from neuralsde.training.fit_check import check_fit
+from neuralsde.training.module import LatentDynamics
 
 TINY_LORENZ = [
     "data=lorenz",
@@ -19,14 +27,86 @@ TINY_LORENZ = [
     "data.batch_size=8",
 ]
 FAST = ["logger=csv", "trainer.max_epochs=2", "trainer.accelerator=cpu", "predict.n_samples=2", "training.plots=false"]
+SIZES = {"hidden_size", "embedding_size", "feedforward_size", "model_size"}
+SMALL = 8
+
+
+def tiny_simulated(name: str) -> list[str]:
+    """Command-line words for a little of the simulated data `name`."""
+    sizes = ["n_train=16", "n_eval=6", "observed_bins=8", "forward_bins=3", "batch_size=8"]
+    steps = [] if name == "chaos" else ["system.substeps=4"]
+    return [f"data={name}", *(f"data.{word}" for word in (*sizes, *steps))]
 
 
 def tiny_overrides(run_dir: Path, *overrides: str) -> list[str]:
-    """Command-line words of a tiny run into `run_dir`; later ones win."""
-    return [*TINY_LORENZ, *FAST, f"run_dir={run_dir}", *overrides]
+    """Command-line words of a tiny run into `run_dir`, on Lorenz data unless `overrides` choose others; later ones win."""
+    lorenz = [] if any(word.startswith("data=") for word in overrides) else TINY_LORENZ
+    return [*lorenz, *FAST, f"run_dir={run_dir}", *overrides]
+
+
+def composed(*overrides: str) -> DictConfig:
+    """The config that a command line describes."""
+    with initialize_config_dir(CONFIGS, version_base="1.3"):
+        return compose("train", overrides=list(overrides))
 
 
 def tiny_config(run_dir: Path, *overrides: str) -> DictConfig:
     """The composed config of a tiny run into `run_dir`."""
-    with initialize_config_dir(CONFIGS, version_base="1.3"):
-        return compose("train", overrides=tiny_overrides(run_dir, *overrides))
+    return composed(*tiny_overrides(run_dir, *overrides))
+
+
+@functools.cache
+def light_config(*overrides: str) -> DictConfig:
+    """A tiny config with small layers, whose KL weighs from the first step on; composed once, so copy it to change it."""
+    config = tiny_config(Path("unused"), "objective.kl_ramp_epochs=0", *overrides)
+    shrink(config.model)
+    return config
+
+
+def shrink(part: DictConfig) -> None:
+    """Make every layer in a part's config small."""
+    for key in part:
+        if OmegaConf.is_interpolation(part, key):
+            continue
+        if isinstance(part[key], DictConfig):
+            shrink(part[key])
+        elif key in SIZES and part[key] is not None:
+            part[key] = SMALL
+
+
+@functools.cache
+def light_data(*overrides: str) -> TrialDataModule:
+    """Tiny data, read once."""
+    data = instantiate_part(light_config(*overrides), "data")
+    data.setup()
+    return data
+
+
+def light_training(config: DictConfig, data: TrialDataModule) -> LatentDynamics:
+    """The module that `config` describes after two steps on one batch, without a Trainer; losses and gradients are finite,
+    and every part of the model has learned something."""
+    check_fit(config, data)
+    fill_in_sizes(config, data.spec)
+    torch.manual_seed(0)
+    module = build_module(config, data.spec)
+    start_at_mean_rates(module, data)
+    module.log = module.log_dict = lambda *_, **__: None
+    batch, optimizer = data.train_set.__getitems__([0, 1, 2, 3]), module.make_optimizer(module.parameter_groups())
+    for _ in range(2):
+        optimizer.zero_grad()
+        loss = module.training_step(batch, 0)
+        loss.backward()
+        assert loss.isfinite()
+        for name, part in module.model.named_children():
+            gradients = [p.grad for p in part.parameters() if p.grad is not None]
+            assert all(g.isfinite().all() for g in gradients), name
+        optimizer.step()
+    idle = [name for name, part in module.model.named_children() if not learned(part)]
+    assert not idle
+    return module
+
+
+def learned(part: nn.Module) -> bool:
+    """Whether a gradient has reached one of its weights, where it has any."""
+    weights = list(part.parameters())
+    return not weights or any(w.grad is not None and w.grad.any() for w in weights)

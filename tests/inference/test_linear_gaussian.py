@@ -178,6 +178,7 @@ def test_a_part_that_is_not_linear_gaussian_is_refused():
         LatentModel(GRUEncoder(3, 4, 4), dynamics, partial(MLPDecoder, layers=0), partial(Poisson, target_dim=3))
 
 
+@pytest.mark.slow
 def test_a_trained_bound_is_within_a_twentieth_of_a_nat_per_observation():
     """A general latent SDE, trained on data of its own kind: the gap to its own model's log-evidence, on fresh trials."""
     torch.manual_seed(0)

@@ -42,6 +42,12 @@ def test_bidirectional_encoder_sees_all_bins_everywhere():
     assert changed_bins(GRUEncoder(5, 7, 4).double().eval(), 3) == list(range(8))
 
 
+@pytest.mark.parametrize(("direction", "changed"), [("forward", [3, 4, 5, 6, 7]), ("backward", [0, 1, 2, 3])])
+def test_one_way_encoder_sees_one_way(direction, changed):
+    torch.manual_seed(0)
+    assert changed_bins(GRUEncoder(5, 7, 4, direction=direction).double().eval(), 3) == changed
+
+
 def test_stepped_recurrence_is_a_gru_cell_with_its_dropout_fed_back():
     encoder = released(dropout=0.5).train()
     cell = nn.GRUCell(5, 7).double()

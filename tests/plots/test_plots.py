@@ -15,6 +15,7 @@ from neuralsde.plots import (
     raster_and_rates,
     rates_vs_truth,
     read_metrics,
+    series,
     training_curves,
 )
 from neuralsde.plots.raster import peak_order
@@ -74,6 +75,27 @@ def test_rates_vs_truth(rates):
     assert figure.axes[0].get_ylabel().endswith("rate (Hz)")
     line = figure.axes[0].lines[0]
     assert line.get_xdata()[0] == pytest.approx(10.0)  # the middle of a 20 ms bin, in ms
+    assert ink(figure) > 0.02
+
+
+@pytest.mark.parametrize("everything", [False, True])
+def test_series(rng, everything):
+    values = rng.normal(size=(N_TRIALS, N_BINS, 2)).cumsum(1)
+    seen = np.ones(values.shape, bool)
+    seen[:, [2, 5]], seen[:, 10:] = False, False
+    recorded = np.where(seen | (np.arange(N_BINS) >= 10)[:, None], values, np.nan)
+    times = np.sort(rng.random((N_TRIALS, N_BINS)), axis=1)
+    more = {"truth": values, "lower": values - 1, "upper": values + 1, "observed_bins": 10} if everything else {}
+    figure = series(times, recorded, seen, values + 0.1, title="series", **more)
+    assert len(figure.axes) == 3 * 2
+    names = {text.get_text() for text in figure.legends[0].texts}
+    always = {"observed", "recorded, not observed", "predicted"}
+    assert names == always | ({"true", "interval", "forecast begins"} if everything else set())
+    lines = figure.axes[0].lines  # of trial 0, channel 0; points come after the lines
+    points = lines[2 if everything else 1].get_xydata()
+    np.testing.assert_allclose(points, np.column_stack([times[0], values[0, :, 0]])[seen[0, :, 0]])
+    if everything:
+        assert times[0, 9] < lines[-1].get_xdata()[0] < times[0, 10]
     assert ink(figure) > 0.02
 
 

@@ -6,19 +6,21 @@ import pytest
 import torch
 
 from neuralsde.errors import CheckpointError, ConfigError, DivergenceError
+from neuralsde.training.fit import MovableCheckpoint
 from neuralsde.workflow import train
-from tests.helpers.tiny import tiny_config
+from tests.helpers.tiny import tiny_config, tiny_simulated
 
 
 def losses(run_dir):
     with (run_dir / "metrics.csv").open(newline="") as file:
-        return {int(row["epoch"]): (float(row["train/loss"]), row["val/co_bps"]) for row in csv.DictReader(file)}
+        return {int(row["epoch"]): (float(row["train/loss"]), row["val/elbo"]) for row in csv.DictReader(file)}
 
 
 def weights(run_dir):
     return torch.load(run_dir / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
 
 
+REAL = [*tiny_simulated("double_well"), "model=latent_sde", "model/likelihood=gaussian"]
 PLATEAU = ["schedule=plateau", "schedule.patience=0", "schedule.factor=0.5", "optimizer.lr=0.1"]
 
 
@@ -28,8 +30,9 @@ PLATEAU = ["schedule=plateau", "schedule.patience=0", "schedule.factor=0.5", "op
         ["schedule=constant", "training.ema_decay=0.9"],
         ["schedule=constant", "training.ema_decay=null"],
         [*PLATEAU, "training.ema_decay=null"],
+        [*REAL, "schedule=constant"],
     ],
-    ids=["ema", "no_ema", "plateau"],
+    ids=["ema", "no_ema", "plateau", "real"],
 )
 def test_resumed_run_equals_the_one_that_never_stopped(tmp_path, settings):
     common = [*settings, "trainer.check_val_every_n_epoch=1", "training.baselines=false"]
@@ -38,6 +41,24 @@ def test_resumed_run_equals_the_one_that_never_stopped(tmp_path, settings):
     train(tiny_config(tmp_path / "parts", *common, "trainer.max_epochs=4", "ckpt=last"))
     assert losses(tmp_path / "parts") == losses(tmp_path / "whole")
     torch.testing.assert_close(weights(tmp_path / "parts"), weights(tmp_path / "whole"), rtol=0, atol=0)
+
+
+def test_a_run_that_was_moved_keeps_its_best_score(tmp_path):
+    best = tmp_path / "there" / "best.ckpt"
+    state = {
+        "dirpath": str(tmp_path / "here"),
+        "best_model_path": str(tmp_path / "here" / "best.ckpt"),
+        "best_model_score": torch.tensor(0.3),
+        "best_k_models": {str(tmp_path / "here" / "best.ckpt"): torch.tensor(0.3)},
+    }
+    new = MovableCheckpoint(best.parent, filename="best", monitor="val/elbo", mode="max")
+    new.load_state_dict(state)
+    assert new.best_model_score is None  # another's checkpoint: its best is not here
+    best.parent.mkdir()
+    best.touch()
+    new.load_state_dict(state)
+    assert new.best_model_score == 0.3
+    assert new.best_k_models == {str(best): torch.tensor(0.3)}
 
 
 def test_other_seed_gives_other_losses(tmp_path):

@@ -2,6 +2,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from neuralsde.errors import ConfigError
 from neuralsde.nn.attention import add_positions
 from neuralsde.nn.dropout import Dropout
 
@@ -17,7 +18,8 @@ class GRUEncoder(nn.Module):
         hidden_size: units per direction.
         embedding_size: width of the linear layer in front of the recurrence.
         layers: stacked recurrent layers.
-        bidirectional: also run backward in time (smoothing); False gives a causal encoder (filtering).
+        direction: `both` ways in time (smoothing); `forward`, a causal encoder (filtering); or `backward`, which tells the
+            state of a bin what is still to come: all that the control of a latent SDE needs, since its state knows the rest.
         dropout: probability of dropping an entry of the context.
         input_dropout: probability of dropping an entry of the embedding.
         n_bins: bins per trial, observed and forward; a learned vector per bin then tells the recurrence where in the trial
@@ -35,23 +37,26 @@ class GRUEncoder(nn.Module):
         hidden_size: int,
         embedding_size: int,
         layers: int = 1,
-        bidirectional: bool = True,
+        direction: str = "both",
         dropout: float = 0.0,
         input_dropout: float = 0.0,
         n_bins: int | None = None,
         read_gaps: bool = False,
     ):
         super().__init__()
+        if direction not in ("both", "forward", "backward"):
+            raise ConfigError(f"model.encoder.direction is {direction!r}; choose both, forward or backward.")
+        self.is_reversed = direction == "backward"
         self.embed = nn.Linear(input_size, embedding_size)
         self.unobserved = nn.Parameter(torch.zeros(embedding_size))
         self.positions = nn.Parameter(torch.zeros(n_bins, embedding_size)) if n_bins else None
-        self.gru = nn.GRU(embedding_size, hidden_size, layers, batch_first=True, bidirectional=bidirectional)
+        self.gru = nn.GRU(embedding_size, hidden_size, layers, batch_first=True, bidirectional=direction == "both")
         self.input_dropout = Dropout(input_dropout)
         self.dropout = Dropout(dropout)
         self.reads_mask = read_gaps
         self.embed_seen = nn.Linear(input_size, embedding_size, bias=False) if read_gaps else None
         self.embed_step = nn.Linear(1, embedding_size, bias=False) if read_gaps else None
-        self.output_size = hidden_size * (1 + bidirectional)
+        self.output_size = hidden_size * (1 + (direction == "both"))
 
     def forward(
         self,
@@ -67,7 +72,8 @@ class GRUEncoder(nn.Module):
         if self.embed_step is not None:
             embedded = embedded + self.embed_step(relative_steps(times).to(embedded.dtype)[..., None])
         embedded = add_positions(embedded, self.positions, "model.encoder")
-        context, _ = self.gru(self.input_dropout(embedded))
+        embedded = self.input_dropout(embedded)
+        context = self.gru(embedded.flip(1))[0].flip(1) if self.is_reversed else self.gru(embedded)[0]
         return self.dropout(context)
 
 

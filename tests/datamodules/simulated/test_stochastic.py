@@ -89,13 +89,28 @@ def test_parameters_to_learn_and_matrix_noise_are_simulated_too(rng):
     ("sde", "solver", "settings", "sentence"),
     [
         (StochasticLorenz(), EulerMaruyama(), {"start_mean": [0.0, 1.0]}, r"start_mean has 2 numbers, but StochasticLorenz"),
-        (DoubleWell(), LogEuler(), {"start_mean": [0.0]}, "LogEuler solves equations of type AbstractGeometric, but DoubleWell"),
+        (
+            DoubleWell(),
+            LogEuler(),
+            {"start_mean": [0.0]},
+            "LogEuler solves equations of type AbstractGeometric, but DoubleWell",
+        ),
         (DoubleWell(), Milstein(), {"start_mean": []}, r"data.system.start_mean is \[\]; give one finite number per state"),
         (DoubleWell(), Milstein(), {"start_mean": [0.0], "start_std": -1.0}, r"start_std is \[-1.0\]; give .* at least 0 per"),
-        (DoubleWell(), Milstein(), {"start_mean": [0.0], "start_std": [1.0, 1.0]}, "has 2 numbers, but data.system.start_mean has 1"),
+        (
+            DoubleWell(),
+            Milstein(),
+            {"start_mean": [0.0], "start_std": [1.0, 1.0]},
+            "has 2 numbers, but data.system.start_mean has 1",
+        ),
         (DoubleWell(), Milstein(), {"start_mean": [float("nan")]}, "give one finite number"),
         (DoubleWell(), Milstein(), {"start_mean": [0.0], "substeps": 0}, "data.system.substeps is 0; give at least 1"),
-        (DoubleWell(), Milstein(), {"start_mean": [0.0], "burn_in_s": -1.0}, "data.system.burn_in_s is -1.0; give a number above 0"),
+        (
+            DoubleWell(),
+            Milstein(),
+            {"start_mean": [0.0], "burn_in_s": -1.0},
+            "data.system.burn_in_s is -1.0; give a number above 0",
+        ),
     ],
 )
 def test_impossible_settings_are_refused_in_a_sentence(sde, solver, settings, sentence):
