@@ -36,10 +36,13 @@ SCORE_NAMES = {
     "state_r2": "state R²",
     "signal_r2": "signal R²",
     "forward_r2": "forward R²",
+    "forward_rmse": "forward RMSE",
     "rmse": "RMSE",
     "missing_rmse": "missing RMSE",
     "log_loss": "log loss",
     "accuracy": "accuracy",
+    "forward_log_loss": "forward log loss",
+    "forward_accuracy": "forward accuracy",
 }
 
 
@@ -71,7 +74,8 @@ def train(config: DictConfig) -> float:
 def announce(prepared: Fit, data: TrialDataModule, run_dir: Path, loggers: list[Logger]) -> None:
     """Say what is about to happen, before the first epoch."""
     spec, module = data.spec, prepared.module
-    units = f"{spec.observed_dim} + {spec.target_dim - spec.observed_dim} held-out {'units' if spec.kind == 'counts' else 'channels'}"
+    channels = "units" if spec.kind == "counts" else "channels"
+    units = f"{spec.observed_dim} + {spec.target_dim - spec.observed_dim} held-out {channels}"
     width = f"{spec.bin_width_s * 1000:g} ms" if spec.longest_s is None else "irregular width"
     bins = f"{spec.observed_bins} + {spec.forward_bins} forward bins of {width}"
     print(f"{data.data.name}: {len(data.data.train)} training and {len(data.data.eval)} evaluation trials, {units}, {bins}")

@@ -6,17 +6,25 @@ from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
 
+import neuralsde.sde
 from neuralsde.cli import CONFIGS
 from neuralsde.workflow import train
-from tests.helpers.tiny import tiny_config
+from tests.helpers.tiny import tiny_config, tiny_simulated
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 TEXT = {page: page.read_text() for page in PAGES}
 TRAIN = re.compile(r"(?:python train\.py|neuralsde train) ([^`#\n]*)")
 COMMANDS = sorted({match.strip() for text in TEXT.values() for match in TRAIN.findall(text)})
-BLOCKS = [(page.name, block) for page, text in TEXT.items() for block in re.findall(r"```python\n(.*?)```", text, re.S)]
+FILES = ROOT / "docs" / "add_a_dynamics.md"  # its blocks are three files that belong together
+BLOCKS = [
+    (page.name, block)
+    for page, text in TEXT.items()
+    if page != FILES
+    for block in re.findall(r"```python\n(.*?)```", text, re.S)
+]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
@@ -37,6 +45,23 @@ def test_python_blocks_run(name, block, tmp_path, monkeypatch):
         train(tiny_config(tmp_path / "runs" / "mine"))
     monkeypatch.chdir(tmp_path)
     exec(compile(block, name, "exec"), {"__name__": "__main__"})
+
+
+def test_the_example_of_a_dynamics_passes_its_own_test_and_trains(tmp_path, monkeypatch):
+    equation, check = re.findall(r"```python\n(.*?)```", TEXT[FILES], re.S)
+    (config,) = re.findall(r"```yaml\n(.*?)```", TEXT[FILES], re.S)
+    (tmp_path / "bistable.py").write_text(equation)
+    monkeypatch.setattr(neuralsde.sde, "__path__", [*neuralsde.sde.__path__, str(tmp_path)])
+    names = {}
+    exec(compile(check, "test_bistable.py", "exec"), names)
+    tests = [value for name, value in names.items() if name.startswith("test_")]
+    assert len(tests) == 2
+    for test in tests:
+        test()
+    words = [*tiny_simulated("double_well"), "model=latent_sde", "model/likelihood=gaussian", "training.baselines=false"]
+    whole = tiny_config(tmp_path / "run", *words)
+    whole.model.dynamics = OmegaConf.create(config)
+    assert train(whole) > -50
 
 
 def test_readme_is_one_screen():

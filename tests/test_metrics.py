@@ -306,7 +306,7 @@ def test_knn_kl_of_gaussians_in_three_dimensions(rng):
     x, y = rng.normal(size=(5000, 3)), [1.0, 0.0, 0.0] + 1.5 * rng.normal(size=(5000, 3))
     truth = 3 * np.log(1.5) + (3 + 1) / (2 * 1.5**2) - 1.5
     assert abs(knn_kl(x, y) - truth) < 0.12
-    assert abs(knn_kl(x, y + [0.5, 0.0, 0.0]) - truth) > 0.12  # the control: .28 more
+    assert abs(knn_kl(x, y + np.array([0.5, 0.0, 0.0])) - truth) > 0.12  # the control: .28 more
     # Equal distributions, unequal numbers: over 20 repeats, mean error .0001, standard deviation .03.
     assert abs(knn_kl(x, rng.normal(size=(2500, 3)), k=1)) < 0.18
 

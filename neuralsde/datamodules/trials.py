@@ -19,6 +19,7 @@ class DataSpec:
         n_conditions: conditions that trials are labelled with, 0 where there are none.
         kind: what an entry is: `counts`, `real`, `binary` (0 or 1) or `category` (a class index).
         n_classes: classes of a `category`, 0 otherwise.
+        longest_gap_s: longest time between neighbouring bins, in seconds; None where all are `bin_width_s` apart.
         longest_s: time from the first to the last bin of the longest trial, in seconds; None where bins follow each other at
             `bin_width_s`.
     """
@@ -33,11 +34,17 @@ class DataSpec:
     kind: str = "counts"
     n_classes: int = 0
     longest_s: float | None = None
+    longest_gap_s: float | None = None
 
     @property
     def total_bins(self) -> int:
         """Observed and forward bins together, the bins of the model's output."""
         return self.observed_bins + self.forward_bins
+
+    @property
+    def widest_s(self) -> float:
+        """Longest time between neighbouring bins, in seconds."""
+        return self.longest_gap_s or self.bin_width_s
 
     @property
     def duration_s(self) -> float:

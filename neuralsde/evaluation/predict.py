@@ -95,8 +95,12 @@ def predict(
         model, inputs = module.model, inputs_of(module, batch)
         # Without dropout the encoder is deterministic: it runs once for all samples.
         context = None if module.training else model.encoder(*inputs)
+        evidence = model.evidence(*inputs[:2])
         for _ in range(n_samples):
-            yield model(*inputs) if context is None else model.sample(context, inputs[2], inputs[0].shape[1])
+            if context is None:
+                yield model(*inputs)
+            else:
+                yield model.sample(context, inputs[2], inputs[0].shape[1], evidence=evidence)
 
     with sampled(module, seed, dropout):
         return join(summarise(module, passes(b), sampling) for b in batches(module, trials, batch_size, label))
@@ -217,7 +221,8 @@ def summarise(module: LatentDynamics, passes: Iterable[ModelOutput], sampling: S
     if sampling.interval is None:
         return Prediction(rates.numpy(), latents.numpy())
     tail = (1 - sampling.interval) / 2
-    lower, upper = np.quantile(np.stack(draws), (tail, 1 - tail), axis=0).astype(np.float32)
+    # Weibull's rule covers what it says at few samples too; numpy's own covers .85 instead of .9 at 32.
+    lower, upper = np.quantile(np.stack(draws), (tail, 1 - tail), axis=0, method="weibull").astype(np.float32)
     return Prediction(rates.numpy(), latents.numpy(), lower, upper)
 
 

@@ -1,8 +1,9 @@
 r"""Controls: how the context steers a path.
 
 A posterior process is its prior driven by a shifted Brownian motion, $W + \int u\,\mathrm dt$, with a control $u$ that is
-constant over a step. Nothing else changes, so that every solver of this package may run it and the path's divergence is
-that of Gaussian increments, exact for the discretised process. Over a step of length $h$ the increment is
+constant over a step. Nothing else changes, so that every solver of this package may run it, and the divergence of what drives
+the path is that of Gaussian increments: exact for the discretised process wherever a step is injective in its increment, and
+no less than the path's own divergence elsewhere. Over a step of length $h$ the increment is
 $\mathcal N(u h, s^2 h)$ under the posterior and $\mathcal N(0, h)$ under the prior:
 
 $$\mathrm{KL} = \tfrac12 \bigl(|u|^2 h + s^2 - 1 - \ln s^2\bigr).$$
@@ -20,6 +21,7 @@ from torch import Tensor, nn
 from neuralsde.errors import ConfigError
 
 Features = tuple[Tensor, ...]
+SMALLEST_SPREAD = 1e-2  # of noise to be divided by; a pull against less would cost without bound
 
 
 class Control(nn.Module, ABC):
@@ -68,9 +70,10 @@ class Pull(Control):
 
     $$u = \frac{1 - e^{-\kappa(c) h}}{g h} (m(c) - y) + N(y, c).$$
 
-    The first term alone moves a state without drift by the share $1 - e^{-\kappa h}$ towards $m$ in a step of any length $h$,
-    never beyond; affine in the state, as the exact control is where prior and likelihood are linear-Gaussian. The net
-    starts at zero.
+    With additive or geometric noise the first term alone moves a state without drift by the share $1 - e^{-\kappa h}$ towards
+    $m$ in a step of any length $h$, never beyond. (The noise of `Neural` is taken at the origin: there it is a multiple of that
+    share.) It is affine in the state, as the exact control is where prior and likelihood are linear-Gaussian. The net starts
+    at zero.
 
     Args:
         context_size: channels of the context.
@@ -120,6 +123,8 @@ class Pull(Control):
                 "model.dynamics.control Pull divides by the diffusion, which this equation has none to divide by that is free "
                 "of the state; use neuralsde.inference.BoundedControl."
             )
+        least = torch.where(spread < 0, -SMALLEST_SPREAD, SMALLEST_SPREAD)
+        spread = torch.where(spread.abs() < SMALLEST_SPREAD, least, spread)
         gain = -torch.expm1(-nn.functional.softplus(self.rate(context)) * dt) / (spread * dt)
         features = gain, gain * self.target(context)
         return features if self.from_context is None else (*features, self.from_context(context))
@@ -133,7 +138,7 @@ class Pull(Control):
 
 
 class BoundedControl(Control):
-    r"""A net of state and context with bounded output, $u = b \tanh\bigl(N(\mathrm{asinh}\,y, c)\bigr)$, zero at the start.
+    r"""A net of state and context with bounded output, $u = b \tanh\bigl(N(\mathrm{asinh}\,y, c) / b\bigr)$, zero at the start.
 
     For noise that grows with the state, where a control that does too would let the path explode.
 

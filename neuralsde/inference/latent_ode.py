@@ -67,13 +67,13 @@ class LatentODE(LatentProcess):
         mean, log_var = self.initial(summary).chunk(2, dim=1)
         scale = DiagonalScale((log_var + self.initial_log_var)[None] / 2)
         y0, kl = gaussian_sample(mean, scale, self.prior_mean, self.prior_log_var, estimator)
-        states = self._solve(self.sde.from_coordinates(y0), times)
+        states = self._solve(self.sde.prepared().from_coordinates(y0), times)
         return LatentPath(states, {"kl_initial": kl}, states[:, -1])
 
     def from_prior(self, n: int, times: Float[Tensor, "#batch bin"]) -> Float[Tensor, "n bin latent"]:
         draw = torch.randn(n, len(self.prior_mean), dtype=self.prior_mean.dtype, device=self.prior_mean.device)
         y0 = self.prior_mean + torch.exp(self.prior_log_var / 2) * draw
-        return self._solve(self.sde.from_coordinates(y0), times)
+        return self._solve(self.sde.prepared().from_coordinates(y0), times)
 
     def go_on(
         self, end: Float[Tensor, "batch state"], times: Float[Tensor, "#batch point"]
@@ -83,12 +83,12 @@ class LatentODE(LatentProcess):
     def _solve(self, z0: Float[Tensor, "batch state"], times: Float[Tensor, "#batch bin"]) -> Float[Tensor, "batch bin state"]:
         """The path, in a clock that counts bins, so that every trial may have times of its own."""
         clock = times.t()[..., None] * self.per_second  # (bin, #batch, 1)
-        steps = clock.diff(dim=0)
+        steps, sde = clock.diff(dim=0), self.sde.prepared()
 
         def rate(s: Float[Tensor, ""], z: Float[Tensor, "batch state"]) -> Float[Tensor, "batch state"]:
             bin = s.floor().long().clamp(0, len(steps) - 1)
             t = clock[bin] + (s - bin) * steps[bin]
-            return self.sde.drift(t, z) * steps[bin]
+            return sde.drift(t, z) * steps[bin]
 
         if len(clock) == 1:
             return z0[:, None]

@@ -118,7 +118,8 @@ class LinearGaussianSDE(LatentSDE):
 
     Control, scale of the increments and start are those that the observations' own likelihood gives (`smoother`), for
     whatever parameters prior and likelihood have: the bound is the log-evidence of the discretised model from the first step
-    of training. What is learned from the context is a correction, zero at the start.
+    of training, where all that is to be explained is observed (held-out channels and forward bins are not). What is learned
+    from the context is a correction, zero at the start.
 
     Args:
         context_size: channels of the encoder's context.
@@ -141,7 +142,7 @@ class LinearGaussianSDE(LatentSDE):
             )
         if self.steer_forward:
             raise ConfigError(
-                "model.dynamics.steer_forward=true needs observations in forward bins, of which there are none: set it to false."
+                "model.dynamics.steer_forward=true asks for observations in forward bins, which have none: set it to false."
             )
         self.corrected = _Corrected(self.control)
         nn.init.zeros_(self.initial.weight)

@@ -31,6 +31,9 @@ class ELBO(nn.Module):
     `kl_per="trial"` adds the KL per trial to the likelihood per entry, as the LangevinFlow release does: its $\beta = 0.1$
     weighs the KL some thousand times more.
 
+    Where only some entries are learned from, the form of several samples bounds the log-evidence of those; that of one sample
+    scales their likelihood up to all, which an average may, and a log of an average may not.
+
     Args:
         kl_weight: final weight $\beta$, of all terms or by a term's name (a term that is not named has 1).
         kl_ramp_epochs: epochs over which the weight rises linearly from 0, likewise (a term that is not named: 0).
@@ -93,7 +96,7 @@ class ELBO(nn.Module):
             epoch: training epoch, from 0.
         """
         learned = learned & known
-        entries, scale = learned.sum().clamp(min=1), len(known) / known.sum()  # trials per entry
+        entries, scale = learned.sum().clamp(min=1), len(known) / known.sum().clamp(min=1)  # trials per entry
         if self.kl_per == "trial":
             scale = torch.ones_like(scale)
         means = {name: value.mean() * scale for name, value in kl.items()}
@@ -102,22 +105,15 @@ class ELBO(nn.Module):
             flowing = torch.where(learned, log_prob, log_prob.detach())
             nll = -flowing.masked_fill(~known, 0.0).sum() / known.sum()
         else:
-            repeated = learned.repeat(self.samples, 1, 1)
-            per_path = log_prob.masked_fill(~repeated, 0.0).sum((1, 2)) / entries
-            nll = -per_path.sum() / self.samples
+            log_lik = log_prob.masked_fill(~learned.repeat(self.samples, 1, 1), 0.0).sum((1, 2))
+            nll = -log_lik.sum() / self.samples / entries
             if self.samples > 1:
-                total = -self._importance_weighted(per_path, kl, weights, known.sum())
+                ratio = sum((weights[name] * value for name, value in kl.items()), torch.zeros_like(log_lik))
+                log_weight = (log_lik - ratio).unflatten(0, (self.samples, -1))
+                total = -(torch.logsumexp(log_weight, 0) - math.log(self.samples)).sum() / entries
                 return Loss(total, {"nll": nll.detach(), **{k: v.detach() for k, v in means.items()}})
         total = nll + sum(weights[name] * value for name, value in means.items())
         return Loss(total, {"nll": nll.detach(), **{k: v.detach() for k, v in means.items()}})
-
-    def _importance_weighted(
-        self, per_path: Float[Tensor, " paths"], kl: dict[str, Tensor], weights: dict[str, float], n: Tensor
-    ) -> Float[Tensor, ""]:
-        """The bound of $K$ samples, per entry; `per_path` are log-likelihoods over the number of entries learned from."""
-        ratio = sum((weights[name] * value for name, value in kl.items()), per_path.new_zeros(()))
-        log_weight = (per_path * n - ratio).unflatten(0, (self.samples, -1))
-        return (torch.logsumexp(log_weight, 0) - math.log(self.samples)).sum() / n
 
 
 def of_term(value: PerTerm, term: str, default: float) -> float:

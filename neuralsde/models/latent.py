@@ -59,6 +59,8 @@ class LatentModel(nn.Module):
         self.decoder = decoder(input_size=sized(self.dynamics) + (context_size if decode_context else 0))
         self.likelihood = likelihood(input_size=sized(self.decoder))
         self.decode_context = decode_context
+        # A part that knows which values it sees wants them as they are; another wants the rest scaled up.
+        self.reads_mask = getattr(encoder, "reads_mask", False) or self.dynamics.wants_evidence
         self.context_dropout = Dropout(context_dropout)
         if self.dynamics.wants_evidence and not (isinstance(self.likelihood, Gaussian) and self._decodes_nothing()):
             raise ConfigError(
@@ -144,7 +146,8 @@ class LatentModel(nn.Module):
         context, evidence = self.encoder(values, seen, times), self.evidence(values, seen)
         path = self.posterior(context, times, values.shape[1], samples, evidence=evidence)
         assert path.end is not None
-        clock = torch.cat([times[:, -1:].expand(len(ahead), 1), ahead], 1)
+        rows = max(len(times), len(ahead))
+        clock = torch.cat([times[:, -1:].expand(rows, -1), ahead.expand(rows, -1)], 1)
         states = self.dynamics.go_on(path.end, clock.repeat(samples if len(clock) > 1 else 1, 1))
         whole = self.likelihood(self.decoder(torch.cat([path.states, states], 1)))  # an attention decoder looks back
         return ModelOutput(whole[:, values.shape[1] :], states, {})

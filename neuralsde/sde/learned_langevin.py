@@ -48,13 +48,16 @@ class LearnedLangevin(AbstractSDE):
                 f"model.dynamics got latent_size={state_size}, friction {friction} and frequencies {list(frequency)}; give an "
                 "even latent_size (positions and velocities), a positive friction and two positive frequencies."
             )
-        if 2 * math.pi * max(frequency) * step > STABLE:
+        form = potential(modes)
+        limit = STABLE / (2 * math.pi * step * form.curvature().sqrt().item())
+        if max(frequency) > limit:
             raise ConfigError(
-                f"model.dynamics frequencies go up to {max(frequency)} Hz, which one step of {step} s cannot follow (stable up "
-                f"to {STABLE / (2 * math.pi * step):.3g} Hz): lower them, narrow the bins, or raise model.dynamics.substeps."
+                f"model.dynamics frequencies go up to {max(frequency)} Hz, which one step of {step:g} s cannot follow in this "
+                f"potential (stable up to {limit:.3g} Hz): lower model.dynamics.sde.frequency "
+                "or raise model.dynamics.substeps."
             )
         super().__init__()
-        self.potential, self.step = potential(modes), step
+        self.potential, self.step = form, step
         self.log_friction = nn.Parameter(torch.full((modes,), math.log(friction)))
         low, high = (math.log(2 * math.pi * f) for f in frequency)
         self.log_frequency = nn.Parameter(torch.linspace(low, high, modes))

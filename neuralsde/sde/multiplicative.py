@@ -2,6 +2,7 @@
 
 import abc
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -29,12 +30,16 @@ class AbstractGeometric(AbstractLinearNoise):
     def growth(self, t: Time, z: Float[Tensor, "*batch state"]) -> Float[Tensor, "*batch state"]:
         r"""$\gamma(t, z)$, per unit time."""
 
+    def log_drift(self, t: Time, z: Float[Tensor, "*batch state"]) -> Float[Tensor, "*batch state"]:
+        r"""$\gamma - \frac12 \sigma^2$, the drift of $\log |z|$ by Itô's formula, per unit time."""
+        return self.growth(t, z) - self.volatility(t, z) ** 2 / 2
+
     def drift(self, t: Time, z: Float[Tensor, "*batch state"]) -> Float[Tensor, "*batch state"]:
         return self.growth(t, z) * z
 
     def coordinates(self, z: Float[Tensor, "*batch state"]) -> Float[Tensor, "*batch state"]:
         r"""$\log |z|$, whose noise is additive."""
-        return z.abs().log()
+        return z.abs().clamp(min=torch.finfo(z.dtype).tiny).log()
 
     def from_coordinates(self, y: Float[Tensor, "*batch state"]) -> Float[Tensor, "*batch state"]:
         return y.exp()

@@ -110,12 +110,13 @@ class AbstractStableNeural(AbstractSDE):
     reads no time. This is the families' theory form; the form of the published runs is a model of its own.
 
     The theory form can still explode at a coarse step, as any net of unbounded growth can. With `sigma` given the nets are
-    held, so that no step of any length leaves the finite numbers: with $y$ the unconstrained coordinates of the state,
+    held: with $y$ the unconstrained coordinates of the state,
 
     $$\gamma = b \tanh\bigl(\text{MLP}(\zeta(t, y)) - y\bigr), \qquad \sigma(t) = s \exp(\tanh(\text{MLP}(t)))$$
 
-    with $b$ and $s$ learned per state: the drift (of a geometric equation, the growth) is bounded and points inward where
-    the net says nothing.
+    with $b$ and $s$ learned per state. A step of length $h$ then moves $y$ by at most $b h$ and its noise, and inward where the
+    net says nothing; for the geometric family $y$ is $\log |z|$, so that $b h$ and a few $\sigma \sqrt h$ have to stay below
+    the 80 at which single precision ends.
 
     Args:
         state_size: size of $z$.

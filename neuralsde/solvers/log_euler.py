@@ -24,7 +24,7 @@ class LogEuler(AbstractSolver):
         self, sde: AbstractGeometric, t: Time, state: Float[Tensor, "*batch state"], path: Increments
     ) -> Float[Tensor, "*batch state"]:
         sigma = sde.volatility(t, state)
-        return state * ((sde.growth(t, state) - sigma**2 / 2) * path.dt + sigma * path.w).exp()
+        return state * (sde.log_drift(t, state) * path.dt + sigma * path.w).exp()
 
 
 class LinearNoiseSplitting(AbstractSolver):

@@ -14,7 +14,13 @@ def by_kind(counts: Any, other: Any, *, _root_: DictConfig) -> Any:
     return counts if _root_.spec.kind == "counts" else other
 
 
+def ratio(numerator: float, denominator: float) -> float:
+    """`${ratio:A,B}` in a config: A / B."""
+    return numerator / denominator
+
+
 OmegaConf.register_new_resolver("by_kind", by_kind, replace=True)
+OmegaConf.register_new_resolver("ratio", ratio, replace=True)
 
 
 def instantiate_part(config: DictConfig, name: str) -> Any:

@@ -28,7 +28,7 @@ from neuralsde.training.progress import EpochProgress
 
 def fill_in_sizes(config: DictConfig, spec: DataSpec) -> None:
     """Write the data's sizes into the config, where every part's size refers to them."""
-    derived = {"total_bins": spec.total_bins, "duration_s": spec.duration_s}
+    derived = {"total_bins": spec.total_bins, "duration_s": spec.duration_s, "widest_s": spec.widest_s}
     OmegaConf.update(config, "spec", {**asdict(spec), **derived}, force_add=True)
 
 
@@ -129,15 +129,23 @@ def build_trainer(config: DictConfig, run_dir: Path, monitored: str, steps_per_e
 
 
 def monitored_score(config: DictConfig, validation: TrialDataset, spec: DataSpec) -> str:
-    """The score that picks the best checkpoint: the configured one, where the data allow it."""
-    known = {
-        "val/co_bps": validation.known[:, : spec.observed_bins, spec.observed_dim :],
-        "val/fp_bps": validation.known[:, spec.observed_bins :],
-        "val/nll": validation.known,
-        "val/elbo": validation.known,
-    }
-    monitor = config.training.monitor
-    return monitor if known[monitor].any() and (spec.kind == "counts" or monitor in ("val/nll", "val/elbo")) else "val/elbo"
+    """The score that picks the best checkpoint: the configured one, where the data allow it.
+
+    Raises:
+        ConfigError: the schedule watches a score that the data do not allow.
+    """
+    scores = ["val/nll", *(["val/elbo"] if not config.model.decode_context else [])]
+    otherwise = scores[-1]
+    if spec.kind == "counts" and validation.known[:, : spec.observed_bins, spec.observed_dim :].any():
+        scores.append("val/co_bps")
+    if spec.kind == "counts" and validation.known[:, spec.observed_bins :].any():
+        scores.append("val/fp_bps")
+    watched = config.schedule.get("monitor", scores[0])
+    if watched not in scores:
+        raise ConfigError(
+            f"schedule.monitor is {watched}, but validation on these data gives only {', '.join(scores)}: choose one."
+        )
+    return config.training.monitor if config.training.monitor in scores else otherwise
 
 
 def checkpoint_to_resume(config: DictConfig, run_dir: Path) -> Path | None:

@@ -143,7 +143,7 @@ def test_interpolation_and_persistence_of_a_hand_made_trial(real_data):
 
 
 def test_the_training_mean_is_per_bin_or_pooled_where_times_are_irregular(real_data):
-    targets = stack_targets(real_data.train, real_data.spec)
+    targets = stack_targets(real_data.train, real_data.spec).astype(np.float64)
     np.testing.assert_allclose(training_mean(real_data).eval[7], np.nanmean(targets, axis=0), rtol=1e-5)
     irregular = replace(real_data, spec=replace(real_data.spec, longest_s=2.4))
     pooled = np.nanmean(targets, axis=(0, 1))
@@ -187,21 +187,9 @@ def test_baselines_of_real_data_are_ordered_and_blind(real_data):
 
 def test_smoothing_bears_hidden_bins_and_irregular_times():
     system = Stochastic(OrnsteinUhlenbeck(1.0, 0.0, 1.0), EulerMaruyama(), [0.0, 0.0], 0.7, 4)
-    data = SimulatedData(
-        "spikes",
-        8,
-        system,
-        Poisson(10, 2.0, 0.8),
-        80,
-        20,
-        20,
-        5,
-        0.02,
-        n_heldout=3,
-        train_drop=0.3,
-        eval_drop=0.3,
-        irregular=True,
-    ).data
+    sizes = {"n_train": 80, "n_eval": 20, "observed_bins": 20, "forward_bins": 5, "n_heldout": 3}
+    hidden = {"train_drop": 0.3, "eval_drop": 0.3, "irregular": True}
+    data = SimulatedData("spikes", 8, system, Poisson(10, 2.0, 0.8), **sizes, **hidden).data
     table = baseline_table(data)
     assert set(table) == {"smoothing"}
     assert table["smoothing"]["co_bps"] > 0

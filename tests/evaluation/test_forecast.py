@@ -29,7 +29,7 @@ def test_a_forecast_has_the_bins_asked_for_and_an_interval_in_order(run):
     assert found.latents.shape == (6, 5, 8)
     assert np.isfinite(found.rates).all()
     assert (found.lower < found.upper).all()
-    wide, narrow = (run.forecast(5, interval=p, n_samples=64) for p in (0.9, 0.5))
+    wide, narrow = (run.forecast(5, interval=p, n_samples=8) for p in (0.9, 0.5))
     assert (wide.lower < narrow.lower).all()
     assert (narrow.upper < wide.upper).all()
 

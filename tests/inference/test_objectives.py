@@ -20,6 +20,31 @@ def test_released_scale_is_per_trial():
     assert loss.total == pytest.approx((-LOG_PROB.mean() + 0.1 * 5.0).item(), rel=1e-6)
 
 
+def test_several_samples_are_weighed_together():
+    """Against the definition, path by path: -log mean_k exp(log p(learned entries) - KL), per learned entry."""
+    torch.manual_seed(0)
+    log_prob, learned = torch.randn(6, 3, 4), torch.rand(2, 3, 4) < 0.6
+    kl = {"kl_path": torch.rand(6), "kl_initial": torch.rand(6)}
+    objective = ELBO({"kl_path": 0.5}, samples=3, estimator="sampled")
+    expected = 0.0
+    for trial in range(2):
+        weights = [
+            log_prob[k * 2 + trial][learned[trial]].sum() - 0.5 * kl["kl_path"][k * 2 + trial] - kl["kl_initial"][k * 2 + trial]
+            for k in range(3)
+        ]
+        expected += torch.stack(weights).exp().mean().log()
+    loss = objective(log_prob, kl, EVERYTHING, learned, 0)
+    assert loss.total == pytest.approx((-expected / learned.sum()).item(), rel=1e-5)
+
+
+def test_weights_and_ramps_by_term():
+    objective = ELBO({"path": 0.5}, {"path": 10})
+    assert objective.weight_at(5, "path") == pytest.approx(0.25)
+    assert objective.weight_at(5, "start") == 1.0
+    loss = objective(LOG_PROB, KL, EVERYTHING, EVERYTHING, 5)
+    assert loss.total * 24 == pytest.approx((-LOG_PROB.sum() + 0.25 * 8.0 + 2.0).item(), rel=1e-6)
+
+
 @pytest.mark.parametrize(("epoch", "weight"), [(0, 0.0), (250, 0.05), (500, 0.1), (9000, 0.1)])
 def test_ramp_is_the_release_s(epoch, weight):
     assert ELBO(0.1, 500).weight_at(epoch) == pytest.approx(weight)
@@ -75,8 +100,15 @@ def test_sample_validation_sets_the_same_entries_aside_every_time():
 
 @pytest.mark.parametrize(
     "make",
-    [lambda: ELBO(kl_per="bin"), lambda: CoordinatedDropout(0.0), lambda: SampleValidation(1.0)],
-    ids=["elbo", "cd", "sv"],
+    [
+        lambda: ELBO(kl_per="bin"),
+        lambda: ELBO(samples=2),
+        lambda: ELBO(estimator="best"),
+        lambda: ELBO(samples=2, estimator="sampled", kl_per="trial"),
+        lambda: CoordinatedDropout(0.0),
+        lambda: SampleValidation(1.0),
+    ],
+    ids=["elbo", "samples", "estimator", "per_trial", "cd", "sv"],
 )
 def test_impossible_settings_are_refused(make):
     with pytest.raises(ConfigError):

@@ -9,7 +9,6 @@ from neuralsde.inference import ReleasedLangevin
 from neuralsde.training.build import instantiate_part
 from tests.helpers.tiny import tiny_config
 
-
 TIMES = 0.02 * torch.arange(9, dtype=torch.float64)[None]
 
 

@@ -39,8 +39,8 @@ def test_skipping_rejected_times_is_seen():
 
 def test_a_sample_does_not_depend_on_its_neighbours():
     sde, z0 = DoubleWell(20.0, 1.0), torch.tensor([[0.0], [1.0], [-2.0]], dtype=DOUBLE)
-    together = integrate_adaptive(sde, ShARK(), z0, TIMES, tree(), COARSE)
-    moved = integrate_adaptive(sde, ShARK(), z0 * torch.tensor([[1.0], [1.0], [0.5]], dtype=DOUBLE), TIMES, tree(), COARSE)
+    together = integrate_adaptive(sde, ShARK(), z0, TIMES[:2], tree(), COARSE)
+    moved = integrate_adaptive(sde, ShARK(), z0 * torch.tensor([[1.0], [1.0], [0.5]], dtype=DOUBLE), TIMES[:2], tree(), COARSE)
     torch.testing.assert_close(together.path[:, :2], moved.path[:, :2], rtol=1e-12, atol=1e-12)
     assert together.accepted.unique().numel() > 1
 

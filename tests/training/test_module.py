@@ -3,11 +3,12 @@
 import pytest
 import torch
 
+from neuralsde.errors import ConfigError
 from neuralsde.evaluation.load import load
 from neuralsde.training.build import instantiate_part
 from neuralsde.training.fit import build_module, fill_in_sizes
 from neuralsde.workflow import train
-from tests.helpers.tiny import tiny_config
+from tests.helpers.tiny import tiny_config, tiny_simulated
 
 
 @pytest.fixture
@@ -69,6 +70,13 @@ def test_weight_decay_rises_with_the_epochs(tmp_path, monkeypatch):
 @pytest.mark.parametrize("schedule", ["plateau", "warmup_cosine", "constant"])
 def test_every_schedule_runs_with_rare_validations(tmp_path, schedule):
     train(tiny_config(tmp_path, f"schedule={schedule}", "trainer.max_epochs=5", "trainer.check_val_every_n_epoch=2"))
+
+
+def test_a_schedule_cannot_watch_a_score_that_the_data_do_not_give(tmp_path):
+    words = [*tiny_simulated("double_well"), "model=latent_sde", "model/likelihood=gaussian", "schedule=plateau"]
+    with pytest.raises(ConfigError, match=r"schedule\.monitor is val/co_bps, but validation .* only val/nll, val/elbo"):
+        train(tiny_config(tmp_path / "run", *words, "schedule.monitor=val/co_bps"))
+    assert not (tmp_path / "run").exists()
 
 
 def test_clipping_one_part_leaves_the_others_alone(module_and_batch):

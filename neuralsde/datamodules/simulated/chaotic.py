@@ -11,22 +11,27 @@ from neuralsde.datamodules.lorenz import above_zero
 from neuralsde.datamodules.simulated.system import AbstractSystem
 from neuralsde.errors import ConfigError, DivergenceError
 
-TRAVEL = (50.0, 250.0)
-"""Periods along one long solution between which trials start: it has come to its attractor by then."""
+BURN_IN, LARGEST_GAP = 50.0, 2.0
+"""Periods before the first trial, in which the start is forgotten, and at most between two trials."""
+SHIFT = 0.01
+"""Standard deviation of the start around the collection's own, relative to each coordinate."""
 
 
 class Chaotic(AbstractSystem):
     r"""A chaotic flow $\dot z = f(t, z)$ without noise, at the parameters of the collection.
 
-    Each trial starts at a random time of one long solution, hence on the attractor. Solved by LSODA to a relative error
-    of $10^{-8}$ per step. A phase that grows without bound, of a driven flow, moves the others but is no state here.
+    The trials of a split are consecutive stretches of one long solution, hence on the attractor, with random gaps between
+    them; no two overlap. Every split has a solution of its own, from a start shifted at random. Solved by LSODA to a
+    relative error of $10^{-8}$ per step; since chaos amplifies rounding, another machine may draw other trials. A
+    coordinate that grows without bound, such as the phase of a drive, moves the others but is no state here.
 
     Args:
         name: of the flow, as `dysts.flows` spells it, such as `Rossler`.
         periods_per_second: speed, in the flow's dominant periods (that of its strongest Fourier component) per second.
 
     Raises:
-        ConfigError: `dysts` is missing, it has no such flow, or the speed is no number above 0.
+        ConfigError: `dysts` is missing, it has no such flow, all coordinates grow without bound, or the speed is no number
+            above 0.
 
     Source: Gilpin 2021, "Chaos as an interpretable benchmark for forecasting and data-driven modelling"
     (arXiv 2110.05266).
@@ -39,15 +44,19 @@ class Chaotic(AbstractSystem):
         self.start = np.atleast_2d(np.asarray(self.flow.ic, np.float64))[0]
         self.kept = np.setdiff1d(np.arange(len(self.start)), self.flow.unbounded_indices)
         self.n_states = len(self.kept)
+        if not self.n_states:
+            raise ConfigError(
+                f"data.system.name is {name!r}, all of whose coordinates grow without bound; choose another flow."
+            )
 
     def states(self, rng: np.random.Generator, times: np.ndarray) -> np.ndarray:
         """See the base class."""
-        begin = rng.uniform(*TRAVEL, len(times)) * self.flow.period
-        order = np.argsort(begin)
-        starts = np.empty((len(times), len(self.start)))
-        starts[order] = self.solve(self.start, np.concatenate([[0.0], begin[order]]))[1:]
-        trials = zip(starts, begin[:, None] + times * self.time_scale, strict=True)
-        return np.stack([self.solve(start, t) for start, t in trials])[..., self.kept]
+        start = self.start * (1 + SHIFT * rng.normal(size=self.start.shape))
+        gaps = rng.uniform(0.01, LARGEST_GAP, len(times)) * self.flow.period
+        within = times * self.time_scale
+        begin = BURN_IN * self.flow.period + np.cumsum(gaps) + np.concatenate([[0.0], np.cumsum(within[:-1, -1])])
+        path = self.solve(start, np.concatenate([[0.0], (begin[:, None] + within).ravel()]))[1:]
+        return path.reshape(*times.shape, -1)[..., self.kept]
 
     def solve(self, start: np.ndarray, times: np.ndarray) -> np.ndarray:
         """The solution at `times`, in the flow's unit, from `start` at the first; (time, coordinate).

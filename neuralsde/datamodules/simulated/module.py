@@ -112,19 +112,21 @@ class SimulatedData(TrialDataModule):
         expected = self.observation.readout(np.random.default_rng(loading), train.states)
         return TrialData(
             name=self.data_name,
-            spec=self.sizes(),
+            spec=self.sizes(max(np.diff(split.times, axis=1).max(initial=0.0) for split in (train, scored))),
             train=self.trials(train, expected, self.train_drop, 0),
             eval=self.trials(scored, expected, self.eval_drop, self.n_train),
             source=f"{self.system.name} simulated, {type(self.observation).__name__} observation, data_seed {self.data_seed}",
         )
 
-    def sizes(self) -> DataSpec:
+    def sizes(self, longest_gap_s: float) -> DataSpec:
         """What a model takes from the data."""
         regular = DataSpec(
             self.n_channels - self.n_heldout, self.n_channels, self.observed_bins, self.forward_bins, self.bin_width_s,
             kind=self.kind, n_classes=self.observation.n_classes,
         )  # fmt: skip
-        return replace(regular, longest_s=regular.duration_s) if self.irregular else regular
+        if not self.irregular:
+            return regular
+        return replace(regular, longest_s=regular.duration_s, longest_gap_s=float(longest_gap_s))
 
     def simulate(self, seed: np.random.SeedSequence, n: int) -> Simulated:
         """Times and states of `n` trials."""

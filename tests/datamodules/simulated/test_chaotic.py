@@ -34,22 +34,42 @@ def test_states_solve_the_equations_at_the_wanted_speed():
 
 
 @pytest.mark.usefixtures("dysts")
-def test_trials_start_apart_on_the_attractor_and_fewer_change_nothing():
+def test_trials_lie_on_the_attractor_and_the_generator_decides():
     system, times = Chaotic("Lorenz"), np.tile(np.arange(3) * 0.01, (40, 1))
     states = system.states(np.random.default_rng(1), times)
     assert (np.abs(states[..., 0]) < 25).all()
     assert ((states[..., 2] > 0) & (states[..., 2] < 55)).all()
-    gaps = np.linalg.norm(states[:, None, 0] - states[None, :, 0], axis=-1) + 10 * np.eye(40)
-    assert gaps.min() > 1e-3
     assert states[:, 0].std(0).min() > 5  # on both lobes
     np.testing.assert_array_equal(states, system.states(np.random.default_rng(1), times))
 
 
 @pytest.mark.usefixtures("dysts")
+def test_no_trial_repeats_another(monkeypatch):
+    """Within a split, trials are disjoint stretches of time; splits are different solutions, far apart after the burn-in."""
+    system, solved = Chaotic("Lorenz"), []
+    solve = Chaotic.solve
+    monkeypatch.setattr(Chaotic, "solve", lambda self, start, times: solved.append((start, times)) or solve(self, start, times))
+    times = np.tile(np.arange(4) * 0.1, (6, 1)) * np.linspace(0.5, 1, 6)[:, None]  # of unequal length
+    for seed in (0, 1):
+        system.states(np.random.default_rng(seed), times)
+    for _, asked in solved:
+        assert (np.diff(asked) > 0).all()
+        stretches = asked[1:].reshape(6, 4)
+        assert stretches[0, 0] > 50 * system.flow.period
+        np.testing.assert_allclose(stretches - stretches[:, :1], times * system.flow.period, atol=1e-9)
+    burnt = np.linspace(0, 50, 200) * system.flow.period
+    first, second = (solve(system, start, burnt) for start, _ in solved)
+    assert np.linalg.norm(first - second, axis=1)[-50:].mean() > 5  # the attractor is some 40 across
+
+
+@pytest.mark.usefixtures("dysts")
 def test_an_unbounded_phase_is_no_state():
-    system = Chaotic("InteriorSquirmer")
+    system = Chaotic("Duffing")  # driven: its third coordinate is the phase of the drive
     assert len(system.start) == 3
     assert system.n_states == 2
+    assert system.states(np.random.default_rng(0), np.array([[0.0, 0.1]])).shape == (1, 2, 2)
+    with pytest.raises(ConfigError, match="all of whose coordinates grow without bound; choose another"):
+        Chaotic("ArnoldBeltramiChildress")
 
 
 @pytest.mark.usefixtures("dysts")
@@ -60,5 +80,5 @@ def test_an_unknown_flow_is_refused_with_close_names():
         Chaotic("qqqqq")
     with pytest.raises(ConfigError, match=r"did you mean Lorenz"):
         Chaotic("lorenz")
-    with pytest.raises(ConfigError, match="data.system.periods_per_second is 0.0; give a number above 0"):
+    with pytest.raises(ConfigError, match=r"data.system.periods_per_second is 0.0; give a number above 0"):
         Chaotic("Lorenz", 0.0)

@@ -70,9 +70,9 @@ def test_the_start_is_normal(rng):
 
 def test_states_are_in_double_precision_and_between_bins_the_path_goes_on(rng):
     """Two trials of the same noise on a grid and on half of it, where the noise plays no part."""
-    system = Stochastic(StochasticLorenz(alpha=0.0), EulerMaruyama(), [1.0, 1.0, 20.0], 0.0, 100)
+    system = Stochastic(StochasticLorenz(alpha=0.0), EulerMaruyama(), [1.0, 1.0, 20.0], 0.0, 20)
     fine = system.states(rng, grid(1, 21, 0.01))
-    coarse = Stochastic(StochasticLorenz(alpha=0.0), EulerMaruyama(), [1.0, 1.0, 20.0], 0.0, 200).states(rng, grid(1, 11, 0.02))
+    coarse = Stochastic(StochasticLorenz(alpha=0.0), EulerMaruyama(), [1.0, 1.0, 20.0], 0.0, 40).states(rng, grid(1, 11, 0.02))
     assert fine.dtype == np.float64
     np.testing.assert_allclose(fine[:, ::2], coarse, rtol=1e-10)
 
