@@ -32,7 +32,8 @@ class LatentSDE(LatentProcess):
         model_time: how long it lasts for the equation, whose coefficients are of order one per unit; None for seconds.
         substeps: solver steps per bin.
         initial_log_var: offset of the initial posterior's log-variances, so that paths start out informative.
-        steer_forward: whether the control acts in forward bins too; otherwise the prior alone goes on there.
+        steer_forward: whether the control acts in forward bins too, and these are learned from; otherwise the prior alone goes
+            on there.
         decode_coordinates: whether the decoder reads the unconstrained coordinates or the state.
         noise: what drives the equation; Brownian motion if None.
 
@@ -69,7 +70,8 @@ class LatentSDE(LatentProcess):
         noise_size = self.sde.noise_size(latent_size)
         self.control = control(context_size=context_size, state_size=latent_size, noise_size=noise_size)
         self.per_second = 1.0 if model_time is None else model_time / duration_s
-        self.initial_log_var, self.steer_forward = initial_log_var, steer_forward
+        self.initial_log_var = initial_log_var
+        self.steer_forward = self.learns_forward = steer_forward
         self.decode_coordinates = decode_coordinates
         self.initial = nn.Linear(context_size, 2 * latent_size)
         self.prior_mean = nn.Parameter(torch.zeros(latent_size))

@@ -14,7 +14,7 @@ def by_kind(counts: Any, other: Any, *, _root_: DictConfig) -> Any:
     return counts if _root_.spec.kind == "counts" else other
 
 
-def ratio(numerator: float, denominator: float) -> float:
+def ratio(numerator: float, denominator: float | int) -> float:
     """`${ratio:A,B}` in a config: A / B."""
     return numerator / denominator
 

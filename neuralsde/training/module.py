@@ -100,6 +100,7 @@ class LatentDynamics(L.LightningModule):
             aside = aside & batch.known[:, : self.spec.observed_bins, : self.spec.observed_dim]
         learned = torch.ones_like(batch.known)
         learned[:, : self.spec.observed_bins, : self.spec.observed_dim] = learned_heldin
+        learned[:, self.learned_bins :] = False
         scale = 1.0 if self.model.reads_mask else 1 / share
         return batch.values * kept * scale, batch.seen & kept, learned, aside
 
@@ -133,11 +134,17 @@ class LatentDynamics(L.LightningModule):
         samples, known, likelihood = self.val_samples, batch.known, self.model.likelihood
         output = self(batch, samples, self.tightest)
         log_prob = likelihood.log_prob(output.parameter, batch.targets.repeat(samples, 1, 1))
-        log_prob = log_prob.masked_fill(~known.repeat(samples, 1, 1), 0.0).unflatten(0, (samples, -1))
-        bound = self.bound(log_prob.sum((2, 3)), output.kl, self.tightest) + likelihood.log_base(batch.targets)[known].sum()
+        log_prob = log_prob.masked_fill(~known.repeat(samples, 1, 1), 0.0).unflatten(0, (samples, -1))[
+            :, :, : self.learned_bins
+        ]
+        known = known[:, : self.learned_bins]
+        bound = (
+            self.bound(log_prob.sum((2, 3)), output.kl, self.tightest)
+            + likelihood.log_base(batch.targets[:, : self.learned_bins])[known].sum()
+        )
         self._val_sums.append((-log_prob[0].sum().item(), bound.item(), int(known.sum())))
         rates = likelihood.mean(output.parameter).unflatten(0, (samples, -1)).mean(0)
-        targets = torch.where(known, batch.targets, torch.nan)
+        targets = torch.where(batch.known, batch.targets, torch.nan)
         self._val.append((rates.float().cpu().numpy(), targets.cpu().numpy()))
 
     def on_validation_epoch_end(self) -> None:
@@ -152,6 +159,11 @@ class LatentDynamics(L.LightningModule):
         if self._watching is not None and not self.trainer.sanity_checking:
             scheduler, monitor = self._watching
             scheduler.step(scores[monitor])
+
+    @property
+    def learned_bins(self) -> int:
+        """Bins, from the first, that are learned from and that `val/nll` and `val/elbo` are of."""
+        return self.spec.total_bins if self.model.dynamics.learns_forward else self.spec.observed_bins
 
     @property
     def tightest(self) -> Estimator:
