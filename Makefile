@@ -12,7 +12,7 @@ train: $(STAMP)            ## train and score a model: make train ARGS="model=la
 	$(BIN)/python train.py $(ARGS)
 
 test: $(STAMP)             ## the fast tests, on two cores
-	$(BIN)/python -m pytest -n 2 -q -m "not slow" $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile -q -m "not slow" $(ARGS)
 
 test-slow: $(STAMP)        ## the tests that take minutes
 	$(BIN)/python -m pytest -q -m slow $(ARGS)

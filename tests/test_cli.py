@@ -111,7 +111,7 @@ def test_evaluate_repeats_the_scores(trained, run, tmp_path):
         (["model=langevinflw"], ["langevinflw", "langevinflow"]),
         (["data=lorentz"], ["lorentz", "lorenz"]),
         (["model.decoder.dropuot=0.1"], ["dropuot"]),
-        (["model.dynamics.sde.frequency=[1.0,90.0]"], ["90.0 Hz", "lower them"]),
+        (["model.dynamics.sde.frequency=[1.0,90.0]"], ["90.0 Hz", "lower model.dynamics.sde.frequency"]),
         (["data.batch_size=0"], ["data.batch_size is 0"]),
         (["optimizer.lr=fast"], ["check optimizer"]),
     ],

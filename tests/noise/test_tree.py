@@ -92,7 +92,7 @@ def test_numbers_do_not_depend_on_the_order_or_grouping_of_queries():
 def test_blocks_do_not_change_the_numbers(monkeypatch):
     import neuralsde.noise.tree as module
 
-    tree, times = BrownianTree(0, 0.0, 1.0, 1e-3), grid(*(n / 50 for n in range(51)))
+    tree, times = BrownianTree(0, 0.0, 1.0, 1e-3), grid(*(n / 20 for n in range(21)))
     once = tree.increments(times, (3, 2), ALL)
     monkeypatch.setattr(module, "BLOCK", 1)
     blocked = tree.increments(times, (3, 2), ALL)

@@ -1,3 +1,4 @@
+import functools
 import math
 
 import pytest
@@ -34,11 +35,17 @@ def test_strong_order(solver, potential):
     assert -0.2 < order - theory < 0.25
 
 
-@pytest.mark.parametrize("solver", SOLVERS)
-def test_the_limit_is_heun_s(solver):
+@functools.cache
+def heun():
+    """Equation, start, path and Heun's solution on it, which every solver is held to."""
     sde, z0 = langevin(bistable), torch.tensor([[0.5, -0.3]], dtype=DOUBLE).expand(64, 2)
     path = draw(256, (64, 1), horizon=2.0)
-    truth = solve(sde, Heun(), z0, path, 256, 2.0)
+    return sde, z0, path, solve(sde, Heun(), z0, path, 256, 2.0)
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_the_limit_is_heun_s(solver):
+    sde, z0, path, truth = heun()
     assert rms(solve(sde, solver(), z0, path, 128, 2.0) - truth) < 0.03
     assert rms(solve(langevin(harmonic), solver(), z0, path, 128, 2.0) - truth) > 0.1  # control: another potential
 

@@ -1,5 +1,7 @@
 """Strong order of every (solver, noise type): slopes on coupled paths against the solver itself, and then the limit."""
 
+import functools
+
 import pytest
 import torch
 
@@ -29,6 +31,14 @@ def problem(noise):
     return NetSDE(noise, m=1 if noise is NoiseType.SCALAR else 5)
 
 
+@functools.cache
+def heun(noise, fine):
+    """Equation, start, path and Heun's solution on it, which every solver is held to."""
+    sde, z0 = problem(noise), torch.full((64, 3), 0.5, dtype=DOUBLE)
+    path = draw(fine, (64, sde.noise_size(3)))
+    return sde, z0, path, solve(sde, Heun(), z0, path, fine)
+
+
 def in_calculus_of(solver, sde):
     wrong = solver.calculus is Calculus.ITO and sde.noise is not NoiseType.ADDITIVE
     return ItoForm(sde) if wrong else sde
@@ -52,9 +62,7 @@ def test_strong_order_against_itself(solver, noise):
 @pytest.mark.parametrize(("solver", "noise"), CASES, ids=name)
 def test_the_limit_is_that_of_heun(solver, noise, fine, tolerance):
     """Root mean square distance at the last time to Heun's solution in `fine` steps on the same path."""
-    sde, z0 = problem(noise), torch.full((64, 3), 0.5, dtype=DOUBLE)
-    path = draw(fine, (64, sde.noise_size(3)))
-    truth = solve(sde, Heun(), z0, path, fine)
+    sde, z0, path, truth = heun(noise, fine)
     steps = fine if solver.strong_order[noise] == 0.5 else fine // 4
     assert rms(solve(in_calculus_of(solver, sde), solver(), z0, path, steps) - truth) < tolerance
 
