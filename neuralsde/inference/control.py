@@ -138,7 +138,10 @@ class Pull(Control):
 
 
 class BoundedControl(Control):
-    r"""A net of state and context with bounded output, $u = b \tanh\bigl(N(\mathrm{asinh}\,y, c) / b\bigr)$, zero at the start.
+    r"""A net of state and context with bounded output, zero at the start:
+    $u \sqrt h = b \tanh\bigl(N(\mathrm{asinh}\,y, c) \sqrt h / b\bigr)$.
+
+    It shifts an increment by at most $b$ of its standard deviations, in a step of any length $h$.
 
     For noise that grows with the state, where a control that does too would let the path explode.
 
@@ -147,7 +150,7 @@ class BoundedControl(Control):
         state_size: size of the state.
         noise_size: number of Brownian motions.
         hidden_size: hidden units.
-        bound: $b$, per square root of unit time.
+        bound: $b$.
         narrows: see `Control`.
     """
 
@@ -157,7 +160,7 @@ class BoundedControl(Control):
         state_size: int,
         noise_size: int,
         hidden_size: int = 64,
-        bound: float = 10.0,
+        bound: float = 3.0,
         narrows: bool = True,
     ):
         super().__init__(context_size, state_size, noise_size, narrows)
@@ -174,11 +177,13 @@ class BoundedControl(Control):
         spread: Float[Tensor, "bin #batch noise"] | None,
         dt: Float[Tensor, "bin #batch 1"],
     ) -> Features:
-        return (self.from_context(context),)
+        hidden = self.from_context(context)
+        return hidden, (self.bound / dt.sqrt()).expand(*hidden.shape[:2], 1)
 
     def forward(self, y: Float[Tensor, "batch state"], *features: Float[Tensor, "batch _"]) -> Float[Tensor, "batch noise"]:
-        hidden = nn.functional.silu(torch.addmm(features[0], y.asinh(), self.from_state.weight.t()))
-        return self.bound * torch.tanh(self.out(hidden) / self.bound)
+        shared, bound = features
+        hidden = nn.functional.silu(torch.addmm(shared, y.asinh(), self.from_state.weight.t()))
+        return bound * torch.tanh(self.out(hidden) / bound)
 
 
 class LangevinPull(Control):

@@ -1,4 +1,5 @@
 import math
+from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float
@@ -51,7 +52,7 @@ class LearnedOrnsteinUhlenbeck(AbstractSDE):
     noise = NoiseType.ADDITIVE
     calculus = Calculus.ITO
 
-    def __init__(self, state_size: int, rates: tuple[float, float] = (0.5, 5.0), deviation: float = 1.0):
+    def __init__(self, state_size: int, rates: Sequence[float] = (0.5, 5.0), deviation: float = 1.0):
         super().__init__()
         if len(rates) != 2 or min(rates) <= 0 or deviation <= 0:
             raise ConfigError(

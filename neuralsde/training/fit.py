@@ -134,7 +134,7 @@ def monitored_score(config: DictConfig, validation: TrialDataset, spec: DataSpec
     Raises:
         ConfigError: the schedule watches a score that the data do not allow.
     """
-    scores = ["val/nll", *(["val/elbo"] if not config.model.decode_context else [])]
+    scores = ["val/nll", *(["val/elbo"] if not config.model.get("decode_context") else [])]
     otherwise = scores[-1]
     if spec.kind == "counts" and validation.known[:, : spec.observed_bins, spec.observed_dim :].any():
         scores.append("val/co_bps")

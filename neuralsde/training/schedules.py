@@ -29,8 +29,9 @@ def plateau(
     min_lr: float = 1e-5,
     monitor: str = "val/nll",
 ) -> dict[str, Any]:
-    """Multiply the rate by `factor` once more than `patience` validations in a row brought no new minimum of `monitor`."""
-    scheduler = ReduceLROnPlateau(optimizer, factor=factor, patience=patience, threshold=0.0, min_lr=min_lr)
+    """Multiply the rate by `factor` once more than `patience` validations in a row brought no new best of `monitor`."""
+    mode = "min" if monitor == "val/nll" else "max"
+    scheduler = ReduceLROnPlateau(optimizer, mode, factor=factor, patience=patience, threshold=0.0, min_lr=min_lr)
     return {"scheduler": scheduler, "monitor": monitor}
 
 
