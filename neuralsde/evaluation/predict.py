@@ -1,5 +1,6 @@
 """Rates, latents, intervals and forecasts of trials, over posterior samples."""
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -61,6 +62,12 @@ class Sampling:
         if self.interval is not None and not 0 < self.interval < 1:
             raise ConfigError(
                 f"predict got interval={self.interval}; give a probability between 0 and 1, such as 0.9, or None."
+            )
+        if self.interval is not None and self.interval > (self.n_samples - 1) / (self.n_samples + 1):
+            least = math.ceil((1 + self.interval) / (1 - self.interval))
+            raise ConfigError(
+                f"predict got interval={self.interval} of n_samples={self.n_samples}, whose extremes cover less; give at least "
+                f"{least} samples."
             )
 
 
@@ -221,7 +228,7 @@ def summarise(module: LatentDynamics, passes: Iterable[ModelOutput], sampling: S
     if sampling.interval is None:
         return Prediction(rates.numpy(), latents.numpy())
     tail = (1 - sampling.interval) / 2
-    # Weibull's rule covers what it says at few samples too; numpy's own covers .85 instead of .9 at 32.
+    # Weibull's rule covers what it says; numpy's own covers .85 instead of .9 at 32 samples.
     lower, upper = np.quantile(np.stack(draws), (tail, 1 - tail), axis=0, method="weibull").astype(np.float32)
     return Prediction(rates.numpy(), latents.numpy(), lower, upper)
 

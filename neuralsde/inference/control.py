@@ -102,6 +102,8 @@ class Pull(Control):
                 f"model.dynamics.control Pull needs one Brownian motion per state, but there are {noise_size} for "
                 f"{state_size} states; choose the control of the equation's own config in configs/model/dynamics."
             )
+        if not rate > 0:
+            raise ConfigError(f"model.dynamics.control.rate is {rate}; give a positive number, such as 0.5.")
         self.target, self.rate = nn.Linear(context_size, state_size), nn.Linear(context_size, state_size)
         nn.init.zeros_(self.rate.weight)
         nn.init.constant_(self.rate.bias, inverse_softplus(rate))
@@ -164,6 +166,8 @@ class BoundedControl(Control):
         narrows: bool = True,
     ):
         super().__init__(context_size, state_size, noise_size, narrows)
+        if not bound > 0:
+            raise ConfigError(f"model.dynamics.control.bound is {bound}; give a positive number, such as 3.0.")
         self.bound = bound
         self.from_context = nn.Linear(context_size, hidden_size)
         self.from_state = nn.Linear(state_size, hidden_size, bias=False)

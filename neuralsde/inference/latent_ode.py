@@ -6,7 +6,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from neuralsde.errors import ConfigError
-from neuralsde.inference.path import Estimator, Evidence, LatentPath, LatentProcess, gaussian_sample
+from neuralsde.inference.path import Estimator, Evidence, LatentPath, LatentProcess, check_sizes, gaussian_sample
 from neuralsde.inference.scale import DiagonalScale
 from neuralsde.sde import AbstractSDE
 
@@ -39,11 +39,7 @@ class LatentODE(LatentProcess):
         initial_log_var: float = -2.0,
     ):
         super().__init__()
-        if latent_size < 1 or (model_time is not None and model_time <= 0):
-            raise ConfigError(
-                f"model.dynamics got latent_size={latent_size} and model_time={model_time}; give a whole number of at least 1, "
-                "and a positive time or null."
-            )
+        check_sizes(latent_size, 1, model_time, initial_log_var)
         self.sde, self.method = sde(state_size=latent_size), method
         # A step must not look into the next bin, where the clock may run faster.
         self.options = {"perturb": True} if method in FIXED_STEP else None
@@ -96,6 +92,8 @@ class LatentODE(LatentProcess):
         try:
             path = torchdiffeq.odeint(rate, z0, bins, method=self.method, options=self.options)
         except (ValueError, KeyError) as error:
-            raise ConfigError(f"model.dynamics.method={self.method} is refused by torchdiffeq: {error}.") from error
+            raise ConfigError(
+                f"model.dynamics.method={self.method} is refused by torchdiffeq: {str(error).rstrip('.')}."
+            ) from error
         assert isinstance(path, Tensor)
         return path.transpose(0, 1)

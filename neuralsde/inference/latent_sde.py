@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from neuralsde.errors import ConfigError
 from neuralsde.inference.control import Control
-from neuralsde.inference.path import Estimator, Evidence, LatentPath, LatentProcess, gaussian_sample
+from neuralsde.inference.path import Estimator, Evidence, LatentPath, LatentProcess, check_sizes, gaussian_sample
 from neuralsde.inference.scale import DiagonalScale, Scale
 from neuralsde.inference.steering import Plan, divergence, steer
 from neuralsde.noise import AbstractNoise, Brownian
@@ -59,14 +59,20 @@ class LatentSDE(LatentProcess):
         noise: AbstractNoise | None = None,
     ):
         super().__init__()
-        if latent_size < 1 or substeps < 1 or (model_time is not None and model_time <= 0):
+        check_sizes(latent_size, substeps, model_time, initial_log_var)
+        if type(steer_forward) is not bool or type(decode_coordinates) is not bool:
             raise ConfigError(
-                f"model.dynamics got latent_size={latent_size}, substeps={substeps} and model_time={model_time}; give whole "
-                "numbers of at least 1, and a positive time or null."
+                f"model.dynamics got steer_forward={steer_forward} and decode_coordinates={decode_coordinates}; give true or "
+                "false."
             )
         self.sde = sde(state_size=latent_size)
         self.solver, self.noise, self.substeps = solver, noise or Brownian(), substeps
         solver.check(self.sde.prepared())
+        if self.sde.in_seconds and model_time is not None:
+            raise ConfigError(
+                f"model.dynamics.model_time is {model_time}, but rates and longest step of {type(self.sde).__name__} are in "
+                "seconds; set it to null."
+            )
         noise_size = self.sde.noise_size(latent_size)
         self.control = control(context_size=context_size, state_size=latent_size, noise_size=noise_size)
         self.per_second = 1.0 if model_time is None else model_time / duration_s

@@ -95,6 +95,12 @@ class ELBO(nn.Module):
             learned: entries that the gradient may flow from.
             epoch: training epoch, from 0.
         """
+        for name, setting in (("kl_weight", self.kl_weight), ("kl_ramp_epochs", self.kl_ramp_epochs)):
+            if isinstance(setting, Mapping) and (unknown := set(setting) - set(kl)):
+                raise ConfigError(
+                    f"objective.{name} names {', '.join(sorted(unknown))}, but the terms are {', '.join(sorted(kl))}; use "
+                    "those."
+                )
         learned = learned & known
         entries, scale = learned.sum().clamp(min=1), len(known) / known.sum().clamp(min=1)  # trials per entry
         if self.kl_per == "trial":

@@ -1,14 +1,16 @@
 """What a latent process hands on, and how it estimates what its path cost."""
 
 import enum
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from neuralsde.errors import ConfigError
 from neuralsde.inference.scale import DiagonalScale, Scale
 
 
@@ -86,6 +88,24 @@ class LatentProcess(nn.Module, ABC):
         self, end: Float[Tensor, "batch state"], times: Float[Tensor, "#batch point"]
     ) -> Float[Tensor, "batch ahead latent"]:
         """The prior's path from the state `end` at the first of `times` through the others, as the decoder reads it."""
+
+
+def check_sizes(latent_size: Any, substeps: Any, model_time: Any, initial_log_var: Any) -> None:
+    """Raises:
+    ConfigError: a size is no whole number of at least 1, or a time or a log-variance is no finite number.
+    """
+    for name, value in (("latent_size", latent_size), ("substeps", substeps)):
+        if type(value) is not int or value < 1:
+            raise ConfigError(f"model.dynamics.{name} is {value}; give a whole number of at least 1.")
+    if model_time is not None and not (is_number(model_time) and 0 < model_time < math.inf):
+        raise ConfigError(f"model.dynamics.model_time is {model_time}; give a positive number, or null for seconds.")
+    if not (is_number(initial_log_var) and math.isfinite(initial_log_var)):
+        raise ConfigError(f"model.dynamics.initial_log_var is {initial_log_var}; give a finite number, such as -2.0.")
+
+
+def is_number(value: Any) -> bool:
+    """Whether `value` is a number, truth values apart."""
+    return isinstance(value, int | float) and type(value) is not bool
 
 
 def gaussian_sample(

@@ -34,6 +34,7 @@ class AbstractSDE(nn.Module, abc.ABC):
 
     noise: NoiseType  # facts of the class, except of a class that wraps another equation
     calculus: Calculus
+    in_seconds: bool = False  # whether its coefficients are per second, so that no other clock fits
 
     @abc.abstractmethod
     def drift(self, t: Time, z: Float[Tensor, "*batch state"]) -> Float[Tensor, "*batch state"]:

@@ -33,6 +33,7 @@ class LearnedLangevin(AbstractSDE):
 
     noise = NoiseType.ADDITIVE
     calculus = Calculus.ITO
+    in_seconds = True
 
     def __init__(
         self,

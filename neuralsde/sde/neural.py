@@ -38,6 +38,8 @@ class Neural(AbstractSDE):
 
     def __init__(self, state_size: int, hidden_size: int = 64, depth: int = 1, sigma: float = 0.5):
         super().__init__()
+        if sigma is None or not sigma > 0:
+            raise ConfigError(f"model.dynamics.sde.sigma of {type(self).__name__} is {sigma}; give a positive number.")
         self.sigma = sigma
         self.drift_net = MLP(1 + state_size, state_size, hidden_size, depth, LipSwish)
         # One small net per component, as one grouped product: (t, z_i) to 8 hidden units to one number.
@@ -112,7 +114,7 @@ class AbstractStableNeural(AbstractSDE):
     The theory form can still explode at a coarse step, as any net of unbounded growth can. With `sigma` given the nets are
     held: with $y$ the unconstrained coordinates of the state,
 
-    $$\gamma = b \tanh\bigl(\text{MLP}(\zeta(t, y)) - y\bigr), \qquad \sigma(t) = s \exp(\tanh(\text{MLP}(t)))$$
+    $$\gamma = b \tanh\bigl((\text{MLP}(\zeta(t, y)) - y) / b\bigr), \qquad \sigma(t) = s \exp(\tanh(\text{MLP}(t)))$$
 
     with $b$ and $s$ learned per state. A step of length $h$ then moves $y$ by at most $b h$ and its noise, and inward where the
     net says nothing; for the geometric family $y$ is $\log |z|$, so that $b h$ and a few $\sigma \sqrt h$ have to stay below
@@ -141,7 +143,10 @@ class AbstractStableNeural(AbstractSDE):
     ):
         super().__init__()
         if sigma is not None and not sigma > 0:
-            raise ConfigError(f"The noise of {type(self).__name__} must be positive, but sigma is {sigma}.")
+            raise ConfigError(
+                f"model.dynamics.sde.sigma of {type(self).__name__} is {sigma}; give a positive number, or null for the theory "
+                "form."
+            )
         self.control_size, self.held = control_size, sigma is not None
         if sigma is not None:
             self.log_bound = nn.Parameter(torch.full((state_size,), math.log(2.0)))
@@ -172,7 +177,10 @@ class AbstractStableNeural(AbstractSDE):
         if control is not None:
             embedding = self.mix(torch.cat([embedding, control.expand_as(embedding)], -1))
         gamma = self.gamma_net(embedding)
-        return self.log_bound.exp() * torch.tanh(gamma - y) if self.held else gamma
+        if not self.held:
+            return gamma
+        bound = self.log_bound.exp()
+        return bound * torch.tanh((gamma - y) / bound)
 
     def sigma(self, clock: Float[Tensor, "*#batch 1"]) -> Float[Tensor, "*#batch state"]:
         r"""$\sigma$ at times `clock`."""

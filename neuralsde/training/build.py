@@ -14,9 +14,9 @@ def by_kind(counts: Any, other: Any, *, _root_: DictConfig) -> Any:
     return counts if _root_.spec.kind == "counts" else other
 
 
-def ratio(numerator: float, denominator: float | int) -> float:
-    """`${ratio:A,B}` in a config: A / B."""
-    return numerator / denominator
+def ratio(numerator: float, denominator: Any) -> float:
+    """`${ratio:A,B}` in a config: A / B; A where B is no positive number, which its own part refuses."""
+    return numerator / denominator if isinstance(denominator, int | float) and denominator > 0 else numerator
 
 
 OmegaConf.register_new_resolver("by_kind", by_kind, replace=True)

@@ -24,6 +24,11 @@ def number(least: float | int, below: float = math.inf) -> Rule:
     return lambda v: isinstance(v, int | float) and type(v) is not bool and least <= v < below, text
 
 
+def between(low: float, high: float) -> Rule:
+    """A number between the two, without them."""
+    return lambda v: isinstance(v, float) and low < v < high, f"a number between {low:g} and {high:g}"
+
+
 def one_of(*choices: Any) -> Rule:
     """One of the values."""
     return lambda v: v in choices, "one of " + ", ".join(map(str, choices))
@@ -62,7 +67,7 @@ RULES: dict[str, Rule] = {
     "predict.weights": one_of("best", "last"),
     "predict.n_samples": whole(1),
     "predict.average": one_of("rate", "log_rate"),
-    "predict.interval": optional(number(0.0, 1.0)),
+    "predict.interval": optional(between(0.0, 1.0)),
     "predict.dropout": one_of(True, False),
     "predict.seed": whole(0),
 }
