@@ -24,12 +24,12 @@ def run():
 
 
 def test_a_forecast_has_the_bins_asked_for_and_an_interval_in_order(run):
-    found = run.forecast(5, interval=0.9, n_samples=8)
+    found = run.forecast(5, interval=0.9, n_samples=20)
     assert found.rates.shape == found.lower.shape == found.upper.shape == (6, 5, 1)
     assert found.latents.shape == (6, 5, 8)
     assert np.isfinite(found.rates).all()
     assert (found.lower < found.upper).all()
-    wide, narrow = (run.forecast(5, interval=p, n_samples=8) for p in (0.9, 0.5))
+    wide, narrow = (run.forecast(5, interval=p, n_samples=20) for p in (0.9, 0.5))
     assert (wide.lower < narrow.lower).all()
     assert (narrow.upper < wide.upper).all()
 
