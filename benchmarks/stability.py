@@ -59,16 +59,12 @@ def prepared(dynamics: str, stretch: float, *overrides: str) -> tuple[LatentDyna
 
 def train(module: LatentDynamics, data: SimulatedData, steps: int) -> bool:
     """Optimise; whether every loss and, in the end, every parameter is finite."""
-    optimizer, finite, epoch = torch.optim.Adam(module.model.parameters(), 4e-3), True, 0
+    optimizer, finite = torch.optim.Adam(module.model.parameters(), 4e-3), True
     batches: list[TrialBatch] = []
     for step in range(steps):
         if not batches:
-            batches, epoch = list(data.train_dataloader()), epoch + 1
-        batch = batches.pop()
-        inputs, seen, learned, _ = module.mask(batch)
-        output = module.model(inputs, seen, batch.times)
-        log_prob = module.model.likelihood.log_prob(output.parameter, batch.targets)
-        loss = module.objective(log_prob, output.kl, batch.known, learned, epoch).total
+            batches = list(data.train_dataloader())
+        loss = module.loss(batches.pop()).loss.total
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(module.model.parameters(), 5.0)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import lightning as L
 import numpy as np
@@ -15,10 +15,26 @@ from neuralsde.datamodules.batches import TrialBatch
 from neuralsde.datamodules.trials import DataSpec
 from neuralsde.errors import ConfigError, DivergenceError
 from neuralsde.inference.coordinated_dropout import CoordinatedDropout, SampleValidation
-from neuralsde.inference.objectives import ELBO
+from neuralsde.inference.objectives import ELBO, Loss
 from neuralsde.inference.path import Estimator
 from neuralsde.metrics import bits_per_spike
 from neuralsde.models.latent import LatentModel, ModelOutput
+
+
+class TrainingPass(NamedTuple):
+    """What one training step computes.
+
+    Args:
+        loss: the objective and its terms.
+        output: the model's output.
+        log_prob: log-likelihood of each entry, (sample * batch, bin, unit).
+        aside: entries set aside for sample validation, (batch, observed bin, held-in unit), or None.
+    """
+
+    loss: Loss
+    output: ModelOutput
+    log_prob: Tensor
+    aside: Tensor | None
 
 
 class LatentDynamics(L.LightningModule):
@@ -77,16 +93,24 @@ class LatentDynamics(L.LightningModule):
                 group["weight_decay"] = final * share
 
     def training_step(self, batch: TrialBatch, batch_index: int) -> Tensor:
+        done = self.loss(batch)
+        self._log_terms(done.loss, list(done.output.kl), len(batch.values))
+        if done.aside is not None:
+            held = done.log_prob[: len(batch.values), : self.spec.observed_bins, : self.spec.observed_dim].detach()[done.aside]
+            self.log("train/sample_validation_nll", -held.mean(), on_epoch=True, on_step=False, batch_size=len(batch.values))
+        return done.loss.total
+
+    def loss(self, batch: TrialBatch) -> TrainingPass:
+        """One pass through the model, with inputs hidden, and what it costs."""
         inputs, seen, learned, aside = self.mask(batch)
         samples = self.objective.samples
         output = self.model(inputs, seen, batch.times, samples, self.objective.estimator)
         log_prob = self.model.likelihood.log_prob(output.parameter, batch.targets.repeat(samples, 1, 1))
-        loss = self.objective(log_prob, output.kl, batch.known, learned, self.current_epoch)
-        self._log_terms(loss.total, loss.terms, list(output.kl), len(inputs))
-        if aside is not None:
-            held = log_prob[: len(inputs), : self.spec.observed_bins, : self.spec.observed_dim].detach()[aside]
-            self.log("train/sample_validation_nll", -held.mean(), on_epoch=True, on_step=False, batch_size=len(inputs))
-        return loss.total
+        # Entries that the model does not explain have no share in either part of the bound.
+        known = batch.known.clone()
+        known[:, self.learned_bins :] = False
+        loss = self.objective(log_prob, output.kl, known, learned & known, self.current_epoch)
+        return TrainingPass(loss, output, log_prob, aside)
 
     def mask(self, batch: TrialBatch) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
         """Model input and which of it is seen, entries learned from (batch, bin, unit), and the entries set aside for sample
@@ -100,12 +124,11 @@ class LatentDynamics(L.LightningModule):
             aside = aside & batch.known[:, : self.spec.observed_bins, : self.spec.observed_dim]
         learned = torch.ones_like(batch.known)
         learned[:, : self.spec.observed_bins, : self.spec.observed_dim] = learned_heldin
-        learned[:, self.learned_bins :] = False
         scale = 1.0 if self.model.reads_mask else 1 / share
         return batch.values * kept * scale, batch.seen & kept, learned, aside
 
-    def _log_terms(self, total: Tensor, terms: dict[str, Tensor], kl: list[str], batch_size: int) -> None:
-        values = {"train/loss": total.detach(), **{f"train/{name}": value for name, value in terms.items()}}
+    def _log_terms(self, loss: Loss, kl: list[str], batch_size: int) -> None:
+        values = {"train/loss": loss.total.detach(), **{f"train/{name}": value for name, value in loss.terms.items()}}
         values |= {f"train/{name}_weight": torch.tensor(self.objective.weight_at(self.current_epoch, name)) for name in kl}
         self.log_dict(values, on_step=False, on_epoch=True, batch_size=batch_size)
 

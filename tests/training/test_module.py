@@ -106,3 +106,22 @@ def test_dropout_while_predicting_changes_the_rates(tmp_path):
     train(tiny_config(tmp_path, "training.baselines=false"))
     run = load(tmp_path)
     assert abs(run.predict(dropout=True).rates - run.predict().rates).max() > 1e-3
+
+
+def test_the_loss_is_the_bound_of_the_bins_that_are_learned_from(tmp_path):
+    """Where the prior runs forward bins alone, they enter neither the likelihood nor the share of the divergence."""
+    words = [*tiny_simulated("double_well"), "model=latent_sde", "model/likelihood=gaussian", "data.forward_bins=4"]
+    config = tiny_config(tmp_path, *words)
+    data = instantiate_part(config, "data")
+    fill_in_sizes(config, data.spec)
+    data.setup()
+    module, batch = build_module(config, data.spec), data.train_set.__getitems__([0, 1, 2])
+    observed = data.spec.observed_bins
+    assert batch.known[:, observed:].all()
+    torch.manual_seed(0)
+    loss = module.loss(batch).loss.total
+    torch.manual_seed(0)
+    output = module(batch)
+    log_lik = module.model.likelihood.log_prob(output.parameter, batch.targets)[:, :observed].sum()
+    expected = (sum(cost.sum() for cost in output.kl.values()) - log_lik) / batch.known[:, :observed].sum()
+    torch.testing.assert_close(loss, expected)
