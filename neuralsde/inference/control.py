@@ -27,14 +27,15 @@ SMALLEST_SPREAD = 1e-2  # of noise to be divided by; a pull against less would c
 class Control(nn.Module, ABC):
     """From context and state to the drift $u$ of the Brownian motion, per square root of time.
 
+    A config makes it from `context_size`, `state_size` and `noise_size`.
+
     Args:
         context_size: channels of the context.
-        state_size: size of the state.
         noise_size: number of Brownian motions.
         narrows: whether the posterior's increments may be narrower than the prior's, as told by the context.
     """
 
-    def __init__(self, context_size: int, state_size: int, noise_size: int, narrows: bool = True):
+    def __init__(self, context_size: int, noise_size: int, narrows: bool = True):
         super().__init__()
         self.scale = nn.Linear(context_size, noise_size) if narrows else None
         if self.scale is not None:
@@ -96,7 +97,7 @@ class Pull(Control):
         rate: float = 0.5,
         narrows: bool = True,
     ):
-        super().__init__(context_size, state_size, noise_size, narrows)
+        super().__init__(context_size, noise_size, narrows)
         if noise_size != state_size:
             raise ConfigError(
                 f"model.dynamics.control Pull needs one Brownian motion per state, but there are {noise_size} for "
@@ -165,7 +166,7 @@ class BoundedControl(Control):
         bound: float = 3.0,
         narrows: bool = True,
     ):
-        super().__init__(context_size, state_size, noise_size, narrows)
+        super().__init__(context_size, noise_size, narrows)
         if not bound > 0:
             raise ConfigError(f"model.dynamics.control.bound is {bound}; give a positive number, such as 3.0.")
         self.bound = bound
@@ -207,7 +208,7 @@ class LangevinPull(Control):
     """
 
     def __init__(self, context_size: int, state_size: int, noise_size: int, narrows: bool = True):
-        super().__init__(context_size, state_size, noise_size, narrows)
+        super().__init__(context_size, noise_size, narrows)
         if state_size != 2 * noise_size:
             raise ConfigError(
                 f"model.dynamics.control LangevinPull steers positions through their velocities, but there are {noise_size} "

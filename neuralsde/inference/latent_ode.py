@@ -3,17 +3,17 @@ from collections.abc import Callable
 import torch
 import torchdiffeq
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from neuralsde.errors import ConfigError
-from neuralsde.inference.path import Estimator, Evidence, LatentPath, LatentProcess, check_sizes, gaussian_sample
-from neuralsde.inference.scale import DiagonalScale
+from neuralsde.inference.gaussian_start import GaussianStart
+from neuralsde.inference.path import Estimator, Evidence, LatentPath, gaussian_sample
 from neuralsde.sde import AbstractSDE
 
 FIXED_STEP = ("euler", "midpoint", "heun2", "heun3", "rk4")
 
 
-class LatentODE(LatentProcess):
+class LatentODE(GaussianStart):
     r"""The limiting case without noise, $\mathrm dz = f(t, z)\,\mathrm dt$: only the start is inferred.
 
     Args:
@@ -38,18 +38,11 @@ class LatentODE(LatentProcess):
         method: str = "rk4",
         initial_log_var: float = -2.0,
     ):
-        super().__init__()
-        check_sizes(latent_size, 1, model_time, initial_log_var)
+        # The summary of a trial: the first bin's context and the mean over bins, for encoders that look back only.
+        super().__init__(2 * context_size, latent_size, duration_s, model_time, initial_log_var)
         self.sde, self.method = sde(state_size=latent_size), method
         # A step must not look into the next bin, where the clock may run faster.
         self.options = {"perturb": True} if method in FIXED_STEP else None
-        self.per_second = 1.0 if model_time is None else model_time / duration_s
-        self.initial_log_var = initial_log_var
-        # The summary of a trial: the first bin's context and the mean over bins, for encoders that look back only.
-        self.initial = nn.Linear(2 * context_size, 2 * latent_size)
-        self.prior_mean = nn.Parameter(torch.zeros(latent_size))
-        self.prior_log_var = nn.Parameter(torch.zeros(latent_size))
-        self.output_size = latent_size
 
     def forward(
         self,
@@ -60,16 +53,12 @@ class LatentODE(LatentProcess):
         evidence: Evidence | None = None,
     ) -> LatentPath:
         summary = torch.cat([context[:, 0], context[:, :observed_bins].mean(1)], 1)
-        mean, log_var = self.initial(summary).chunk(2, dim=1)
-        scale = DiagonalScale((log_var + self.initial_log_var)[None] / 2)
-        y0, kl = gaussian_sample(mean, scale, self.prior_mean, self.prior_log_var, estimator)
+        y0, kl = gaussian_sample(*self.posterior_start(summary), self.prior_mean, self.prior_log_var, estimator)
         states = self._solve(self.sde.prepared().from_coordinates(y0), times)
         return LatentPath(states, {"kl_initial": kl}, states[:, -1])
 
     def from_prior(self, n: int, times: Float[Tensor, "#batch bin"]) -> Float[Tensor, "n bin latent"]:
-        draw = torch.randn(n, len(self.prior_mean), dtype=self.prior_mean.dtype, device=self.prior_mean.device)
-        y0 = self.prior_mean + torch.exp(self.prior_log_var / 2) * draw
-        return self._solve(self.sde.prepared().from_coordinates(y0), times)
+        return self._solve(self.sde.prepared().from_coordinates(self.prior_start(n)), times)
 
     def go_on(
         self, end: Float[Tensor, "batch state"], times: Float[Tensor, "#batch point"]
@@ -78,7 +67,7 @@ class LatentODE(LatentProcess):
 
     def _solve(self, z0: Float[Tensor, "batch state"], times: Float[Tensor, "#batch bin"]) -> Float[Tensor, "batch bin state"]:
         """The path, in a clock that counts bins, so that every trial may have times of its own."""
-        clock = times.t()[..., None] * self.per_second  # (bin, #batch, 1)
+        clock = self.clock(times)
         steps, sde = clock.diff(dim=0), self.sde.prepared()
 
         def rate(s: Float[Tensor, ""], z: Float[Tensor, "batch state"]) -> Float[Tensor, "batch state"]:

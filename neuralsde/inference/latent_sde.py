@@ -2,11 +2,12 @@ from collections.abc import Callable
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from neuralsde.errors import ConfigError
 from neuralsde.inference.control import Control
-from neuralsde.inference.path import Estimator, Evidence, LatentPath, LatentProcess, check_sizes, gaussian_sample
+from neuralsde.inference.gaussian_start import GaussianStart
+from neuralsde.inference.path import Estimator, Evidence, LatentPath, gaussian_sample
 from neuralsde.inference.scale import DiagonalScale, Scale
 from neuralsde.inference.steering import Plan, divergence, steer
 from neuralsde.noise import AbstractNoise, Brownian
@@ -15,12 +16,11 @@ from neuralsde.solvers import AbstractSolver, integrate
 from neuralsde.solvers.integrate import time_grid
 
 
-class LatentSDE(LatentProcess):
+class LatentSDE(GaussianStart):
     r"""Any equation as prior, $\mathrm dz = f\,\mathrm dt + g\,\mathrm dW$, and the same equation driven by
     $W + \int u(z, c)\,\mathrm dt$ as posterior; see `neuralsde.inference.control` for the divergence.
 
-    The start is Gaussian in the equation's unconstrained coordinates, under the posterior as the first bin's context says,
-    under the prior with a mean and a variance that are learned from $\mathcal N(0, 1)$ on.
+    The start's summary is the first bin's context; see `GaussianStart`.
 
     Args:
         context_size: channels of the encoder's context.
@@ -58,8 +58,7 @@ class LatentSDE(LatentProcess):
         decode_coordinates: bool = False,
         noise: AbstractNoise | None = None,
     ):
-        super().__init__()
-        check_sizes(latent_size, substeps, model_time, initial_log_var)
+        super().__init__(context_size, latent_size, duration_s, model_time, initial_log_var, substeps)
         if type(steer_forward) is not bool or type(decode_coordinates) is not bool:
             raise ConfigError(
                 f"model.dynamics got steer_forward={steer_forward} and decode_coordinates={decode_coordinates}; give true or "
@@ -75,14 +74,8 @@ class LatentSDE(LatentProcess):
             )
         noise_size = self.sde.noise_size(latent_size)
         self.control = control(context_size=context_size, state_size=latent_size, noise_size=noise_size)
-        self.per_second = 1.0 if model_time is None else model_time / duration_s
-        self.initial_log_var = initial_log_var
         self.steer_forward = self.learns_forward = steer_forward
         self.decode_coordinates = decode_coordinates
-        self.initial = nn.Linear(context_size, 2 * latent_size)
-        self.prior_mean = nn.Parameter(torch.zeros(latent_size))
-        self.prior_log_var = nn.Parameter(torch.zeros(latent_size))
-        self.output_size = latent_size
 
     def forward(
         self,
@@ -93,7 +86,7 @@ class LatentSDE(LatentProcess):
         evidence: Evidence | None = None,
     ) -> LatentPath:
         sde, bins = self.sde.prepared(), context.shape[1] if self.steer_forward else observed_bins
-        grid = time_grid(self._clock(times[:, :bins]), context[:, 0], self.substeps) if bins > 1 else None
+        grid = time_grid(self.clock(times[:, :bins]), context[:, 0], self.substeps) if bins > 1 else None
         start, plan = self._condition(sde, context[:, :bins].transpose(0, 1), grid, evidence)
         y0, kl_initial = gaussian_sample(*start, self.prior_mean, self.prior_log_var, estimator)
         states, kl_path = sde.from_coordinates(y0)[None], torch.zeros_like(kl_initial)
@@ -105,9 +98,7 @@ class LatentSDE(LatentProcess):
 
     def from_prior(self, n: int, times: Float[Tensor, "#batch bin"]) -> Float[Tensor, "n bin latent"]:
         sde = self.sde.prepared()
-        draw = torch.randn(n, len(self.prior_mean), dtype=self.prior_mean.dtype, device=self.prior_mean.device)
-        z0 = sde.from_coordinates(self.prior_mean + torch.exp(self.prior_log_var / 2) * draw)
-        return self._decoded(sde, self._free(sde, z0, times))
+        return self._decoded(sde, self._free(sde, sde.from_coordinates(self.prior_start(n)), times))
 
     def go_on(
         self, end: Float[Tensor, "batch state"], times: Float[Tensor, "#batch point"]
@@ -119,18 +110,17 @@ class LatentSDE(LatentProcess):
         """The prior from `z0`."""
         if times.shape[1] == 1:
             return z0[None]
-        return integrate(sde, self.solver, z0, self._clock(times), self.noise, self.substeps)
+        return integrate(sde, self.solver, z0, self.clock(times), self.noise, self.substeps)
 
     def _condition(
         self, sde: AbstractSDE, context: Float[Tensor, "bin batch context"], grid: Tensor | None, evidence: Evidence | None
     ) -> tuple[tuple[Tensor, Scale], Plan | None]:
         """The start's posterior, and what steers the path over `grid`; no plan where there is but one bin."""
-        mean, log_var = self.initial(context[0]).chunk(2, dim=1)
-        start = mean, DiagonalScale((log_var + self.initial_log_var)[None] / 2)
+        start = self.posterior_start(context[0])
         if grid is None:
             return start, None
-        dt, t = grid.diff(dim=0)[:: self.substeps].to(mean.dtype), grid[: -1 : self.substeps].to(mean.dtype)
-        origin = sde.from_coordinates(mean.new_zeros(1, 1, mean.shape[1]))
+        dt, t = (part[:: self.substeps].to(context.dtype) for part in (grid.diff(dim=0), grid[:-1]))
+        origin = sde.from_coordinates(context.new_zeros(1, 1, self.output_size))
         features = self.control.plan(context[1:], spread_of(sde, t, origin), dt)
         log_scale = self.control.log_scale(context[1:])
         scale = None if log_scale is None else DiagonalScale(log_scale.repeat_interleave(self.substeps, 0))
@@ -143,10 +133,6 @@ class LatentSDE(LatentProcess):
         path = self.noise.increments(grid, (len(z0), sde.noise_size(z0.shape[1])), self.solver.levy_area, z0.dtype)
         steered = steer(sde, self.solver, plan, z0, grid.to(z0.dtype), path, estimator is Estimator.LANDING)
         return steered.states[:: self.substeps], divergence(steered, path, plan.scale, estimator).sum(0)
-
-    def _clock(self, times: Float[Tensor, "#batch bin"]) -> Float[Tensor, "bin #batch 1"]:
-        """Times in units of the equation, as solvers take them."""
-        return times.t()[..., None] * self.per_second
 
     def _decoded(self, sde: AbstractSDE, states: Float[Tensor, "bin batch state"]) -> Float[Tensor, "batch bin state"]:
         """What the decoder reads of the states."""

@@ -97,7 +97,7 @@ class _Corrected(Control):
     """The exact control of a linear-Gaussian model, $a_n - K_n z$, plus a control that learns what is left."""
 
     def __init__(self, correction: Control):
-        nn.Module.__init__(self)
+        super().__init__(0, 0, narrows=False)  # the exact posterior says how narrow the increments are
         self.correction = correction
 
     def plan(

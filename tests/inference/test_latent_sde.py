@@ -43,7 +43,7 @@ class Silent(Control):
     """Steers nowhere."""
 
     def __init__(self, context_size, state_size, noise_size):
-        super().__init__(context_size, state_size, noise_size, narrows=False)
+        super().__init__(context_size, noise_size, narrows=False)
         self.noise_size = noise_size
 
     def plan(self, context, spread, dt):
@@ -122,7 +122,7 @@ class Returning(Control):
     r"""Turns an Ornstein–Uhlenbeck prior of rate a into one of rate b around m: u = ((a - b) y + b m) / sigma."""
 
     def __init__(self, context_size, state_size, noise_size, slope=0.0, shift=0.0):
-        super().__init__(context_size, state_size, noise_size, narrows=False)
+        super().__init__(context_size, noise_size, narrows=False)
         self.slope, self.shift = slope, shift
 
     def plan(self, context, spread, dt):
