@@ -5,7 +5,7 @@
 Data: `data=double_well` in bins of 60 ms, 50 observed and 20 to forecast, with noise of 0.1 of the states' spread and a gap
 of 14 bins hidden in each trial. Each of `configs/model/dynamics` gets four states (underdamped: four positions) and the same
 encoder, linear decoder, Gaussian likelihood, optimiser and number of steps; training reads no value of a gap or beyond.
-The run is short, so the learning rate is 1e-2 (default 4e-3) and the divergence weighs fully from the first step.
+The run is short, so the learning rate is 1e-2 (the default of these data) and the divergence weighs fully from the first step.
 
 Prints one JSON object per dynamics: `elbo`, the bound of 39 samples in nats per seen value of the evaluation trials;
 `gap_rmse` and `forward_rmse` of the samples' mean, and `gap_crps` and `forward_crps` of the samples, against the signal

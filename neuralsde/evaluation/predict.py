@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from numbers import Integral
 
 import numpy as np
 import torch
@@ -139,8 +140,7 @@ def forecast(
         CheckpointError: the trials have other units or bins than the module.
     """
     sampling = Sampling(n_samples, average, interval, seed)
-    if ahead < 1:
-        raise ConfigError(f"forecast got ahead={ahead}; give at least one bin.")
+    refuse_no_count("forecast", "ahead", ahead)
 
     def passes(batch: TrialBatch) -> Iterator[ModelOutput]:
         values, seen, times = inputs_of(module, batch)
@@ -165,15 +165,26 @@ def generate(
         seed: seed of the draws; the global random state is left as it was.
 
     Raises:
-        ConfigError: the decoder reads the encoder's context as well.
+        ConfigError: a number is impossible, or the decoder reads the encoder's context as well.
     """
-    times = module.spec.bin_width_s * torch.arange(bins or module.spec.total_bins, device=module.device)[None]
+    bins = module.spec.total_bins if bins is None else bins
+    refuse_no_count("generate", "n", n)
+    refuse_no_count("generate", "bins", bins)
+    times = module.spec.bin_width_s * torch.arange(bins, device=module.device)[None]
     with sampled(module, seed):
         output = module.model.generate(n, times)
         likelihood = module.model.likelihood
         draws = likelihood.sample(output.parameter), likelihood.mean(output.parameter), output.latents
     values, means, latents = (part.float().cpu().numpy() for part in draws)
     return values, means, latents
+
+
+def refuse_no_count(function: str, name: str, value: int) -> None:
+    """Raises:
+    ConfigError: `value` is no whole number of at least 1.
+    """
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
+        raise ConfigError(f"{function} got {name}={value}; give a whole number of at least 1.")
 
 
 @contextmanager

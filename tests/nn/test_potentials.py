@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from neuralsde.errors import ConfigError
-from neuralsde.nn.potentials import LocallyCoupledOscillators
+from neuralsde.nn.potentials import CoupledOscillators, LocallyCoupledOscillators, NetPotential, Quadratic
 
 
 def brute_force(kernel, z, channels):
@@ -79,3 +79,54 @@ def test_kernel_from_random_moves():
 def test_sizes_that_do_not_split_are_refused():
     with pytest.raises(ConfigError, match="does not split into 4 rows"):
         LocallyCoupledOscillators(30, 4)
+
+
+CONFINING = [
+    lambda: Quadratic(5),
+    lambda: CoupledOscillators(5),
+    lambda: CoupledOscillators(5, reach=3, stiffness=2.0),
+    lambda: CoupledOscillators(5).double().prepared(),
+    lambda: NetPotential(5, 16),
+]
+
+
+@pytest.fixture(params=CONFINING)
+def confining(request):
+    torch.manual_seed(0)
+    potential = request.param().double()
+    with torch.no_grad():
+        for parameter in potential.parameters():
+            parameter.add_(torch.randn_like(parameter))
+    return potential
+
+
+def test_a_confining_potential_s_force_is_its_gradient(confining):
+    x = 3 * torch.randn(7, 5, dtype=torch.float64)
+    expected = torch.func.grad(lambda z: confining(z).sum())(x)
+    torch.testing.assert_close(confining.gradient(x), expected)
+    assert not torch.allclose(1.05 * confining.gradient(x), expected)  # control
+
+
+def test_no_curvature_exceeds_its_bound(confining):
+    """Largest eigenvalues of the Hessian at 200 random states, near and far."""
+    states = torch.randn(200, 5, dtype=torch.float64) * torch.logspace(-1, 1, 200, dtype=torch.float64)[:, None]
+    largest = torch.linalg.eigvalsh(torch.func.vmap(torch.func.jacrev(torch.func.grad(confining)))(states))[:, -1]
+    assert (largest <= confining.curvature() + 1e-9).all()
+    assert (largest > 0.2 * confining.curvature()).any()  # the bound is no more than a few times too large
+
+
+def test_coupled_oscillators_are_the_sum_over_springs():
+    """Spring by spring, on the ring; and positive definite whatever was learned, with a smallest curvature of one."""
+    potential = CoupledOscillators(4, reach=2).double()
+    with torch.no_grad():
+        potential.log_stiffness.normal_(std=3.0)
+    x, k = torch.randn(4, dtype=torch.float64), potential.log_stiffness.exp()
+    springs = sum(k[o, p] * (x[(p + o + 1) % 4] - x[p]) ** 2 for o in range(2) for p in range(4))
+    torch.testing.assert_close(potential(x), 0.5 * (x.square().sum() + springs))
+    torch.testing.assert_close(torch.linalg.eigvalsh(potential.matrix())[0], torch.ones((), dtype=torch.float64))
+
+
+@pytest.mark.parametrize("settings", [{"reach": 0}, {"reach": 5}, {"stiffness": 0.0}])
+def test_impossible_springs_are_refused(settings):
+    with pytest.raises(ConfigError, match="give a reach from 1 to below 5"):
+        CoupledOscillators(5, **settings)

@@ -2,12 +2,15 @@ import pytest
 import torch
 
 from neuralsde.errors import ConfigError
+from neuralsde.nn.potentials import CoupledOscillators
 from neuralsde.sde import (
     CoxIngersollRoss,
     DoubleWell,
     Geometric,
     GeometricBrownian,
     LangevinType,
+    LearnedLangevin,
+    LearnedOrnsteinUhlenbeck,
     LinearNoise,
     Neural,
     NeuralAdditive,
@@ -31,6 +34,11 @@ EQUATIONS = [
     (LangevinType(3), 3),
     (LinearNoise(3), 3),
     (Geometric(3), 3),
+    (LangevinType(3, sigma=0.5), 3),
+    (LinearNoise(3, sigma=0.5), 3),
+    (Geometric(3, sigma=0.5), 3),
+    (LearnedOrnsteinUhlenbeck(3), 3),
+    (LearnedLangevin(4, CoupledOscillators, 2.0, (0.4, 3.0), 0.02), 4),
 ]
 
 
@@ -123,3 +131,37 @@ def test_a_control_path_drives_a_family_with_the_same_parameters(family):
     assert next(driven.parameters()) is next(sde.parameters())
     with pytest.raises(ConfigError, match="expects 0 control channels, but one was given"):
         family(3).driven_by(lambda t: t).drift(t, z)
+
+
+@pytest.mark.parametrize(("sde", "size"), EQUATIONS, ids=lambda x: type(x).__name__)
+def test_coordinates_go_there_and_back_and_preparing_changes_nothing(sde, size):
+    z, t = torch.rand(5, size) + 0.1, torch.tensor(0.3)
+    prepared = sde.prepared()
+    torch.testing.assert_close(prepared.from_coordinates(prepared.coordinates(z)), z)
+    torch.testing.assert_close(prepared.drift(t, z), sde.drift(t, z))
+    torch.testing.assert_close(prepared.diffusion(t, z), sde.diffusion(t, z))
+
+
+def test_a_learned_process_is_the_ornstein_uhlenbeck_process_it_describes():
+    """Stationary deviation and rates as given, in sigma^2 / 2 theta and in the drift at a unit state."""
+    sde = LearnedOrnsteinUhlenbeck(3, rates=(0.5, 8.0), deviation=0.7)
+    rates = torch.tensor([0.5, 2.0, 8.0])
+    torch.testing.assert_close(-sde.drift(torch.tensor(0.0), torch.ones(3)), rates)
+    torch.testing.assert_close((sde.sigma() ** 2 / (2 * rates)).sqrt(), torch.full((3,), 0.7))
+
+
+@pytest.mark.parametrize("family", [LangevinType, LinearNoise, Geometric])
+def test_held_drifts_are_bounded_and_point_inward(family):
+    """Of the unconstrained coordinates: within +-2 at the start, and against the state far out; the theory form is neither."""
+    t, y = torch.tensor(0.3), torch.linspace(-40, 40, 81)[:, None].expand(-1, 3)
+    drifts = {}
+    for sigma in (0.5, None):
+        torch.manual_seed(0)
+        sde = family(3, sigma=sigma)
+        with torch.no_grad():
+            drifts[sigma] = sde.log_drift(t, y.exp().double().float()) if family is Geometric else sde.drift(t, y)
+    held = drifts[0.5]
+    assert held.abs().max() <= 2.0
+    assert (held[:20] > 0).all()
+    assert (held[-20:] < 0).all()
+    assert not drifts[None].abs().max() <= 2.0
