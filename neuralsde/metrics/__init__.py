@@ -6,6 +6,7 @@ None of them writes into its arguments, and all compute in float64.
 from neuralsde.metrics.conditions import psth_r2, tp_corr
 from neuralsde.metrics.decoding import decode, vel_r2
 from neuralsde.metrics.divergence import knn_kl
+from neuralsde.metrics.hurst import hurst_likelihood, hurst_rescaled_range, hurst_variations, hurst_wavelet
 from neuralsde.metrics.intervals import coverage, crps
 from neuralsde.metrics.labels import accuracy, log_loss
 from neuralsde.metrics.rates import rate_r2
@@ -18,6 +19,10 @@ __all__ = [
     "coverage",
     "crps",
     "decode",
+    "hurst_likelihood",
+    "hurst_rescaled_range",
+    "hurst_variations",
+    "hurst_wavelet",
     "knn_kl",
     "log_loss",
     "poisson_nll",

@@ -1,5 +1,6 @@
 """The datamodule of simulated data with known states and known expected values."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from numbers import Real
 from typing import NamedTuple
@@ -35,7 +36,7 @@ class SimulatedData(TrialDataModule):
     Args:
         name: of the data.
         batch_size: trials per training batch.
-        system: what moves: `Stochastic` or `Chaotic`.
+        system: what moves: `Stochastic`, `FractionalOU` or `Chaotic`.
         observation: `Gaussian`, `Poisson`, `Bernoulli` or `Categorical`.
         n_train: training trials.
         n_eval: evaluation trials.
@@ -48,6 +49,7 @@ class SimulatedData(TrialDataModule):
         train_drop: share of the observed bins of each training trial that are hidden, at random, whole bins at a time:
             NaN in `heldin`. One bin at least stays. The true `rates` are kept.
         eval_drop: the same of evaluation trials.
+        seen_bins: the only observed bins that are seen in any trial, counted from 0, or back from -1; None for all.
         irregular: draw the times of each trial: the first is 0, the others are uniform over the duration of a regular
             trial, given that none are closer than a tenth of `bin_width_s`.
         data_seed: seed of all that is drawn.
@@ -73,6 +75,7 @@ class SimulatedData(TrialDataModule):
         n_heldout: int = 0,
         train_drop: float = 0.0,
         eval_drop: float = 0.0,
+        seen_bins: Sequence[int] | None = None,
         irregular: bool = False,
         data_seed: int = 0,
         seed: int = 0,
@@ -89,6 +92,12 @@ class SimulatedData(TrialDataModule):
         for key, share in (("train_drop", train_drop), ("eval_drop", eval_drop)):
             if not isinstance(share, Real) or not 0 <= share < 1:
                 raise ConfigError(f"data.{key} is {share}; give a share from 0 to below 1.")
+        bins = range(-observed_bins, observed_bins)
+        if seen_bins is not None and (not len(seen_bins) or not all(n in bins for n in seen_bins)):
+            raise ConfigError(
+                f"data.seen_bins is {list(seen_bins)}, but there are {observed_bins} observed bins; give one or more of "
+                f"{-observed_bins} to {observed_bins - 1}."
+            )
         self.n_channels = observation.channels(system.n_states)
         if n_heldout >= self.n_channels:
             raise ConfigError(
@@ -100,6 +109,7 @@ class SimulatedData(TrialDataModule):
         self.observed_bins, self.forward_bins, self.bin_width_s = observed_bins, forward_bins, bin_width_s
         self.standardise, self.irregular = standardise, irregular
         self.train_drop, self.eval_drop, self.data_seed = train_drop, eval_drop, data_seed
+        self.seen_bins = None if seen_bins is None else list(seen_bins)
 
     def read(self) -> TrialData:
         """Draw the data; the same `data_seed` draws the same."""
@@ -159,6 +169,10 @@ class SimulatedData(TrialDataModule):
         ids = first_id + np.arange(len(values))
         trials = split_trials(values, rates, None, ids, self.observed_bins, self.n_channels - self.n_heldout)
         hidden = hidden_bins(split.hidden, len(values), self.observed_bins, drop)
+        if self.seen_bins is not None:
+            never = np.ones(self.observed_bins, bool)
+            never[self.seen_bins] = False
+            hidden |= never
         return replace(
             trials,
             heldin=np.where(hidden[..., None], np.float32(np.nan), trials.heldin),
