@@ -1,6 +1,7 @@
 """Every config composes, and every combination of parts trains on tiny data, or says which two parts do not fit."""
 
 import copy
+import dataclasses
 import functools
 import re
 from itertools import product
@@ -23,6 +24,16 @@ ROOT = Path(CONFIGS)
 SPEC = DataSpec(
     observed_dim=7, target_dim=10, observed_bins=6, forward_bins=2, bin_width_s=0.02, behavior_dim=2, n_conditions=3
 )
+FRAMES = dataclasses.replace(SPEC, observed_dim=256, target_dim=256, kind="real")
+TINY_VIDEO = [
+    "data=moving_digits",
+    "data.n_train=8",
+    "data.n_eval=4",
+    "data.observed_bins=6",
+    "data.forward_bins=2",
+    "data.batch_size=4",
+    "data.frame_s=0.02",  # the released recursion damps by the bin, and is meant for 20 ms
+]
 
 
 def choices(group: str) -> list[str]:
@@ -30,6 +41,7 @@ def choices(group: str) -> list[str]:
 
 
 MODELS = [name for name in choices("model") if "/" not in name]
+ENCODERS, DECODERS = ([name for name in choices(f"model/{part}") if name != "video"] for part in ("encoder", "decoder"))
 DYNAMICS, LIKELIHOODS = choices("model/dynamics"), choices("model/likelihood")
 RECORDED = {"lfads_lorenz", "nwb", "plan8", "reach8"} | {name for name in choices("data") if name.startswith("nlb_")}
 GENERATED = [name for name in choices("data") if "/" not in name and name not in RECORDED]
@@ -50,8 +62,9 @@ HOLDS = {
 @pytest.mark.parametrize(("group", "name"), GROUPS, ids=lambda value: value)
 def test_every_choice_builds_a_module(group, name):
     config = composed("run_dir=unused", f"{group}={name}")
-    fill_in_sizes(config, SPEC)
-    module = build_module(config, SPEC)
+    spec = FRAMES if config.model.decoder._target_.endswith("VideoDecoder") else SPEC
+    fill_in_sizes(config, spec)
+    module = build_module(config, spec)
     assert OmegaConf.create(module.record["config"]).model == OmegaConf.to_container(config.model, resolve=True)
 
 
@@ -78,7 +91,7 @@ def trains_and_predicts(config: DictConfig, words: list[str]) -> None:
 
 @pytest.mark.parametrize(
     ("encoder", "dynamics", "decoder"),
-    list(product(choices("model/encoder"), DYNAMICS, choices("model/decoder"))),
+    list(product(ENCODERS, DYNAMICS, DECODERS)),
     ids=lambda value: value,
 )
 def test_every_combination_of_parts_trains_on_counts(encoder, dynamics, decoder):
@@ -91,13 +104,41 @@ def test_every_combination_of_parts_trains_on_counts(encoder, dynamics, decoder)
     trains_and_predicts(config, TINY_LORENZ)
 
 
+@pytest.mark.parametrize(
+    ("encoder", "dynamics", "decoder"),
+    [
+        *(("video", name, "video") for name in DYNAMICS),
+        *(("video", "langevin_type", name) for name in DECODERS),
+        *((name, "langevin_type", "video") for name in ENCODERS),
+    ],
+    ids=lambda value: value,
+)
+def test_parts_for_video_train_with_all_others(encoder, dynamics, decoder):
+    parts = {"encoder": encoder, "dynamics": dynamics, "decoder": decoder}
+    config = mixed(light_config(*TINY_VIDEO, "model=latent_sde", "model/likelihood=gaussian"), **parts)
+    config.model.likelihood.readout = "identity" if decoder == "video" else "linear"
+    if get_class(config.model.dynamics._target_).wants_evidence:
+        with pytest.raises(ConfigError, match=r"choose model/decoder=linear .* and an encoder without content"):
+            light_training(config, light_data(*TINY_VIDEO))
+        return
+    trains_and_predicts(config, TINY_VIDEO)
+
+
+@pytest.mark.parametrize("part", ["encoder", "decoder"])
+def test_parts_for_video_refuse_what_is_no_frame(part):
+    config = mixed(light_config(*TINY_LORENZ, "model=latent_sde"), **{part: "video"})
+    with pytest.raises(ConfigError, match=rf"model\.{part} Video.* is for square frames .*: choose data=moving_digits"):
+        light_training(config, light_data(*TINY_LORENZ))
+
+
 @pytest.mark.parametrize(("data", "likelihood"), list(product(GENERATED, LIKELIHOODS)), ids=lambda value: value)
 def test_every_likelihood_trains_on_the_data_that_it_describes(data, likelihood):
     if data == "chaos":
         pytest.importorskip("dysts", reason="data=chaos needs the package dysts")
-    words = TINY_LORENZ if data == "lorenz" else tiny_simulated(data)
+    words, found = {"lorenz": (TINY_LORENZ, "counts"), "moving_digits": (TINY_VIDEO, "real values")}.get(data, (None, ""))
+    words = words or tiny_simulated(data)
     config = mixed(light_config(*words, "model=latent_sde"), likelihood=likelihood)
-    found = "counts" if data == "lorenz" else HOLDS[config.data.observation._target_.split(".")[-1].lower()]
+    found = found or HOLDS[config.data.observation._target_.split(".")[-1].lower()]
     if HOLDS[likelihood] == found:
         trains_and_predicts(config, words)
         return
@@ -119,6 +160,18 @@ def test_every_dynamics_trains_on_values_at_random_times_some_of_them_missing(dy
         return
     with pytest.raises(ConfigError, match=r"estimates its divergence as analytic alone: set objective\.samples=1"):
         light_training(config, light_data(*words))
+
+
+@pytest.mark.parametrize("dynamics", DYNAMICS)
+def test_every_dynamics_is_driven_by_fractional_noise_or_says_why_not(dynamics):
+    words = [*tiny_simulated("stochastic_lorenz"), "data.irregular=true", "data.train_drop=0.3", "data.eval_drop=0.3"]
+    config = light_config(*words, "model=latent_sde", "model/noise=fractional", "model/likelihood=gaussian")
+    config = mixed(config, dynamics=dynamics)
+    if dynamics in ("ode", "released_langevin"):
+        with pytest.raises(ConfigError, match=r"is not driven by a noise of choice: set model/noise=brownian"):
+            light_training(config, light_data(*words))
+        return
+    trains_and_predicts(config, words)
 
 
 @pytest.mark.parametrize(

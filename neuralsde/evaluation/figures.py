@@ -29,6 +29,8 @@ def draw_figures(data: TrialData, predictions: dict[str, Prediction], metrics_cs
     figures = drawn | {"latents": latents}
     if metrics_csv.is_file() and len(columns := plots.read_metrics(metrics_csv)) > 1:
         figures["training"] = plots.training_curves(columns, "Training")
+        if any(name.startswith("learned/") for name in columns):
+            figures["learned"] = plots.learned_curves(columns, "Learned parameters")
     return figures
 
 

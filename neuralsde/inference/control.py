@@ -19,15 +19,17 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from neuralsde.errors import ConfigError
+from neuralsde.noise import Outlook
 
 Features = tuple[Tensor, ...]
+Memory = Float[Tensor, "batch noise process"] | None
 SMALLEST_SPREAD = 1e-2  # of noise to be divided by; a pull against less would cost without bound
 
 
 class Control(nn.Module, ABC):
     """From context and state to the drift $u$ of the Brownian motion, per square root of time.
 
-    A config makes it from `context_size`, `state_size` and `noise_size`.
+    A config makes it from `context_size`, `state_size`, `noise_size` and `memory_size`.
 
     Args:
         context_size: channels of the context.
@@ -52,6 +54,7 @@ class Control(nn.Module, ABC):
         context: Float[Tensor, "bin batch context"],
         spread: Float[Tensor, "bin #batch noise"] | None,
         dt: Float[Tensor, "bin #batch 1"],
+        outlook: Outlook | None = None,
     ) -> Features:
         """What the control takes from the context, for all bins at once; each part (bin, batch, ·).
 
@@ -59,17 +62,35 @@ class Control(nn.Module, ABC):
             context: of the bins that are moved into.
             spread: the diffusion in the state's unconstrained coordinates, where it does not depend on the state.
             dt: step length in each bin.
+            outlook: of a noise that remembers; None for Brownian motion.
         """
 
     @abstractmethod
-    def forward(self, y: Float[Tensor, "batch state"], *features: Float[Tensor, "batch _"]) -> Float[Tensor, "batch noise"]:
-        """$u$ in a state with unconstrained coordinates `y`, given its bin's part of the plan."""
+    def forward(
+        self, y: Float[Tensor, "batch state"], memory: Memory, *features: Float[Tensor, "#batch *_"]
+    ) -> Float[Tensor, "batch noise"]:
+        """$u$ in a state with unconstrained coordinates `y`, given its bin's part of the plan.
+
+        Args:
+            y: the state.
+            memory: what the noise remembers; None for Brownian motion.
+            features: of the bin.
+        """
 
 
 class Pull(Control):
     r"""A pull to where the context wants the state, plus a net of both:
 
     $$u = \frac{1 - e^{-\kappa(c) h}}{g h} (m(c) - y) + N(y, c).$$
+
+    Where the noise remembers, the target is what is left of it once the noise has run on by itself for the time $\tau$ that the
+    pull takes, and the net reads the memory $Y$ too:
+
+    $$u = \frac{(h / \tau)^{H + 1/2}}{r h} \Bigl(\frac{m(c) - y}{g} - \mathrm E[\hat B(t + \tau) - \hat B(t) \mid Y]\Bigr)
+    + N(y, Y, c), \qquad h / \tau = 1 - e^{-\kappa(c) h},$$
+
+    with $r$ what a unit of the steered increment moves the noise by. (At $\tau = h$ it ends on the target; the power is that of
+    the exact control towards an observation at lead $\tau$.)
 
     With additive or geometric noise the first term alone moves a state without drift by the share $1 - e^{-\kappa h}$ towards
     $m$ in a step of any length $h$, never beyond. (The noise of `Neural` is taken at the origin: there it is a multiple of that
@@ -83,6 +104,7 @@ class Pull(Control):
         hidden_size: hidden units of the net; 0 for no net.
         rate: $\kappa$ at the start, per unit time.
         narrows: see `Control`.
+        memory_size: numbers that the noise remembers.
 
     Raises:
         ConfigError: the noise acts on other components than the state's own.
@@ -96,6 +118,7 @@ class Pull(Control):
         hidden_size: int = 64,
         rate: float = 0.5,
         narrows: bool = True,
+        memory_size: int = 0,
     ):
         super().__init__(context_size, noise_size, narrows)
         if noise_size != state_size:
@@ -110,7 +133,7 @@ class Pull(Control):
         nn.init.constant_(self.rate.bias, inverse_softplus(rate))
         self.from_context = nn.Linear(context_size, hidden_size) if hidden_size else None
         if hidden_size:
-            self.from_state = nn.Linear(state_size, hidden_size, bias=False)
+            self.from_state = nn.Linear(state_size + memory_size, hidden_size, bias=False)
             self.out = nn.Linear(hidden_size, noise_size)
             nn.init.zeros_(self.out.weight)
             nn.init.zeros_(self.out.bias)
@@ -120,6 +143,7 @@ class Pull(Control):
         context: Float[Tensor, "bin batch context"],
         spread: Float[Tensor, "bin #batch noise"] | None,
         dt: Float[Tensor, "bin #batch 1"],
+        outlook: Outlook | None = None,
     ) -> Features:
         if spread is None:
             raise ConfigError(
@@ -128,16 +152,24 @@ class Pull(Control):
             )
         least = torch.where(spread < 0, -SMALLEST_SPREAD, SMALLEST_SPREAD)
         spread = torch.where(spread.abs() < SMALLEST_SPREAD, least, spread)
-        gain = -torch.expm1(-nn.functional.softplus(self.rate(context)) * dt) / (spread * dt)
-        features = gain, gain * self.target(context)
-        return features if self.from_context is None else (*features, self.from_context(context))
+        share, recalled = -torch.expm1(-nn.functional.softplus(self.rate(context)) * dt), ()
+        if outlook is not None:
+            ratio, share = share, outlook.share(share) / outlook.gain
+            recalled = (outlook.forecast(dt / ratio) * (share / dt)[..., None],)
+        gain = share / (spread * dt)
+        hidden = () if self.from_context is None else (self.from_context(context),)
+        return gain, gain * self.target(context), *recalled, *hidden
 
-    def forward(self, y: Float[Tensor, "batch state"], *features: Float[Tensor, "batch _"]) -> Float[Tensor, "batch noise"]:
-        gain, aim = features[:2]
-        pull = torch.addcmul(aim, gain, y, value=-1)
+    def forward(
+        self, y: Float[Tensor, "batch state"], memory: Memory, *features: Float[Tensor, "#batch *_"]
+    ) -> Float[Tensor, "batch noise"]:
+        gain, aim, *rest = features
+        u = torch.addcmul(aim, gain, y, value=-1)
+        if memory is not None:
+            u = u - (rest[0] * memory).sum(-1)
         if self.from_context is None:
-            return pull
-        return pull + self.out(nn.functional.silu(torch.addmm(features[2], y, self.from_state.weight.t())))
+            return u
+        return u + self.out(nn.functional.silu(from_both(rest[-1], self.from_state.weight, y, memory)))
 
 
 class BoundedControl(Control):
@@ -155,6 +187,7 @@ class BoundedControl(Control):
         hidden_size: hidden units.
         bound: $b$.
         narrows: see `Control`.
+        memory_size: numbers that the noise remembers.
     """
 
     def __init__(
@@ -165,13 +198,14 @@ class BoundedControl(Control):
         hidden_size: int = 64,
         bound: float = 3.0,
         narrows: bool = True,
+        memory_size: int = 0,
     ):
         super().__init__(context_size, noise_size, narrows)
         if not bound > 0:
             raise ConfigError(f"model.dynamics.control.bound is {bound}; give a positive number, such as 3.0.")
         self.bound = bound
         self.from_context = nn.Linear(context_size, hidden_size)
-        self.from_state = nn.Linear(state_size, hidden_size, bias=False)
+        self.from_state = nn.Linear(state_size + memory_size, hidden_size, bias=False)
         self.out = nn.Linear(hidden_size, noise_size)
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)
@@ -181,13 +215,16 @@ class BoundedControl(Control):
         context: Float[Tensor, "bin batch context"],
         spread: Float[Tensor, "bin #batch noise"] | None,
         dt: Float[Tensor, "bin #batch 1"],
+        outlook: Outlook | None = None,
     ) -> Features:
         hidden = self.from_context(context)
         return hidden, (self.bound / dt.sqrt()).expand(*hidden.shape[:2], 1)
 
-    def forward(self, y: Float[Tensor, "batch state"], *features: Float[Tensor, "batch _"]) -> Float[Tensor, "batch noise"]:
+    def forward(
+        self, y: Float[Tensor, "batch state"], memory: Memory, *features: Float[Tensor, "#batch *_"]
+    ) -> Float[Tensor, "batch noise"]:
         shared, bound = features
-        hidden = nn.functional.silu(torch.addmm(shared, y.asinh(), self.from_state.weight.t()))
+        hidden = nn.functional.silu(from_both(shared, self.from_state.weight, y.asinh(), memory))
         return bound * torch.tanh(self.out(hidden) / bound)
 
 
@@ -195,19 +232,21 @@ class LangevinPull(Control):
     r"""For underdamped Langevin: a spring to a place that the context names, and a brake,
     $u = k_x(c) (m(c) - x) - k_v(c) v$, with $v$ in units of its stationary deviation.
 
-    Affine in the state, as the exact control is where prior and likelihood are linear-Gaussian.
+    Affine in the state, as the exact control is where prior and likelihood are linear-Gaussian; so it is in the memory of a
+    noise that remembers, with gains that start at zero.
 
     Args:
         context_size: channels of the context.
         state_size: positions and velocities together.
         noise_size: number of Brownian motions, half the state.
         narrows: see `Control`.
+        memory_size: numbers that the noise remembers.
 
     Raises:
         ConfigError: the noise is not one per velocity.
     """
 
-    def __init__(self, context_size: int, state_size: int, noise_size: int, narrows: bool = True):
+    def __init__(self, context_size: int, state_size: int, noise_size: int, narrows: bool = True, memory_size: int = 0):
         super().__init__(context_size, noise_size, narrows)
         if state_size != 2 * noise_size:
             raise ConfigError(
@@ -216,19 +255,39 @@ class LangevinPull(Control):
             )
         self.target, self.gains = nn.Linear(context_size, noise_size), nn.Linear(context_size, state_size)
         nn.init.zeros_(self.gains.weight)
+        self.recall = nn.Linear(context_size, memory_size) if memory_size else None
+        if self.recall is not None:
+            nn.init.zeros_(self.recall.weight)
+            nn.init.zeros_(self.recall.bias)
 
     def plan(
         self,
         context: Float[Tensor, "bin batch context"],
         spread: Float[Tensor, "bin #batch noise"] | None,
         dt: Float[Tensor, "bin #batch 1"],
+        outlook: Outlook | None = None,
     ) -> Features:
         gains = nn.functional.softplus(self.gains(context))
-        return gains, gains[..., : gains.shape[-1] // 2] * self.target(context)
+        recalled = () if self.recall is None else (self.recall(context),)
+        return gains, gains[..., : gains.shape[-1] // 2] * self.target(context), *recalled
 
-    def forward(self, y: Float[Tensor, "batch state"], *features: Float[Tensor, "batch _"]) -> Float[Tensor, "batch noise"]:
-        gains, aim = features
-        return aim - (gains * y).unflatten(-1, (2, -1)).sum(-2)
+    def forward(
+        self, y: Float[Tensor, "batch state"], memory: Memory, *features: Float[Tensor, "#batch *_"]
+    ) -> Float[Tensor, "batch noise"]:
+        gains, aim, *recalled = features
+        u = aim - (gains * y).unflatten(-1, (2, -1)).sum(-2)
+        return u if memory is None else u - (recalled[0].view_as(memory) * memory).sum(-1)
+
+
+def from_both(
+    shared: Float[Tensor, "batch hidden"],
+    weight: Float[Tensor, "hidden input"],
+    y: Float[Tensor, "batch state"],
+    memory: Memory,
+) -> Float[Tensor, "batch hidden"]:
+    """`shared` plus a linear map of the state and of what the noise remembers."""
+    hidden = torch.addmm(shared, y, weight[:, : y.shape[1]].t())
+    return hidden if memory is None else torch.addmm(hidden, memory.flatten(1), weight[:, y.shape[1] :].t())
 
 
 def inverse_softplus(value: float) -> float:

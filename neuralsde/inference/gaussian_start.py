@@ -1,3 +1,4 @@
+import math
 from typing import Any
 
 import torch
@@ -12,7 +13,7 @@ class GaussianStart(LatentProcess):
     r"""What processes share that start Gaussian in their equation's unconstrained coordinates.
 
     Under the posterior the start is as a summary of the context says, under the prior it has a mean and a variance that are
-    learned from $\mathcal N(0, 1)$ on.
+    learned from $\mathcal N(0, s^2)$ on.
 
     Args:
         summary_size: channels of the summary.
@@ -21,6 +22,7 @@ class GaussianStart(LatentProcess):
         model_time: how long it lasts for the equation, whose coefficients are of order one per unit; None for seconds.
         initial_log_var: offset of the posterior's log-variances, so that paths start out informative.
         substeps: solver steps per bin.
+        prior_std: $s$.
 
     Raises:
         ConfigError: a size or a time is impossible.
@@ -34,14 +36,15 @@ class GaussianStart(LatentProcess):
         model_time: float | None,
         initial_log_var: float,
         substeps: int = 1,
+        prior_std: float = 1.0,
     ):
         super().__init__()
-        check_sizes(latent_size, substeps, model_time, initial_log_var)
+        check_sizes(latent_size, substeps, model_time, initial_log_var, prior_std)
         self.per_second = 1.0 if model_time is None else model_time / duration_s
         self.initial_log_var = initial_log_var
         self.initial = nn.Linear(summary_size, 2 * latent_size)
         self.prior_mean = nn.Parameter(torch.zeros(latent_size))
-        self.prior_log_var = nn.Parameter(torch.zeros(latent_size))
+        self.prior_log_var = nn.Parameter(torch.full((latent_size,), 2 * math.log(prior_std)))
         self.output_size = latent_size
 
     def posterior_start(self, summary: Float[Tensor, "batch summary"]) -> tuple[Float[Tensor, "batch state"], DiagonalScale]:

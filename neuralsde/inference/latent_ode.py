@@ -7,7 +7,8 @@ from torch import Tensor
 
 from neuralsde.errors import ConfigError
 from neuralsde.inference.gaussian_start import GaussianStart
-from neuralsde.inference.path import Estimator, Evidence, LatentPath, gaussian_sample
+from neuralsde.inference.path import Estimator, Evidence, LatentPath, gaussian_sample, refuse_memory
+from neuralsde.noise import AbstractNoise
 from neuralsde.sde import AbstractSDE
 
 FIXED_STEP = ("euler", "midpoint", "heun2", "heun3", "rk4")
@@ -24,6 +25,7 @@ class LatentODE(GaussianStart):
         model_time: how long it lasts for the equation; None for seconds.
         method: a method of `torchdiffeq.odeint`; those of fixed step take one step per bin.
         initial_log_var: offset of the initial posterior's log-variances.
+        noise: of the model; none drives an ordinary equation, so that any but the default is refused.
 
     Reference: Chen, Rubanova, Bettencourt, Duvenaud, *Neural ordinary differential equations*, 2018, arXiv:1806.07366.
     """
@@ -37,7 +39,9 @@ class LatentODE(GaussianStart):
         model_time: float | None = None,
         method: str = "rk4",
         initial_log_var: float = -2.0,
+        noise: Callable[..., AbstractNoise] | None = None,
     ):
+        refuse_memory(noise, type(self).__name__)
         # The summary of a trial: the first bin's context and the mean over bins, for encoders that look back only.
         super().__init__(2 * context_size, latent_size, duration_s, model_time, initial_log_var)
         self.sde, self.method = sde(state_size=latent_size), method

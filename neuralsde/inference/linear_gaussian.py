@@ -14,10 +14,15 @@ $$\mathrm{Cov}\,w = (I / h + G^\top \Lambda_{n+1} G)^{-1}, \qquad
 
 in continuous time the control $u = G^\top (\lambda - \Lambda z)$ and unit scale.
 
+Where the noise remembers, the state $z$ of the chain is that of the equation and the noise's memory, and $w$ holds all that is
+new in a step: of a bank of $K$ processes, $K$ numbers for each noise.
+
 Source: derived; the continuous control is that of Daems et al., *Efficient training of neural SDEs using stochastic optimal
 control*, 2025, arXiv:2505.17150.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
@@ -25,21 +30,58 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from neuralsde.errors import ConfigError
-from neuralsde.inference.control import Control, Features
-from neuralsde.inference.latent_sde import LatentSDE
-from neuralsde.inference.path import Evidence
+from neuralsde.inference.control import Control, Features, Memory
+from neuralsde.inference.latent_sde import LatentSDE, with_memory
+from neuralsde.inference.path import Estimator, Evidence, gaussian_sample
 from neuralsde.inference.scale import PrecisionScale, Scale
-from neuralsde.inference.steering import Plan
+from neuralsde.inference.steering import AbstractMover, Plan, divergence, steer
+from neuralsde.noise import Brownian, FractionalBrownian, Increments, OUBank, Outlook
 from neuralsde.sde import AbstractSDE, OrnsteinUhlenbeck
 from neuralsde.solvers import EulerMaruyama
+
+
+class Chain(NamedTuple):
+    r"""A linear-Gaussian chain $z' = \Phi z + c + G w$, $w \sim \mathcal N(0, h)$.
+
+    Args:
+        phi: $\Phi$, (step, #batch, state, state).
+        offset: $c$, (step, #batch, state).
+        g: $G$, (step, #batch, state, noise).
+        dt: $h$, (step, #batch, 1).
+    """
+
+    phi: Tensor
+    offset: Tensor
+    g: Tensor
+    dt: Tensor
+
+
+def chain_of(sde: OrnsteinUhlenbeck, size: int, dt: Float[Tensor, "step #batch 1"], bank: OUBank | None) -> Chain:
+    """Euler–Maruyama steps of `size` Ornstein–Uhlenbeck processes; the memory of a noise that remembers follows the state."""
+    rate, mean, sigma = (torch.as_tensor(x).to(dt).expand(size) for x in (sde.rate, sde.mean, sde.sigma))
+    phi, offset = torch.diag_embed(1 - rate * dt), rate * mean * dt
+    if bank is None:
+        return Chain(phi, offset, torch.diag_embed(sigma).expand_as(phi), dt)
+    noises, processes = bank.pull.shape[-2:]
+    each = torch.eye(noises, dtype=dt.dtype, device=dt.device)
+    pulled, moved = (
+        torch.einsum("...dk,de->...dek", sigma[:, None] * part, each).flatten(-2)
+        for part in (bank.pull, bank.gain[..., None] * bank.along)
+    )
+    decay = torch.diag_embed(bank.decay.expand_as(bank.pull).flatten(-2))
+    spread = torch.einsum("...kj,de->...dkej", bank.root, each).flatten(-4, -3).flatten(-2) / dt[..., None].sqrt()
+    pulled, moved, decay = (part.expand(*dt.shape[:-1], *part.shape[-2:]) for part in (pulled, moved, decay))
+    above, below = torch.cat([phi, pulled], -1), torch.cat([torch.zeros_like(pulled).mT, decay], -1)
+    offset = nn.functional.pad(offset, (0, noises * processes))
+    return Chain(torch.cat([above, below], -2), offset, torch.cat([moved, spread], -2), dt)
 
 
 class Smoother(NamedTuple):
     r"""The exact posterior of a linear-Gaussian chain.
 
     Args:
-        gain: $K$ of the control $u_n = a_n - K_n z_n$, (step, batch, state, state).
-        aim: its $a$, (step, batch, state).
+        gain: $K$ of the control $u_n = a_n - K_n z_n$, (step, batch, noise, state).
+        aim: its $a$, (step, batch, noise).
         scale: of the increments.
         precision: $\Lambda_0$, what the observations say of the start, (batch, state, state).
         information: $\lambda_0$, (batch, state).
@@ -51,46 +93,52 @@ class Smoother(NamedTuple):
     precision: Tensor
     information: Tensor
 
+    def repeated(self, samples: int) -> "Smoother":
+        """That of so many samples of each trial, samples outside, trials inside."""
+        gain, aim, root = (repeated(part, samples) for part in (self.gain, self.aim, self.scale.root))
+        start = (repeated(part[None], samples)[0] for part in (self.precision, self.information))
+        return Smoother(gain, aim, PrecisionScale(root), *start)
 
-def smoother(
-    phi: Float[Tensor, "step #batch state"],
-    offset: Float[Tensor, "step #batch state"],
-    g: Float[Tensor, "step #batch state"],
-    dt: Float[Tensor, "step #batch 1"],
-    evidence: Evidence,
-    every: int = 1,
-) -> Smoother:
-    r"""Backward messages of a chain whose components do not mix ($\Phi$ and $G$ are diagonal), and the posterior they give.
+
+def repeated(part: Float[Tensor, "step batch *rest"], samples: int) -> Float[Tensor, "step paths *rest"]:
+    """A part of each trial, for all trials under the first sample, then under the second, …; one of all trials stays one."""
+    return part.repeat(1, samples, *[1] * (part.ndim - 2)) if samples > 1 and part.shape[1] > 1 else part
+
+
+def smoother(chain: Chain, evidence: Evidence, every: int = 1) -> Smoother:
+    r"""Backward messages, and the posterior they give.
 
     Args:
-        phi: the diagonal of $\Phi$.
-        offset: $c$.
-        g: the diagonal of $G$.
-        dt: $h$.
+        chain: the prior.
         evidence: of the observations at every `every`-th point of the chain, the first included.
         every: steps from one observation to the next.
     """
     precision, information = evidence.precision[-1], evidence.information[-1]
-    eye = torch.eye(information.shape[-1], dtype=information.dtype, device=information.device)
+    eye = torch.eye(chain.g.shape[-1], dtype=information.dtype, device=information.device)
     gains, aims, roots = [], [], []
-    for n in reversed(range(len(phi))):
-        p, c, s, h = phi[n], offset[n], g[n], dt[n]
-        seen_by_noise = precision * s[..., None, :]  # Lambda G
+    for n in reversed(range(len(chain.phi))):
+        phi, g, h = chain.phi[n], chain.g[n], chain.dt[n][..., None]
+        seen_by_noise = precision @ g  # Lambda G
         # The precision of the increments in units of the prior's: I + h G' Lambda G.
-        root = torch.linalg.cholesky(eye + h[..., None] * s[..., None] * seen_by_noise)
-        ahead = information - (precision @ c.expand_as(information)[..., None])[..., 0]
+        root = torch.linalg.cholesky(eye + h * (g.mT @ seen_by_noise))
+        ahead = information - times_vector(precision, chain.offset[n])
         to_increment = torch.cholesky_solve(seen_by_noise.mT, root)
-        aim = torch.cholesky_solve((s * ahead)[..., None], root)
-        gains.append(to_increment * p[..., None, :]), aims.append(aim[..., 0]), roots.append(root)
+        aim = torch.cholesky_solve(g.mT @ ahead[..., None], root)
+        gains.append(to_increment @ phi), aims.append(aim[..., 0]), roots.append(root)
         # By the matrix inversion lemma, M Lambda = Lambda - Lambda G h (I + h G' Lambda G)^-1 G' Lambda, and so M x.
-        spent = h[..., None] * seen_by_noise
-        precision = p[..., None] * (precision - spent @ to_increment) * p[..., None, :]
-        information = p * (ahead - (spent @ aim)[..., 0])
+        spent = h * seen_by_noise
+        precision = phi.mT @ (precision - spent @ to_increment) @ phi
+        information = times_vector(phi.mT, ahead - (spent @ aim)[..., 0])
         if n % every == 0:
             precision = precision + evidence.precision[n // every]
             information = information + evidence.information[n // every]
     scale = PrecisionScale(torch.stack(roots[::-1]))
     return Smoother(torch.stack(gains[::-1]), torch.stack(aims[::-1]), scale, precision, information)
+
+
+def times_vector(matrix: Float[Tensor, "*#batch row column"], vector: Float[Tensor, "*#batch column"]) -> Tensor:
+    """A matrix times a vector, sample by sample."""
+    return (matrix @ vector[..., None])[..., 0]
 
 
 class _Corrected(Control):
@@ -105,12 +153,58 @@ class _Corrected(Control):
         context: Float[Tensor, "bin batch context"],
         spread: Float[Tensor, "bin #batch noise"] | None,
         dt: Float[Tensor, "bin #batch 1"],
+        outlook: Outlook | None = None,
     ) -> Features:
         return self.correction.plan(context, spread, dt)
 
-    def forward(self, y: Float[Tensor, "batch state"], *features: Float[Tensor, "batch _"]) -> Float[Tensor, "batch noise"]:
+    def forward(
+        self, y: Float[Tensor, "batch state"], memory: Memory, *features: Float[Tensor, "#batch *_"]
+    ) -> Float[Tensor, "batch noise"]:
         aim, gain, *rest = features
-        return aim - (gain.unflatten(-1, (-1, y.shape[-1])) @ y[..., None])[..., 0] + self.correction(y, *rest)
+        return aim - times_vector(gain, y) + self.correction(y.to(rest[0].dtype), None, *rest)
+
+
+class _NoControl(Control):
+    """Learns nothing: the exact posterior alone."""
+
+    def __init__(self, context_size: int, state_size: int, noise_size: int):
+        super().__init__(context_size, noise_size, narrows=False)
+        self.noise_size = noise_size
+
+    def plan(
+        self,
+        context: Float[Tensor, "bin batch context"],
+        spread: Float[Tensor, "bin #batch noise"] | None,
+        dt: Float[Tensor, "bin #batch 1"],
+        outlook: Outlook | None = None,
+    ) -> Features:
+        return (context[..., :0],)
+
+    def forward(
+        self, y: Float[Tensor, "batch state"], memory: Memory, *features: Float[Tensor, "#batch *_"]
+    ) -> Float[Tensor, "batch noise"]:
+        return y.new_zeros(len(y), self.noise_size)
+
+
+class _OnChain(AbstractMover):
+    """A state and its memory on a linear-Gaussian chain."""
+
+    def __init__(self, chain: Chain, z0: Float[Tensor, "batch state"]):
+        self.chain, self.z = chain, z0
+
+    def coordinates(self) -> Float[Tensor, "batch state"]:
+        return self.z
+
+    def move(self, n: int, step: Increments) -> None:
+        phi, offset, g = self.chain.phi[n], self.chain.offset[n], self.chain.g[n]
+        self.z = times_vector(phi, self.z) + offset + times_vector(g, step.w)
+
+
+@dataclass(frozen=True)
+class _ExactPlan(Plan):
+    """What steers a path on a chain."""
+
+    chain: Chain
 
 
 class LinearGaussianSDE(LatentSDE):
@@ -121,11 +215,15 @@ class LinearGaussianSDE(LatentSDE):
     of training, where all that is to be explained is observed (held-out channels and forward bins are not). What is learned
     from the context is a correction, zero at the start.
 
+    With a noise that remembers, its memory is part of the state: the bound is the log-evidence then too, the Hurst index
+    learns by maximum likelihood, and `kl_initial` is that of state and memory together. Messages are in double precision.
+
     Args:
         context_size: channels of the encoder's context.
         latent_size: number of processes.
-        settings: as of `LatentSDE`, with an equation that is prepared as an `OrnsteinUhlenbeck`, the solver `EulerMaruyama`,
-            and a control that starts at zero.
+        control: makes the correction from `context_size`, `state_size` and `noise_size`, zero at the start; None for none: what
+            is learned is the prior and the likelihood, by maximum likelihood.
+        settings: as of `LatentSDE`, with an equation that is prepared as an `OrnsteinUhlenbeck` and the solver `EulerMaruyama`.
 
     Raises:
         ConfigError: equation or solver are others.
@@ -133,8 +231,8 @@ class LinearGaussianSDE(LatentSDE):
 
     wants_evidence = True
 
-    def __init__(self, context_size: int, latent_size: int, **settings: Any):
-        super().__init__(context_size, latent_size, **settings)
+    def __init__(self, context_size: int, latent_size: int, control: Callable[..., Control] | None = None, **settings: Any):
+        super().__init__(context_size, latent_size, control=control or _NoControl, **settings)
         if not isinstance(self.sde.prepared(), OrnsteinUhlenbeck) or type(self.solver) is not EulerMaruyama:
             raise ConfigError(
                 f"model.dynamics LinearGaussianSDE knows the exact posterior of Ornstein–Uhlenbeck processes in Euler–Maruyama "
@@ -144,29 +242,94 @@ class LinearGaussianSDE(LatentSDE):
             raise ConfigError(
                 "model.dynamics.steer_forward=true asks for observations in forward bins, which have none: set it to false."
             )
-        self.corrected = _Corrected(self.control)
+        self.corrected, self.past = _Corrected(self.control), None
         nn.init.zeros_(self.initial.weight)
         nn.init.zeros_(self.initial.bias)
+        self.initial.requires_grad_(control is not None)
+
+    def control_sizes(self) -> dict[str, int]:
+        """On the chain the memory is part of the state, and all that is new in a step can be steered."""
+        memory = self.noise.memory_size
+        return {"state_size": self.output_size + memory, "noise_size": memory or self.output_size}
 
     def _condition(
-        self, sde: AbstractSDE, context: Float[Tensor, "bin batch context"], grid: Tensor | None, evidence: Evidence | None
+        self,
+        sde: AbstractSDE,
+        context: Float[Tensor, "bin batch context"],
+        grid: Tensor | None,
+        bank: OUBank | None,
+        evidence: Evidence | None,
     ) -> tuple[tuple[Tensor, Scale], Plan | None]:
         assert evidence is not None
         assert isinstance(sde, OrnsteinUhlenbeck)
-        precision, information, plan = evidence.precision[0], evidence.information[0], None
+        exact = torch.float64 if self.noise.memory_size else context.dtype
+        precision, information = self._with_memory(Evidence(*(part.to(exact) for part in evidence)))
+        samples = context.shape[1] // information.shape[1]
+        start, plan = (repeated(precision, samples)[0], repeated(information, samples)[0]), None
         if grid is not None:
-            dt = grid.diff(dim=0).to(context.dtype)
-            rate, mean, sigma = (
-                torch.as_tensor(x).to(dt).expand(len(self.prior_mean)) for x in (sde.rate, sde.mean, sde.sigma)
-            )
-            coefficients = 1 - rate * dt, rate * mean * dt, sigma.expand(len(dt), 1, -1)
-            exact = smoother(*coefficients, dt, evidence, self.substeps)
-            precision, information = exact.precision, exact.information
-            learned = self.corrected.plan(context[1:], coefficients[2][:: self.substeps], dt[:: self.substeps])
+            dt = grid.diff(dim=0)
+            chain = chain_of(sde, self.output_size, dt.to(exact), bank)
+            once = Chain(*(part[:, : information.shape[1]] for part in chain))  # trials, under one sample
+            found = smoother(once, Evidence(precision, information), self.substeps).repeated(samples)
+            start = found.precision, found.information
+            every = slice(None, None, self.substeps)
+            learned = self.corrected.plan(context[1:], None, dt[every].to(context.dtype))
             every_step = (part.repeat_interleave(self.substeps, 0) for part in learned)
-            plan = Plan(self.corrected, (exact.aim, exact.gain.flatten(2), *every_step), exact.scale)
-        prior = torch.exp(-self.prior_log_var)
+            plan = _ExactPlan(self.corrected, (found.aim, found.gain, *every_step), found.scale, chain)
+        return self._start(*start, context[0]), plan
+
+    def _with_memory(self, evidence: Evidence) -> Evidence:
+        """The same of state and memory, of which the observations see the state alone."""
+        memory = self.noise.memory_size
+        padded = nn.functional.pad(evidence.precision, (0, memory, 0, memory))
+        return Evidence(padded, nn.functional.pad(evidence.information, (0, memory)))
+
+    def _start(self, precision: Tensor, information: Tensor, summary: Tensor) -> tuple[Tensor, PrecisionScale]:
+        """Posterior of the start, given what the observations say of state and memory: of the state's coordinates and, where
+        the noise has a past, of the standard normals that it stands for."""
+        size, prior_mean, prior_log_var = self.output_size, *self._start_prior(precision.dtype)
+        if isinstance(self.noise, FractionalBrownian) and self.noise.has_past:
+            root = self.noise.past_root(precision.dtype)
+            whole = torch.block_diag(torch.eye(size, dtype=root.dtype, device=root.device), *[root] * self.noise.size)
+            precision, information = whole.mT @ precision @ whole, times_vector(whole.mT, information)
+        count = len(prior_mean)
+        precision, information = precision[:, :count, :count], information[:, :count]
+        prior = torch.exp(-prior_log_var)
         root = torch.linalg.cholesky(torch.diag_embed(prior) + precision)
-        mean = torch.cholesky_solve((prior * self.prior_mean + information)[..., None], root)[..., 0]
-        correction = self.initial(context[0])[:, : mean.shape[1]]
-        return (mean + correction, PrecisionScale(root[None])), plan
+        mean = torch.cholesky_solve((prior * prior_mean + information)[..., None], root)[..., 0]
+        correction = nn.functional.pad(self.initial(summary)[:, :size], (0, count - size))
+        return mean + correction, PrecisionScale(root[None])
+
+    def _start_prior(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """Mean and log-variance of the start's prior, that of a past included."""
+        past = self.noise.memory_size if self.noise.has_past else 0
+        mean, log_var = (nn.functional.pad(p, (0, past)).to(dtype) for p in (self.prior_mean, self.prior_log_var))
+        return mean, log_var
+
+    def _begin(
+        self, sde: AbstractSDE, start: tuple[Tensor, Scale], summary: Tensor, estimator: Estimator
+    ) -> tuple[Tensor, Tensor | None, dict[str, Tensor]]:
+        sample, kl = gaussian_sample(*start, *self._start_prior(start[0].dtype), estimator)
+        z0, past = sample[:, : self.output_size], sample[:, self.output_size :]
+        if self.noise.has_past:
+            memory = self.noise.past(past.unflatten(1, self.noise.memory_shape))
+        else:
+            memory = self.noise.fresh_memory((len(z0),), z0)
+        return z0, memory, {"kl_initial": kl}
+
+    def _steer(
+        self,
+        sde: AbstractSDE,
+        z0: Tensor,
+        memory: Tensor | None,
+        plan: Plan,
+        grid: Tensor,
+        bank: OUBank | None,
+        estimator: Estimator,
+    ) -> tuple[Float[Tensor, "bin batch state"], Tensor | None, Float[Tensor, " batch"]]:
+        assert isinstance(plan, _ExactPlan)
+        path = Brownian().increments(grid, (len(z0), plan.chain.g.shape[-1]), dtype=plan.chain.g.dtype)
+        steered = steer(_OnChain(plan.chain, with_memory(z0, memory)), plan, path, estimator is Estimator.LANDING)
+        cost = divergence(steered, path, plan.scale, estimator).sum(0)
+        memory = self._parted(steered.states[-1])[1]
+        return steered.states[:: self.substeps, :, : self.output_size], memory, cost

@@ -3,6 +3,7 @@
 import enum
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple
 
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 
 from neuralsde.errors import ConfigError
 from neuralsde.inference.scale import DiagonalScale, Scale
+from neuralsde.noise import AbstractNoise
 
 
 class Estimator(enum.Enum):
@@ -27,7 +29,7 @@ class Evidence(NamedTuple):
     $\sum_n -\frac12 z_n^\top J_n z_n + j_n^\top z_n$.
 
     Args:
-        precision: $J$, (bin, batch, state, state).
+        precision: $J$, (bin, batch, state, state), or (bin, 1, state, state) where it is the same for all trials.
         information: $j$, (bin, batch, state).
     """
 
@@ -76,8 +78,13 @@ class LatentProcess(nn.Module, ABC):
             times: in seconds, increasing.
             observed_bins: bins, from the first, in which something may have been observed.
             estimator: how the divergences are estimated.
-            evidence: what the observations say of the path, for a process that `wants_evidence`.
+            evidence: what the observations say of the path, for a process that `wants_evidence`; of each trial once where the
+                context holds several samples of all trials.
         """
+
+    def learned(self) -> dict[str, Float[Tensor, " _"]]:
+        """What it has learned that has a name in the field; logged in each epoch."""
+        return {}
 
     @abstractmethod
     def from_prior(self, n: int, times: Float[Tensor, "#batch bin"]) -> Float[Tensor, "n bin latent"]:
@@ -90,7 +97,20 @@ class LatentProcess(nn.Module, ABC):
         """The prior's path from the state `end` at the first of `times` through the others, as the decoder reads it."""
 
 
-def check_sizes(latent_size: Any, substeps: Any, model_time: Any, initial_log_var: Any) -> None:
+def refuse_memory(noise: Callable[..., AbstractNoise] | None, process: str) -> None:
+    """For a process that no noise of choice drives.
+
+    Raises:
+        ConfigError: a noise other than Brownian motion is chosen.
+    """
+    if noise is not None and not (made := noise(size=1, horizon=1.0)).is_brownian:
+        raise ConfigError(
+            f"model.noise is {type(made).__name__}, but model.dynamics {process} is not driven by a noise of choice: set "
+            "model/noise=brownian, or choose other model/dynamics."
+        )
+
+
+def check_sizes(latent_size: Any, substeps: Any, model_time: Any, initial_log_var: Any, prior_std: Any) -> None:
     """Raises:
     ConfigError: a size is no whole number of at least 1, or a time or a log-variance is no finite number.
     """
@@ -101,6 +121,8 @@ def check_sizes(latent_size: Any, substeps: Any, model_time: Any, initial_log_va
         raise ConfigError(f"model.dynamics.model_time is {model_time}; give a positive number, or null for seconds.")
     if not (is_number(initial_log_var) and math.isfinite(initial_log_var)):
         raise ConfigError(f"model.dynamics.initial_log_var is {initial_log_var}; give a finite number, such as -2.0.")
+    if not (is_number(prior_std) and 0 < prior_std < math.inf):
+        raise ConfigError(f"model.dynamics.prior_std is {prior_std}; give a positive number, such as 1.0.")
 
 
 def is_number(value: Any) -> bool:

@@ -1,12 +1,14 @@
 import math
+from collections.abc import Callable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from neuralsde.errors import ConfigError
-from neuralsde.inference.path import Estimator, Evidence, LatentPath, LatentProcess, sample_standard
+from neuralsde.inference.path import Estimator, Evidence, LatentPath, LatentProcess, refuse_memory, sample_standard
 from neuralsde.nn.potentials import LocallyCoupledOscillators
+from neuralsde.noise import AbstractNoise
 
 PRIOR_VARIANCE = 0.1  # of the velocity, after each bin, in the release and in the paper's Eq. 17
 
@@ -29,8 +31,9 @@ class ReleasedLangevin(LatentProcess):
         transition_kl: `released` enters the sampled velocity as a mean and a variance as a log-variance; `gaussian` is
             the paper's Eq. 17, $\mathrm{KL}(\mathcal N((1-g)v', \sigma^2)\,\|\,\mathcal N(0, 0.1))$ with the noise's
             variance. At fixed $g$ they differ by a constant in expectation.
-        noise: `euler_release` ($\sqrt{2g}$) or `exact_ou` ($\sqrt{1-(1-g)^2}$, unit stationary variance).
+        noise_law: `euler_release` ($\sqrt{2g}$) or `exact_ou` ($\sqrt{1-(1-g)^2}$, unit stationary variance).
         ablate_latent: zero the latent path that the decoder sees (the control for "does the latent matter?").
+        noise: of the model; the release has its own, so that any but the default is refused.
 
     Reference: Song et al., 2025, arXiv:2507.11531, and its release.
     """
@@ -46,9 +49,11 @@ class ReleasedLangevin(LatentProcess):
         potential_rows: int = 4,
         kernel_init: str = "zeros_normalized",
         transition_kl: str = "released",
-        noise: str = "euler_release",
+        noise_law: str = "euler_release",
         ablate_latent: bool = False,
+        noise: Callable[..., AbstractNoise] | None = None,
     ):
+        refuse_memory(noise, type(self).__name__)
         super().__init__()
         self.damping, self.step = friction_per_s * bin_width_s, model_time_per_s * bin_width_s
         if not 0 < self.damping < 1:
@@ -58,12 +63,12 @@ class ReleasedLangevin(LatentProcess):
             )
         if transition_kl not in ("released", "gaussian"):
             raise ConfigError(f"model.dynamics.transition_kl is {transition_kl!r}; choose released or gaussian.")
-        if noise not in ("euler_release", "exact_ou"):
-            raise ConfigError(f"model.dynamics.noise is {noise!r}; choose euler_release or exact_ou.")
+        if noise_law not in ("euler_release", "exact_ou"):
+            raise ConfigError(f"model.dynamics.noise_law is {noise_law!r}; choose euler_release or exact_ou.")
         self.potential = LocallyCoupledOscillators(context_size, potential_rows, kernel_init)
         self.heads = nn.ModuleDict({n: nn.Linear(context_size, context_size) for n in ("z_m", "z_l", "v_m", "v_l")})
         self.transition_kl, self.ablate_latent = transition_kl, ablate_latent
-        self.noise_std = math.sqrt(2 * self.damping if noise == "euler_release" else 1 - (1 - self.damping) ** 2)
+        self.noise_std = math.sqrt(2 * self.damping if noise_law == "euler_release" else 1 - (1 - self.damping) ** 2)
         self.output_size = 2 * context_size
 
     def forward(

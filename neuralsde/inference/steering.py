@@ -1,5 +1,7 @@
 """The loop that steers a path, and what the path cost; see `neuralsde.inference.control` for the formulas."""
 
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -9,12 +11,13 @@ from torch import Tensor
 from neuralsde.inference.control import Control
 from neuralsde.inference.path import Estimator
 from neuralsde.inference.scale import DiagonalScale, Scale
-from neuralsde.noise import Increments
+from neuralsde.noise import Increments, Transition
 from neuralsde.sde import AbstractSDE
 from neuralsde.solvers import AbstractSolver
 
 
-class Plan(NamedTuple):
+@dataclass(frozen=True)
+class Plan:
     """What steers a path.
 
     Args:
@@ -35,31 +38,78 @@ class Steered(NamedTuple):
         states: at every step's end, the start first, (step + 1, batch, state).
         control: $u$, (step, batch, noise).
         held: $u$ with the parameters of the control held fixed, where that was asked for.
+        memory: what the noise remembers at the end, (batch, noise, process).
     """
 
     states: Tensor
     control: Tensor
     held: Tensor | None
+    memory: Tensor | None
 
 
-def steer(
-    sde: AbstractSDE,
-    solver: AbstractSolver,
-    plan: Plan,
-    z0: Float[Tensor, "batch state"],
-    t: Float[Tensor, "points *#batch 1"],
-    path: Increments,
-    hold: bool = False,
-) -> Steered:
-    """`sde` from `z0` along `path`, scaled and shifted as the plan says; the shift is constant over a step.
+class AbstractMover(ABC):
+    """A process on its way, step by step.
+
+    Args:
+        z: its state, (batch, state).
+        memory: what its noise remembers, (batch, noise, process), or None.
+    """
+
+    z: Tensor
+    memory: Tensor | None = None
+
+    @abstractmethod
+    def coordinates(self) -> Float[Tensor, "batch state"]:
+        """The state as controls read it."""
+
+    @abstractmethod
+    def move(self, n: int, step: Increments) -> None:
+        """Make step `n`, along increments that have been scaled and shifted."""
+
+
+class Solved(AbstractMover):
+    """An equation on the grid of a solver.
 
     Args:
         sde: the prior's equation.
         solver: the method.
-        plan: what steers; as many steps of `path` fall into each of its bins.
         z0: initial state.
         t: step ends.
-        path: increments of the prior.
+        transitions: what makes the driving noise from Brownian increments, step by step; None where it is they.
+        memory: what the noise remembers at the first time.
+    """
+
+    def __init__(
+        self,
+        sde: AbstractSDE,
+        solver: AbstractSolver,
+        z0: Float[Tensor, "batch state"],
+        t: Float[Tensor, "points *#batch 1"],
+        transitions: list[Transition] | None = None,
+        memory: Tensor | None = None,
+    ):
+        self.sde, self.solver, self.t, self.z, self.memory = sde, solver, t, z0, memory
+        self.state, self.transitions = solver.init(sde, t[0], z0), transitions
+
+    def coordinates(self) -> Float[Tensor, "batch state"]:
+        return self.sde.coordinates(self.z)
+
+    def move(self, n: int, step: Increments) -> None:
+        if self.transitions is not None:
+            assert self.memory is not None
+            self.memory, increment = self.transitions[n](self.memory, step.w)
+            step = Increments(step.dt, increment)
+        self.state = self.solver.step(self.sde, self.t[n], self.state, step)
+        self.z = self.solver.solution(self.state)
+
+
+def steer(mover: AbstractMover, plan: Plan, path: Increments, hold: bool = False) -> Steered:
+    """A process along `path`, scaled and shifted as the plan says; the shift is constant over a step.
+
+    Args:
+        mover: the process, at its start.
+        plan: what steers; as many steps of `path` fall into each of its bins.
+        path: Brownian increments of the prior.
         hold: whether to evaluate the control with its parameters held fixed as well.
     """
     scaled = (
@@ -68,19 +118,17 @@ def steer(
     every = len(path) // len(plan.features[0])
     features = list(zip(*(part.unbind(0) for part in plan.features), strict=True))
     parameters = {name: p.detach() for name, p in plan.control.named_parameters()}
-    state, z, states, controls, held = solver.init(sde, t[0], z0), z0, [z0], [], []
+    states, controls, held = [mover.z], [], []
     for n, step in enumerate(one_by_one(scaled)):
-        y = sde.coordinates(z)
-        u = plan.control(y, *features[n // every])
+        y, memory = mover.coordinates(), mover.memory
+        u = plan.control(y, memory, *features[n // every])
         if hold:
             fixed = tuple(part.detach() for part in features[n // every])
-            held.append(torch.func.functional_call(plan.control, parameters, (y, *fixed)))
-        shifted = Increments(step.dt, torch.addcmul(step.w, u, step.dt), step.space_time, step.space_time_time)
-        state = solver.step(sde, t[n], state, shifted)
-        z = solver.solution(state)
+            held.append(torch.func.functional_call(plan.control, parameters, (y, memory, *fixed)))
+        mover.move(n, Increments(step.dt, torch.addcmul(step.w, u, step.dt), step.space_time, step.space_time_time))
         controls.append(u)
-        states.append(z)
-    return Steered(torch.stack(states), torch.stack(controls), torch.stack(held) if hold else None)
+        states.append(mover.z)
+    return Steered(torch.stack(states), torch.stack(controls), torch.stack(held) if hold else None, mover.memory)
 
 
 def one_by_one(path: Increments) -> list[Increments]:

@@ -11,20 +11,31 @@ from neuralsde.errors import ConfigError
 
 
 class Likelihood(nn.Module, ABC):
-    """A linear read-out from decoder features to the parameter of a distribution, entry by entry.
+    """A read-out from decoder features to the parameter of a distribution, entry by entry.
 
     `kinds` are the kinds of data it describes, as a `DataSpec` names them: `counts`, `real`, `binary`, `category`.
 
     Args:
         input_size: decoder features per bin.
         parameter_size: numbers per bin that the distribution is made of.
+        readout: `linear`, or `identity` where the features are the parameter.
+
+    Raises:
+        ConfigError: there is no such read-out, or features and parameter differ in number where they are to be the same.
     """
 
     kinds: ClassVar[frozenset[str]]
 
-    def __init__(self, input_size: int, parameter_size: int):
+    def __init__(self, input_size: int, parameter_size: int, readout: str = "linear"):
         super().__init__()
-        self.readout = nn.Linear(input_size, parameter_size)
+        if readout not in ("linear", "identity"):
+            raise ConfigError(f"model.likelihood.readout is {readout!r}; choose linear or identity.")
+        if readout == "identity" and input_size != parameter_size:
+            raise ConfigError(
+                f"model.likelihood.readout is identity, but the decoder hands on {input_size} features for {parameter_size} "
+                "values: choose a decoder with one feature per value (model/decoder=video), or readout=linear."
+            )
+        self.readout = nn.Linear(input_size, parameter_size) if readout == "linear" else nn.Identity()
 
     def forward(self, features: Float[Tensor, "batch bin feature"]) -> Float[Tensor, "batch bin parameter"]:
         """The distribution's natural parameter."""
@@ -62,6 +73,12 @@ class Likelihood(nn.Module, ABC):
     def start_at(self, mean: Float[Tensor, " target"]) -> None:
         """Begin at the data's own mean, so that training does not spend its first steps on it."""
 
+    def offset_at(self, parameter: Float[Tensor, " parameter"]) -> None:
+        """Let a linear read-out begin at `parameter`; features that are the parameter themselves begin where they do."""
+        if isinstance(self.readout, nn.Linear):
+            with torch.no_grad():
+                self.readout.bias.copy_(parameter)
+
 
 class CountLikelihood(Likelihood):
     r"""Counts whose mean per bin is $e^{\lambda}$, with the read-out $\lambda$.
@@ -85,5 +102,4 @@ class CountLikelihood(Likelihood):
         return parameter
 
     def start_at(self, mean: Float[Tensor, " target"]) -> None:
-        with torch.no_grad():
-            self.readout.bias.copy_(mean.clamp(min=self.smallest_mean).log())
+        self.offset_at(mean.clamp(min=self.smallest_mean).log())

@@ -34,5 +34,4 @@ class Bernoulli(Likelihood):
         return torch.bernoulli(parameter.sigmoid())
 
     def start_at(self, mean: Float[Tensor, " target"]) -> None:
-        with torch.no_grad():
-            self.readout.bias.copy_(mean.logit(eps=self.smallest_probability))
+        self.offset_at(mean.logit(eps=self.smallest_probability))

@@ -20,17 +20,25 @@ class Gaussian(Likelihood):
         learn_noise: whether $\sigma$ is learned.
         smallest_std: floor of $\sigma$, in the data's unit. Without one, a channel that the model can follow exactly has an
             unbounded likelihood.
+        readout: `linear`, or `identity` where the decoder's features are $m$ themselves, such as the pixels of a frame. With a
+            fixed $\sigma^2 = 1/2$, $-\ln p$ is then the sum of squared errors and a constant.
 
     Raises:
-        ConfigError: the noise does not start above its floor.
+        ConfigError: the noise does not start above its floor, or features and channels differ in number.
     """
 
     kinds = frozenset({"real"})
 
     def __init__(
-        self, input_size: int, target_dim: int, noise_std: float = 0.1, learn_noise: bool = True, smallest_std: float = 1e-3
+        self,
+        input_size: int,
+        target_dim: int,
+        noise_std: float = 0.1,
+        learn_noise: bool = True,
+        smallest_std: float = 1e-3,
+        readout: str = "linear",
     ):
-        super().__init__(input_size, target_dim)
+        super().__init__(input_size, target_dim, readout)
         if not 0 <= smallest_std < noise_std < math.inf:
             raise ConfigError(
                 f"model.likelihood got noise_std={noise_std} and smallest_std={smallest_std}; start the noise above its floor."
@@ -56,5 +64,4 @@ class Gaussian(Likelihood):
         return parameter + self.noise_std() * torch.randn_like(parameter)
 
     def start_at(self, mean: Float[Tensor, " target"]) -> None:
-        with torch.no_grad():
-            self.readout.bias.copy_(mean)
+        self.offset_at(mean)

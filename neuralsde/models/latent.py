@@ -12,6 +12,7 @@ from neuralsde.inference.path import Estimator, Evidence, LatentPath, LatentProc
 from neuralsde.likelihoods import Gaussian, Likelihood
 from neuralsde.nn.decoders import MLPDecoder
 from neuralsde.nn.dropout import Dropout
+from neuralsde.noise import AbstractNoise
 
 
 @dataclass(frozen=True)
@@ -33,14 +34,19 @@ class ModelOutput:
 class LatentModel(nn.Module):
     """Encoder, dynamics, decoder and likelihood composed by a config; each part learns its sizes from the part before it.
 
+    An encoder may say that its last `content_size` channels are content: what stays the same throughout a trial, equal in all
+    bins. The decoder reads them beside the path, the dynamics do not. Content is known once a trial has been encoded, so the
+    model forecasts; it has no prior, so that the bound is conditional on it, and sampling asks for it.
+
     Args:
-        encoder: observations to context, with an `output_size`.
-        dynamics: makes the latent process from `context_size`.
+        encoder: observations to context, with an `output_size` and, where it finds content, a `content_size`.
+        dynamics: makes the latent process from `context_size` and, where one is given, `noise`.
         decoder: makes the decoder from `input_size`.
         likelihood: makes the read-out from `input_size`.
-        decode_context: whether the decoder sees the encoder's context beside the latent path. Without it the path is
-            all that the rates are made of, and the model can forecast and be sampled from.
+        decode_context: whether the decoder sees the encoder's context beside the latent path. Without it the path (and the
+            content, where there is some) is all that the rates are made of, and the model can forecast and be sampled from.
         context_dropout: probability of dropping an entry of the context on its way to the decoder.
+        noise: makes what drives the latent process from `size` and `horizon`; Brownian motion if None.
     """
 
     def __init__(
@@ -51,22 +57,25 @@ class LatentModel(nn.Module):
         likelihood: Callable[..., Likelihood],
         decode_context: bool = False,
         context_dropout: float = 0.0,
+        noise: Callable[..., AbstractNoise] | None = None,
     ):
         super().__init__()
         self.encoder = encoder
-        context_size = sized(encoder)
-        self.dynamics = dynamics(context_size=context_size)
-        self.decoder = decoder(input_size=sized(self.dynamics) + (context_size if decode_context else 0))
+        self.content_size: int = getattr(encoder, "content_size", 0)
+        self.context_size = sized(encoder) - self.content_size
+        self.dynamics = dynamics(context_size=self.context_size, **({} if noise is None else {"noise": noise}))
+        read = sized(encoder) if decode_context else self.content_size
+        self.decoder = decoder(input_size=sized(self.dynamics) + read)
         self.likelihood = likelihood(input_size=sized(self.decoder))
         self.decode_context = decode_context
         # A part that knows which values it sees wants them as they are; another wants the rest scaled up.
         self.reads_mask = getattr(encoder, "reads_mask", False) or self.dynamics.wants_evidence
         self.context_dropout = Dropout(context_dropout)
-        if self.dynamics.wants_evidence and not (isinstance(self.likelihood, Gaussian) and self._decodes_nothing()):
+        if self.dynamics.wants_evidence and not self._reads_path_linearly():
             raise ConfigError(
                 f"model.dynamics {type(self.dynamics).__name__} knows the exact posterior of a linear read-out with Gaussian "
-                "noise: choose model/decoder=linear (without input_dropout), model/likelihood=gaussian and "
-                "model.decode_context=false, or dynamics without an exact posterior."
+                "noise: choose model/decoder=linear (without input_dropout), model/likelihood=gaussian (readout linear), "
+                "model.decode_context=false and an encoder without content, or dynamics without an exact posterior."
             )
 
     def forward(
@@ -91,10 +100,17 @@ class LatentModel(nn.Module):
     ) -> ModelOutput:
         """Posterior paths given the encoder's context, and what they decode to."""
         path = self.posterior(context, times, observed_bins, samples, estimator, evidence)
-        decoded = path.states
-        if self.decode_context:
-            decoded = torch.cat([decoded, self.context_dropout(context).repeat(samples, 1, 1)], dim=2)
-        return ModelOutput(self.likelihood(self.decoder(decoded)), path.states, path.kl)
+        read = context if self.decode_context else context[..., self.context_size :]
+        return ModelOutput(self.decode(path.states, read), path.states, path.kl)
+
+    def decode(
+        self, states: Float[Tensor, "sample_batch bin latent"], read: Float[Tensor, "batch #bin read"]
+    ) -> Float[Tensor, "sample_batch bin parameter"]:
+        """The likelihood's parameter, from paths, samples outside and trials inside, and what the decoder reads beside them."""
+        if read.shape[2]:
+            read = self.context_dropout(read).expand(-1, states.shape[1], -1)
+            states = torch.cat([states, read.repeat(len(states) // len(read), 1, 1)], dim=2)
+        return self.likelihood(self.decoder(states))
 
     def posterior(
         self,
@@ -106,9 +122,9 @@ class LatentModel(nn.Module):
         evidence: Evidence | None = None,
     ) -> LatentPath:
         """Posterior paths, samples outside, trials inside."""
+        context = context[..., : self.context_size]
         if samples > 1:
             context, times = context.repeat(samples, 1, 1), times.repeat(samples if len(times) > 1 else 1, 1)
-            evidence = evidence and Evidence(evidence[0].repeat(1, samples, 1, 1), evidence[1].repeat(1, samples, 1))
         return self.dynamics(context, times, observed_bins, estimator, evidence)
 
     def evidence(
@@ -118,16 +134,19 @@ class LatentModel(nn.Module):
         if not self.dynamics.wants_evidence:
             return None
         assert isinstance(self.likelihood, Gaussian)
+        assert isinstance(self.likelihood.readout, nn.Linear)
         channels, readout = values.shape[2], self.likelihood.readout
         weight, precision = readout.weight[:channels], self.likelihood.noise_std()[:channels] ** -2
         weighed = (seen * precision).transpose(0, 1)  # (bin, batch, channel)
+        alike = weighed[:, :1] if bool((seen == seen[:1]).all()) else weighed  # one precision where all trials see the same
         centred = (values - readout.bias[:channels]).transpose(0, 1)
-        return Evidence(torch.einsum("npc,ci,cj->npij", weighed, weight, weight), (weighed * centred) @ weight)
+        return Evidence(torch.einsum("npc,ci,cj->npij", alike, weight, weight), (weighed * centred) @ weight)
 
-    def _decodes_nothing(self) -> bool:
-        """Whether the read-out sees the latent path itself."""
+    def _reads_path_linearly(self) -> bool:
+        """Whether the observations are Gaussian around a linear read-out of the latent path itself."""
+        linear = isinstance(self.likelihood, Gaussian) and isinstance(self.likelihood.readout, nn.Linear)
         idle = isinstance(self.decoder, MLPDecoder) and self.decoder.is_identity
-        return idle and not self.decode_context
+        return linear and idle and not self.decode_context and not self.content_size
 
     def forecast(
         self,
@@ -149,18 +168,41 @@ class LatentModel(nn.Module):
         rows = max(len(times), len(ahead))
         clock = torch.cat([times[:, -1:].expand(rows, -1), ahead.expand(rows, -1)], 1)
         states = self.dynamics.go_on(path.end, clock.repeat(samples if len(clock) > 1 else 1, 1))
-        whole = self.likelihood(self.decoder(torch.cat([path.states, states], 1)))  # an attention decoder looks back
+        content = context[:, :1, self.context_size :]
+        whole = self.decode(torch.cat([path.states, states], 1), content)  # an attention decoder looks back
         return ModelOutput(whole[:, values.shape[1] :], states, {})
 
-    def generate(self, n: int, times: Float[Tensor, "#batch bin"]) -> ModelOutput:
+    def content(
+        self,
+        values: Float[Tensor, "batch observed_bin channel"],
+        seen: Bool[Tensor, "batch observed_bin channel"],
+        times: Float[Tensor, "#batch bin"],
+    ) -> Float[Tensor, "batch content"]:
+        """What stays the same throughout each trial; no channels where the encoder finds no content."""
+        return self.encoder(values, seen, times)[:, 0, self.context_size :]
+
+    def generate(
+        self, n: int, times: Float[Tensor, "#batch bin"], content: Float[Tensor, "n content"] | None = None
+    ) -> ModelOutput:
         """Paths of the prior and what they decode to.
 
+        Args:
+            n: trials.
+            times: in seconds, increasing.
+            content: of each trial, as `content` finds it in data; for an encoder that finds some.
+
         Raises:
-            ConfigError: the decoder reads the encoder's context, of which there is none.
+            ConfigError: the decoder reads the encoder's context or content, of which there is none.
         """
         self.refuse_context("be sampled from")
+        if content is None and self.content_size:
+            raise ConfigError(
+                f"The model cannot be sampled from without content, of which its encoder {type(self.encoder).__name__} finds "
+                f"{self.content_size} channels in data: give model.generate(n, times, content), or forecast given trials."
+            )
         states = self.dynamics.from_prior(n, times)
-        return ModelOutput(self.likelihood(self.decoder(states)), states, {})
+        read = states.new_zeros(n, 1, 0) if content is None else content[:, None]
+        return ModelOutput(self.decode(states, read), states, {})
 
     def refuse_context(self, use: str) -> None:
         """Raises:

@@ -2,7 +2,9 @@
 
 import abc
 import itertools
+import math
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -10,10 +12,25 @@ from torch import Tensor
 
 from neuralsde.errors import ConfigError
 from neuralsde.noise.increments import Increments, LevyArea
+from neuralsde.noise.ou_bank import OUBank, Transition
+from neuralsde.noise.outlook import Outlook
 
 
 class AbstractNoise(abc.ABC):
-    """A source of Brownian paths, asked once per solve for all steps of a grid."""
+    """A source of driving paths, asked once per solve for all steps of a grid.
+
+    Class fact: `is_brownian`. Other noise remembers: it is a filter of Brownian increments, whose state is its memory, of
+    `memory_shape` (noise, process); `has_past` says whether it begins with something to remember.
+    """
+
+    is_brownian: ClassVar[bool] = True
+    memory_shape: tuple[int, int] = (0, 0)
+    has_past: bool = False
+
+    @property
+    def memory_size(self) -> int:
+        """Numbers that are remembered."""
+        return math.prod(self.memory_shape)
 
     @abc.abstractmethod
     def increments(
@@ -34,6 +51,37 @@ class AbstractNoise(abc.ABC):
         Returns:
             increments with a leading axis of `points - 1` steps, on the device of `times`.
         """
+
+    def bank(self, times: Float[Tensor, "points *#batch 1"], dtype: torch.dtype) -> OUBank | None:
+        """What makes the noise from Brownian increments over the steps between `times`; None where it is they."""
+        return None
+
+    def drive(
+        self,
+        bank: OUBank | None,
+        times: Float[Tensor, "points *#batch 1"],
+        shape: tuple[int, ...],
+        area: LevyArea,
+        dtype: torch.dtype,
+    ) -> tuple[Increments, list[Transition] | None]:
+        """The Brownian increments behind a new path, and the steps that make it from them; None where it is they."""
+        return self.increments(times, shape, area, dtype), None
+
+    def learned(self) -> dict[str, Float[Tensor, " _"]]:
+        """What it has learned that has a name in the field; shown as training goes on."""
+        return {}
+
+    def fresh_memory(self, batch: tuple[int, ...], like: Tensor) -> Tensor | None:
+        """The memory at the first time, drawn from the prior; None where there is none."""
+        return None
+
+    def past(self, whitened: Float[Tensor, "*batch noise process"]) -> Float[Tensor, "*batch noise process"]:
+        """The memory at the first time that independent standard normals stand for."""
+        return whitened
+
+    def outlook(self, times: Float[Tensor, "points *#batch 1"], bank: OUBank | None, every: int) -> Outlook | None:
+        """What a control may know of the noise in each bin of `every` steps; None where there is nothing to know."""
+        return None
 
     @abc.abstractmethod
     def spawn(self, steps: Sequence[int]) -> "list[AbstractNoise]":

@@ -24,6 +24,11 @@ class Brownian(AbstractNoise):
     def __init__(self, generator: torch.Generator | None = None):
         self.generator = generator
 
+    @classmethod
+    def of(cls, size: int, horizon: float) -> "Brownian":
+        """The noise of an equation with `size` noises, over so long a time: any Brownian motion is."""
+        return cls()
+
     def increments(
         self,
         times: Float[Tensor, "points *#batch 1"],

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from neuralsde.plots.style import ACCENT, MODEL, TRUTH, new_figure, tidy
 
 HIGHER_IS_BETTER = ("bps", "r2")
+LEARNED = "learned/"
 
 
 def read_metrics(path: str | Path) -> dict[str, np.ndarray]:
@@ -27,7 +28,8 @@ def number(text: str | None) -> float:
 
 
 def training_curves(columns: dict[str, np.ndarray], title: str = "") -> Figure:
-    """One panel per quantity over epochs; training and validation share a panel. A cross marks the best of a score.
+    """One panel per quantity over epochs, `learned/…` left out; training and validation share a panel. A cross marks the best
+    of a score.
 
     Args:
         columns: values by name, `epoch` and names such as `train/loss` and `val/co_bps`, all of one length; NaN where
@@ -37,7 +39,7 @@ def training_curves(columns: dict[str, np.ndarray], title: str = "") -> Figure:
     epoch = columns["epoch"]
     panels: dict[str, dict[str, np.ndarray]] = {}
     for name, values in columns.items():
-        if name not in ("epoch", "step"):
+        if name not in ("epoch", "step") and not name.startswith(LEARNED):
             split, _, quantity = name.rpartition("/")
             panels.setdefault(quantity, {})[split] = values
     width = min(4, max(1, len(panels)))
@@ -54,6 +56,34 @@ def training_curves(columns: dict[str, np.ndarray], title: str = "") -> Figure:
                 ax.plot(epoch[best], values[best], "x", color=ACCENT, ms=5)
         tidy(ax, quantity.replace("_", " "), "epoch")
         ax.legend(fontsize=6, frameon=False)
+    for ax in axes.flat[len(panels) :]:
+        ax.set_visible(False)
+    return figure
+
+
+def learned_curves(columns: dict[str, np.ndarray], title: str = "") -> Figure:
+    """One panel per learned quantity over epochs, a line for each of its components.
+
+    Args:
+        columns: values by name, `epoch` and names such as `learned/hurst/0`, all of one length; others are left out.
+        title: of the figure.
+    """
+    panels: dict[str, list[np.ndarray]] = {}
+    for name, values in columns.items():
+        if name.startswith(LEARNED):
+            panels.setdefault(name.removeprefix(LEARNED).rpartition("/")[0], []).append(values)
+    width = min(3, max(1, len(panels)))
+    height = -(-len(panels) // width)
+    figure = new_figure(0.4 + 2.6 * width, 0.6 + 2.0 * height, title)
+    axes = figure.subplots(max(1, height), width, squeeze=False)
+    for ax, (quantity, lines) in zip(axes.flat, panels.items(), strict=False):
+        for values in lines:
+            known = ~np.isnan(values)
+            ax.plot(columns["epoch"][known], values[known], color=MODEL, lw=1.0, alpha=0.8)
+        if quantity.startswith("hurst"):
+            ax.axhline(0.5, color=TRUTH, lw=0.8, ls=":")
+            ax.set_ylim(0, 1)
+        tidy(ax, quantity.replace("_", " "), "epoch")
     for ax in axes.flat[len(panels) :]:
         ax.set_visible(False)
     return figure

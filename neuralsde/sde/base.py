@@ -58,6 +58,10 @@ class AbstractSDE(nn.Module, abc.ABC):
         """The same equation, with what depends on parameters alone computed once for a solve."""
         return self
 
+    def learned(self) -> dict[str, Float[Tensor, " _"]]:
+        """What it has learned that has a name in the field, such as rates; shown as training goes on."""
+        return {}
+
     def noise_size(self, state_size: int) -> int:
         """Number of Brownian motions; as many as states unless a subclass says otherwise."""
         return 1 if self.noise is NoiseType.SCALAR else state_size

@@ -81,3 +81,6 @@ class LearnedLangevin(AbstractSDE):
 
     def noise_size(self, state_size: int) -> int:
         return state_size // 2
+
+    def learned(self) -> dict[str, Float[Tensor, " _"]]:
+        return {"friction": self.log_friction.exp(), "frequency_hz": self.frequency() / (2 * math.pi)}

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from neuralsde.errors import ConfigError
-from neuralsde.noise import Increments, LevyArea
+from neuralsde.noise import AbstractNoise, Increments, LevyArea
 from neuralsde.sde import AbstractSDE, Calculus, NoiseType, Time
 
 State = Any  # a tensor, or a tuple of tensors for a method that remembers more than the solution
@@ -19,13 +19,15 @@ class AbstractSolver(abc.ABC):
 
     Class facts: `calculus` (None where the method is for additive noise only, for which the two agree), `levy_area`
     (what it reads of the path), `strong_order` per noise type (absent: not supported), `requires` (the equations it
-    is made for).
+    is made for), `pathwise` (whether, where the noise depends on the state, it converges along any driving path: to the
+    Stratonovich integral, with the drift's Itô correction that of Brownian motion).
     """
 
     calculus: ClassVar[Calculus | None]
     strong_order: ClassVar[Mapping[NoiseType, float]]
     levy_area: ClassVar[LevyArea] = LevyArea.NONE
     requires: ClassVar[type[AbstractSDE]] = AbstractSDE
+    pathwise: ClassVar[bool] = True
 
     @abc.abstractmethod
     def step(self, sde: AbstractSDE, t: Time, state: State, path: Increments) -> State:
@@ -39,11 +41,12 @@ class AbstractSolver(abc.ABC):
         """The solution within the state of the method."""
         return state
 
-    def check(self, sde: AbstractSDE) -> None:
-        """Refuse an equation for which the method is wrong.
+    def check(self, sde: AbstractSDE, noise: AbstractNoise | None = None) -> None:
+        """Refuse an equation, or what drives it, for which the method is wrong.
 
         Raises:
-            ConfigError: the kind of equation, its noise type or its calculus is not the method's.
+            ConfigError: the kind of equation, its noise type or its calculus is not the method's, or the method asks more of
+                the driving path than a noise that is not Brownian has.
         """
         mine, its = type(self).__name__, type(sde).__name__
         if not isinstance(sde, self.requires):
@@ -55,6 +58,18 @@ class AbstractSolver(abc.ABC):
             raise ConfigError(
                 f"{mine} converges to the {self.calculus.value if self.calculus else 'additive'} solution, but {its} "
                 f"is meant in the {sde.calculus.value} sense; wrap it in ItoForm or StratonovichForm."
+            )
+        if noise is None or noise.is_brownian:
+            return
+        if self.levy_area is not LevyArea.NONE:
+            raise ConfigError(
+                f"{mine} reads Lévy areas of the driving path, but {type(noise).__name__} has increments alone; use "
+                "EulerMaruyama or BAOAB where the noise is additive, else Milstein, LogEuler or LinearNoiseSplitting."
+            )
+        if sde.noise is not NoiseType.ADDITIVE and not self.pathwise:
+            raise ConfigError(
+                f"{mine} takes the Itô integral, which {type(noise).__name__} has no limit of where the noise depends on the "
+                f"state, as that of {its} does; use Milstein (model.dynamics.solver._target_=neuralsde.solvers.Milstein)."
             )
 
 

@@ -16,6 +16,7 @@ class EulerMaruyama(AbstractSolver):
 
     calculus = Calculus.ITO
     strong_order = orders(additive=1.0, commutative=0.5, general=0.5)
+    pathwise = False
 
     def step(
         self, sde: AbstractSDE, t: Time, state: Float[Tensor, "*batch state"], path: Increments

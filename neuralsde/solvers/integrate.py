@@ -49,7 +49,7 @@ def integrate(
             a gradient is missing in `context`.
         DivergenceError: the solution stopped being finite.
     """
-    solver.check(sde)
+    solver.check(sde, noise)
     grid = time_grid(times, z0, substeps)
     if fused and not checkpoint and isinstance(sde, AbstractChainDrift) and fusable(sde, solver, z0, grid):
         increments = noise.increments(grid, (*z0.shape[:-1], sde.noise_size(z0.shape[-1])), solver.levy_area, z0.dtype)

@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from neuralsde.errors import ConfigError
-from neuralsde.noise import Increments
+from neuralsde.noise import AbstractNoise, Increments
 from neuralsde.sde import AbstractSDE, Time, UnderdampedLangevin
 from neuralsde.solvers.base import AbstractSolver
 from neuralsde.solvers.langevin_coefficients import LangevinCoefficients
@@ -30,8 +30,8 @@ class AbstractLangevinSolver(AbstractSolver):
 class AbstractUncontrolledLangevinSolver(AbstractLangevinSolver):
     """A Langevin method of high order, which integrates the noise exactly and has no place for a control of it."""
 
-    def check(self, sde: AbstractSDE) -> None:
-        super().check(sde)
+    def check(self, sde: AbstractSDE, noise: AbstractNoise | None = None) -> None:
+        super().check(sde, noise)
         if isinstance(sde, UnderdampedLangevin) and sde.is_controlled:
             raise ConfigError(f"{type(self).__name__} ignores a control, but {type(sde).__name__} has one; use BAOAB or OBABO.")
 

@@ -14,12 +14,19 @@ def by_kind(counts: Any, other: Any, *, _root_: DictConfig) -> Any:
     return counts if _root_.spec.kind == "counts" else other
 
 
+def by_noise(brownian: Any, other: Any, *, _root_: DictConfig) -> Any:
+    """`${by_noise:A,B}` in a config: A where Brownian motion drives the dynamics, B where another noise does."""
+    target = OmegaConf.select(_root_, "model.noise._target_", default="")
+    return brownian if target in ("", "neuralsde.noise.Brownian.of") else other
+
+
 def ratio(numerator: float, denominator: Any) -> float:
     """`${ratio:A,B}` in a config: A / B; A where B is no positive number, which its own part refuses."""
     return numerator / denominator if isinstance(denominator, int | float) and denominator > 0 else numerator
 
 
 OmegaConf.register_new_resolver("by_kind", by_kind, replace=True)
+OmegaConf.register_new_resolver("by_noise", by_noise, replace=True)
 OmegaConf.register_new_resolver("ratio", ratio, replace=True)
 
 

@@ -137,6 +137,8 @@ class LatentDynamics(L.LightningModule):
         self.log("train/grad_norm", torch.stack(norms).norm(), on_step=False, on_epoch=True, batch_size=1)
 
     def on_train_epoch_end(self) -> None:
+        learned = {name: value.detach().flatten() for name, value in self.model.dynamics.learned().items()}
+        self.log_dict({f"learned/{name}/{i}": v for name, values in learned.items() for i, v in enumerate(values)})
         loss = self.trainer.callback_metrics.get("train/loss")
         if loss is not None and not torch.isfinite(loss):
             bad = [name for name, p in self.model.named_parameters() if not torch.isfinite(p).all()]
@@ -215,7 +217,7 @@ class LatentDynamics(L.LightningModule):
             optimizer = self.make_optimizer(self.parameter_groups())
         except (TypeError, ValueError) as error:
             raise ConfigError(f"The optimiser cannot be built from its settings: {error}; check optimizer.*.") from error
-        self._final_weight_decay = [group["weight_decay"] for group in optimizer.param_groups]
+        self._final_weight_decay = [group.get("weight_decay", 0.0) for group in optimizer.param_groups]
         schedule = self.make_schedule(optimizer, total_steps=int(self.trainer.estimated_stepping_batches))
         if schedule is not None and "monitor" in schedule:
             self._watching = (schedule["scheduler"], schedule["monitor"])
@@ -228,7 +230,7 @@ class LatentDynamics(L.LightningModule):
         """Weights that decay and, where only matrices do, those that do not: rates, scales, noise, offsets."""
         parameters = list(self.model.parameters())
         if not self.decay_matrices_only:
-            return [{"params": parameters}]
+            return [{"params": [p for p in parameters if p.requires_grad]}]
         matrices, others = [p for p in parameters if p.ndim > 1], [p for p in parameters if p.ndim <= 1]
         return [{"params": matrices}, {"params": others, "weight_decay": 0.0}]
 

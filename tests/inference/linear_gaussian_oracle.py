@@ -13,12 +13,13 @@ class Chain:
         dt: step lengths, (steps,).
         every: steps from one observation to the next; the first state is observed.
         readout, bias, noise_std: of the observations, (channel, d), (channel,), (channel,).
+        increments: covariance of the driving noise's increments per process, (d, steps, steps); of Brownian motion if None.
     """
 
-    def __init__(self, rate, mean, sigma, start_mean, start_var, dt, every, readout, bias, noise_std):
+    def __init__(self, rate, mean, sigma, start_mean, start_var, dt, every, readout, bias, noise_std, increments=None):
         d, steps = len(rate), len(dt)
         size = (steps + 1) * d
-        # The path is affine in (start, increments): z = A e + b with e standard normal.
+        # The path is affine in (start, increments): z = A e + b with e standard normal, or of the increments' correlation.
         a, b = torch.zeros(size, size, dtype=torch.float64), torch.zeros(size, dtype=torch.float64)
         a[:d, :d], b[:d] = torch.diag(start_var.sqrt()), start_mean
         for n in range(steps):
@@ -26,7 +27,13 @@ class Chain:
             phi = torch.diag(1 - rate * dt[n])
             a[after], b[after] = phi @ a[now], phi @ b[now] + rate * mean * dt[n]
             a[after, after] = torch.diag(sigma * dt[n].sqrt())
-        self.mean, self.covariance = b, a @ a.T
+        correlation = torch.eye(size, dtype=torch.float64)
+        if increments is not None:
+            root = dt.sqrt()
+            for i in range(d):
+                own = torch.arange(d + i, size, d)
+                correlation[own[:, None], own] = increments[i] / (root[:, None] * root)
+        self.mean, self.covariance = b, a @ correlation @ a.T
         seen = [n for n in range(steps + 1) if n % every == 0]
         pick = torch.zeros(len(seen) * len(readout), size, dtype=torch.float64)
         for i, n in enumerate(seen):

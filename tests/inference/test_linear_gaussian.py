@@ -1,6 +1,7 @@
 """Bounds against the exact log-evidence of the same discretised model, a joint Gaussian written out by brute force."""
 
 import math
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -161,7 +162,7 @@ def test_sticking_the_landing_has_less_variance_the_finer_the_steps():
         class UnitScale(LinearGaussianSDE):
             def _condition(self, *arguments):
                 start, plan = super()._condition(*arguments)
-                return start, plan._replace(scale=None)
+                return start, replace(plan, scale=None)
 
         made.dynamics.__class__ = UnitScale
         with torch.no_grad():

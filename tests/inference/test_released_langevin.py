@@ -116,7 +116,7 @@ def test_context_does_not_depend_on_the_latent():
 def test_exact_noise_keeps_unit_variance():
     """With the force off, v is AR(1): stationary variance 1 for the exact noise, 1.38 as released (n = 8,000, ±6 SE)."""
     for noise, variance in (("exact_ou", 1.0), ("euler_release", 1.1 / (1 - 0.45**2))):
-        process = dynamics(size=4, noise=noise, model_time_per_s=0.0)
+        process = dynamics(size=4, noise_law=noise, model_time_per_s=0.0)
         velocity = process(torch.zeros(2000, 30, 4, dtype=torch.float64), 0.02 * torch.arange(30).double()[None], 30).states[
             :, -1, 4:
         ]
@@ -129,7 +129,7 @@ def test_exact_noise_keeps_unit_variance():
     ("switches", "sentence"),
     [
         ({"transition_kl": "no"}, "choose released or gaussian"),
-        ({"noise": "no"}, "choose euler_release or exact_ou"),
+        ({"noise_law": "no"}, "choose euler_release or exact_ou"),
         ({"friction_per_s": 60.0}, "damps 1.2 per 0.02 s bin"),
     ],
 )
