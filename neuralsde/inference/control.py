@@ -12,6 +12,7 @@ In continuous time $s$ must be one. At a finite step the true posterior's increm
 control may say how much (`log_scale`); the bound stays a bound of the discretised process.
 """
 
+import math
 from abc import ABC, abstractmethod
 
 import torch
@@ -23,6 +24,7 @@ from neuralsde.noise import Outlook
 
 Features = tuple[Tensor, ...]
 Memory = Float[Tensor, "batch noise process"] | None
+LARGEST_LOG_RATE = 20.0  # of a pull; it is complete in any step long before
 SMALLEST_SPREAD = 1e-2  # of noise to be divided by; a pull against less would cost without bound
 
 
@@ -130,7 +132,7 @@ class Pull(Control):
             raise ConfigError(f"model.dynamics.control.rate is {rate}; give a positive number, such as 0.5.")
         self.target, self.rate = nn.Linear(context_size, state_size), nn.Linear(context_size, state_size)
         nn.init.zeros_(self.rate.weight)
-        nn.init.constant_(self.rate.bias, inverse_softplus(rate))
+        nn.init.constant_(self.rate.bias, math.log(rate))
         self.from_context = nn.Linear(context_size, hidden_size) if hidden_size else None
         if hidden_size:
             self.from_state = nn.Linear(state_size + memory_size, hidden_size, bias=False)
@@ -152,7 +154,7 @@ class Pull(Control):
             )
         least = torch.where(spread < 0, -SMALLEST_SPREAD, SMALLEST_SPREAD)
         spread = torch.where(spread.abs() < SMALLEST_SPREAD, least, spread)
-        share, recalled = -torch.expm1(-nn.functional.softplus(self.rate(context)) * dt), ()
+        share, recalled = -torch.expm1(-self.rate(context).clamp(max=LARGEST_LOG_RATE).exp() * dt), ()
         if outlook is not None:
             ratio, share = share, outlook.share(share) / outlook.gain
             recalled = (outlook.forecast(dt / ratio) * (share / dt)[..., None],)
@@ -288,8 +290,3 @@ def from_both(
     """`shared` plus a linear map of the state and of what the noise remembers."""
     hidden = torch.addmm(shared, y, weight[:, : y.shape[1]].t())
     return hidden if memory is None else torch.addmm(hidden, memory.flatten(1), weight[:, y.shape[1] :].t())
-
-
-def inverse_softplus(value: float) -> float:
-    """The number whose softplus is `value`."""
-    return float(torch.tensor(value).expm1().log())
