@@ -2,13 +2,13 @@
 
     python -m benchmarks.fractional_bridge [--hurst .1 .3 .5 .7 .9] [--steps 600]
 
-`experiment=fractional/bridge`: paths from 0 are seen once more, at t = 2 with noise of 0.1. For each index H a control is learned
-by the variational bound on 512 trials; then, on 256 others, the bound is held against the exact log-evidence of the model that
-was learned (a Gaussian of two numbers), and the deviation of the sampled bridges at a quarter, half and three quarters of their
-time against that of exact fractional Brownian motion, conditioned likewise.
+`experiment=fractional/bridge`: paths from 0 are seen once more, at t = 2 with noise of 0.1. For each index H a control is
+learned by the variational bound on 512 trials; then, on 256 others, the bound is held against the exact log-evidence of the
+model that was learned (a Gaussian of two numbers), and the deviation of the sampled bridges at a quarter, half and three
+quarters of their time against that of exact fractional Brownian motion, conditioned likewise.
 
-Prints one JSON object a line: `hurst`, `log_evidence` and `bound` (nats per trial, less a known start), `gap`, `std`, `exact_std`,
-`approximation` (relative mean squared error of the five processes), `train_s`.
+Prints one JSON object a line: `hurst`, `log_evidence` and `bound` (nats per trial), `gap`, `std`, `exact_std`, `approximation`
+(relative mean squared error of the five processes), `train_s`.
 """
 
 import argparse

@@ -110,6 +110,7 @@ class TrialData:
         condition_names: one label per condition.
         extra: further splits that are scored beside `eval`, by name (such as `heldout_conditions`).
         source: where the data came from, one line for the run's record.
+        is_video: whether a bin is a square frame and a channel a pixel, row by row.
     """
 
     name: str
@@ -122,3 +123,4 @@ class TrialData:
     condition_names: tuple[str, ...] = ()
     extra: dict[str, Trials] = field(default_factory=dict)
     source: str = ""
+    is_video: bool = False

@@ -25,7 +25,12 @@ def draw_figures(data: TrialData, predictions: dict[str, Prediction], metrics_cs
     latents = plots.latent_trajectories(
         predictions["eval"].latents, data.eval.condition, data.condition_names, "Latent trajectories"
     )
-    drawn = spike_figures(data, predictions) if data.spec.kind == "counts" else {"series": series(data, predictions["eval"])}
+    if data.is_video:
+        drawn = {"frames": video(data, predictions["eval"])}
+    elif data.spec.kind == "counts":
+        drawn = spike_figures(data, predictions)
+    else:
+        drawn = {"series": series(data, predictions["eval"])}
     figures = drawn | {"latents": latents}
     if metrics_csv.is_file() and len(columns := plots.read_metrics(metrics_csv)) > 1:
         figures["training"] = plots.training_curves(columns, "Training")
@@ -45,6 +50,14 @@ def spike_figures(data: TrialData, predictions: dict[str, Prediction]) -> dict[s
     if data.behavior_kind == "continuous" and data.train.behavior is not None and data.eval.behavior is not None:
         figures["hand"] = hand(data, data.train.behavior, data.eval.behavior, predictions)
     return figures
+
+
+def video(data: TrialData, prediction: Prediction) -> Figure:
+    """Evaluation frames beside the model's."""
+    spec = data.spec
+    frames = stack_targets(data.eval, spec)
+    title = f"{data.name}: evaluation trials"
+    return plots.frames(frames, prediction.rates, frame_s=spec.bin_width_s, observed_bins=spec.observed_bins, title=title)
 
 
 def series(data: TrialData, prediction: Prediction) -> Figure:

@@ -4,14 +4,15 @@ from math import isqrt
 
 import numpy as np
 from matplotlib import colormaps
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from neuralsde.plots.rates import spread
 from neuralsde.plots.style import ACCENT, MEDIUM, SMALL, new_figure
 
 MOST_TRIALS, MOST_FRAMES, MOST_SAMPLES = 3, 14, 2
-GAP = 1 / 8
-"""Between frames, in widths of a frame."""
+GAPS = 8
+"""Of these gaps between frames, a frame is as wide."""
 
 
 def frames(
@@ -39,29 +40,28 @@ def frames(
     rows |= {f"sample {n + 1}": sample for n, sample in enumerate(() if samples is None else samples[:MOST_SAMPLES])}
     figure = new_figure(0.9 + 0.48 * len(shown), 0.7 + (0.15 + 0.5 * len(rows)) * len(trials), title)
     axes = figure.subplots(len(trials), 1, squeeze=False)[:, 0]
-    look = {"cmap": colormaps["gray"].with_extremes(bad="white"), "vmin": 0.0, "vmax": 1.0, "interpolation": "nearest"}
     for ax, trial in zip(axes, trials, strict=True):
-        board, step = pinned([videos[trial, shown] for videos in rows.values()])
-        ax.imshow(board, **look)
-        middle = np.arange(max(len(rows), len(shown))) * step + (step / (1 + GAP) - 1) / 2
-        ax.set_yticks(middle[: len(rows)], list(rows), fontsize=SMALL)
-        ax.set_xticks(middle[: len(shown)], [f"{frame_s * n:.1f}" for n in shown], fontsize=SMALL)
-        ax.tick_params(length=0, labelbottom=trial == trials[-1])
-        ax.spines[:].set_visible(False)
-        if observed_bins is not None and (ahead := shown >= observed_bins).any() and not ahead.all():
-            x = middle[ahead.argmax()] - step / 2
-            ax.axvline(x, color=ACCENT, lw=1.2, ls="--")
+        columns = draw_strips(ax, {name: videos[trial, shown] for name, videos in rows.items()})
+        ax.set_xticks(columns, [f"{frame_s * n:.1f}" for n in shown] if trial == trials[-1] else [], fontsize=SMALL)
+        if observed_bins is not None and shown[0] < observed_bins <= shown[-1]:
+            first = int(np.argmax(shown >= observed_bins))
+            ax.axvline(columns[first - 1 : first + 1].mean(), color=ACCENT, lw=1.2, ls="--")
             if trial == trials[0]:
                 ax.set_title("right of the dashes: forecast", fontsize=SMALL, color=ACCENT, loc="right")
     axes[-1].set_xlabel("time in trial (s)", fontsize=MEDIUM)
     return figure
 
 
-def pinned(strips: list[np.ndarray]) -> tuple[np.ndarray, int]:
-    """Strips of frames, each (frame, pixel), below each other on one board with gaps of NaN, and the distance of frames."""
-    side = isqrt(strips[0].shape[-1])
-    gap = max(1, round(GAP * side))
-    grid = np.stack(strips).reshape(len(strips), -1, side, side)
-    spaced = np.pad(grid, ((0, 0), (0, 0), (0, gap), (0, gap)), constant_values=np.nan)
-    board = spaced.transpose(0, 2, 1, 3).reshape(len(strips) * (side + gap), -1)
-    return board[:-gap, :-gap], side + gap
+def draw_strips(ax: Axes, strips: dict[str, np.ndarray]) -> np.ndarray:
+    """Strips of frames, each (frame, pixel), below each other, with their names; returns where the columns' middles are."""
+    grid = np.stack(list(strips.values()))
+    side = isqrt(grid.shape[2])
+    gap = max(1, side // GAPS)
+    spaced = np.pad(grid.reshape(*grid.shape[:2], side, side), ((0, 0), (0, 0), (0, gap), (0, gap)), constant_values=np.nan)
+    board = spaced.transpose(0, 2, 1, 3).reshape(len(grid) * (side + gap), -1)[:-gap, :-gap]
+    ax.imshow(board, cmap=colormaps["gray"].with_extremes(bad="white"), vmin=0.0, vmax=1.0, interpolation="nearest")
+    middles = np.arange(max(grid.shape[:2])) * (side + gap) + (side - 1) / 2
+    ax.set_yticks(middles[: len(grid)], list(strips), fontsize=SMALL)
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+    return middles[: grid.shape[1]]

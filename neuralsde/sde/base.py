@@ -3,6 +3,7 @@
 import abc
 import enum
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -45,6 +46,16 @@ class AbstractSDE(nn.Module, abc.ABC):
         self, t: Time, z: Float[Tensor, "*batch state"]
     ) -> Float[Tensor, "*batch state"] | Float[Tensor, "*batch state noise"]:
         """$g(t, z)$, state per square root of time: the diagonal if $W$ has one component per state, else a matrix."""
+
+    def diffusion_with_slope(
+        self, t: Time, z: Float[Tensor, "*batch state"]
+    ) -> tuple[Float[Tensor, "*batch state"], Float[Tensor, "*batch state"]]:
+        r"""Of diagonal noise: $g_i(t, z_i)$ and $\partial g_i / \partial z_i$, by differentiation unless a subclass knows it.
+
+        The Jacobian is diagonal, hence the row sums that one reverse-mode product gives.
+        """
+        g, transpose = torch.func.vjp(lambda x: self.diffusion(t, x), z)[:2]
+        return g, transpose(torch.ones_like(g))[0]
 
     def coordinates(self, z: Float[Tensor, "*batch state"]) -> Float[Tensor, "*batch state"]:
         """The state in unconstrained coordinates of about unit size, which nets read and in which a process starts."""

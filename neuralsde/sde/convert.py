@@ -10,16 +10,14 @@ from neuralsde.sde.base import AbstractSDE, Calculus, NoiseType, Time
 
 
 def correction(sde: AbstractSDE, t: Time, z: Float[Tensor, "*batch state"]) -> Float[Tensor, "*batch state"]:
-    r"""$\frac12 \sum_j \partial_z g_j\, g_j$, by differentiation along each column $g_j$.
-
-    For diagonal noise the Jacobian is diagonal, hence its own transpose, and one reverse-mode product of it with $g$
-    gives $\frac12 g\,\partial g / \partial z$.
-    """
+    r"""$\frac12 \sum_j \partial_z g_j\, g_j$, by differentiation along each column $g_j$; for diagonal noise it is
+    $\frac12 g\,\partial g / \partial z$."""
     if sde.noise is NoiseType.ADDITIVE:
         return torch.zeros_like(z)
-    g, transpose = torch.func.vjp(lambda x: sde.diffusion(t, x), z)[:2]
     if sde.noise is NoiseType.DIAGONAL:
-        return transpose(g)[0] / 2
+        g, slope = sde.diffusion_with_slope(t, z)
+        return g * slope / 2
+    g = sde.diffusion(t, z)
     columns = (_along(lambda x, j=j: sde.diffusion(t, x)[..., j], z, g[..., j]) for j in range(g.shape[-1]))
     return torch.stack(list(columns)).sum(0) / 2
 

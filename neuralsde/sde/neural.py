@@ -56,8 +56,19 @@ class Neural(AbstractSDE):
         return hidden
 
     def diffusion(self, t: Time, z: Float[Tensor, "*batch state"]) -> Float[Tensor, "*batch state"]:
-        hidden = self.inner[..., 0] * t.unsqueeze(-1) + self.inner[..., 1] * z.unsqueeze(-1) + self.bias
-        return 2 * self.sigma * torch.sigmoid((self.outer * torch.tanh(hidden)).sum(-1))
+        return 2 * self.sigma * torch.sigmoid((self.outer * self._activity(t, z)).sum(-1))
+
+    def _activity(self, t: Time, z: Float[Tensor, "*batch state"]) -> Float[Tensor, "*batch state 8"]:
+        """Of the hidden units of each component's small net."""
+        return torch.tanh(self.inner[..., 1] * z.unsqueeze(-1) + (self.inner[..., 0] * t.unsqueeze(-1) + self.bias))
+
+    def diffusion_with_slope(
+        self, t: Time, z: Float[Tensor, "*batch state"]
+    ) -> tuple[Float[Tensor, "*batch state"], Float[Tensor, "*batch state"]]:
+        active = self._activity(t, z)
+        share = torch.sigmoid((self.outer * active).sum(-1))
+        inside = (self.outer * self.inner[..., 1] * (1 - active**2)).sum(-1)
+        return 2 * self.sigma * share, 2 * self.sigma * share * (1 - share) * inside
 
 
 class NeuralAdditive(AbstractChainDrift):

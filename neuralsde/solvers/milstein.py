@@ -1,3 +1,4 @@
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -21,6 +22,10 @@ class Milstein(AbstractSolver):
     def step(
         self, sde: AbstractSDE, t: Time, state: Float[Tensor, "*batch state"], path: Increments
     ) -> Float[Tensor, "*batch state"]:
+        if sde.noise is NoiseType.DIAGONAL:
+            g, slope = sde.diffusion_with_slope(t, state)
+            moved = torch.addcmul(state, sde.drift(t, state), path.dt)
+            return moved + g * torch.addcmul(path.w, slope / 2, path.w**2 - path.dt)
         euler = state + sde.drift(t, state) * path.dt + noise_term(sde.diffusion(t, state), path.w)
         if sde.noise is NoiseType.ADDITIVE:
             return euler

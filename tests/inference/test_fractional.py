@@ -208,6 +208,7 @@ def test_the_closed_form_control_s_bound_approaches_log_p(hurst, known):
         owner.append(made)
         bound, error = bridge_bound(made, 1000)
         gaps.append(log_p - bound), errors.append(error)
+        print(f"H {hurst}: {steps} steps, bound {bound:.3f} +- {error:.3f}, log p {log_p:.3f}")
     assert min(gaps) > -4 * max(errors)
     for coarse, fine, error in zip(gaps, gaps[1:], errors[1:], strict=False):
         assert fine < coarse / 1.5 or fine < 4 * error

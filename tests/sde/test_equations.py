@@ -62,6 +62,9 @@ def test_the_noise_type_is_true(sde, size):
         assert not jacobian.any()
     else:
         torch.testing.assert_close(jacobian, torch.diag(jacobian.diagonal()))
+        g, slope = sde.diffusion_with_slope(t, z)
+        torch.testing.assert_close(g, sde.diffusion(t, z))
+        torch.testing.assert_close(slope, jacobian.diagonal())
         assert jacobian.any()
 
 

@@ -2,5 +2,6 @@
 
 from neuralsde.nn.decoders.mlp import MLPDecoder
 from neuralsde.nn.decoders.transformer import TransformerDecoder
+from neuralsde.nn.decoders.video import VideoDecoder
 
-__all__ = ["MLPDecoder", "TransformerDecoder"]
+__all__ = ["MLPDecoder", "TransformerDecoder", "VideoDecoder"]

@@ -4,5 +4,6 @@ from neuralsde.nn.encoders.gru import GRUEncoder
 from neuralsde.nn.encoders.released_gru import ReleasedGRUEncoder
 from neuralsde.nn.encoders.time_attention import TimeAttentionEncoder
 from neuralsde.nn.encoders.transformer import TransformerEncoder
+from neuralsde.nn.encoders.video import VideoEncoder
 
-__all__ = ["GRUEncoder", "ReleasedGRUEncoder", "TimeAttentionEncoder", "TransformerEncoder"]
+__all__ = ["GRUEncoder", "ReleasedGRUEncoder", "TimeAttentionEncoder", "TransformerEncoder", "VideoEncoder"]
