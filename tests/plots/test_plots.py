@@ -11,6 +11,7 @@ from neuralsde.plots import (
     condition_means,
     hand_trajectories,
     latent_trajectories,
+    learned_curves,
     psth_grid,
     raster_and_rates,
     rates_vs_truth,
@@ -144,6 +145,15 @@ def test_training_curves_from_a_file(tmp_path):
     best = figure.axes[1].lines[-1]
     assert (best.get_xdata()[0], best.get_ydata()[0]) == (1, 0.1)
     assert ink(figure) > 0.01
+
+
+def test_learned_parameters_have_a_panel_each_and_a_line_per_component():
+    columns = {"epoch": np.arange(3.0), "train/loss": np.zeros(3)}
+    columns |= {f"learned/hurst/{i}": np.full(3, 0.5 + 0.1 * i) for i in range(4)} | {"learned/sigma/0": np.ones(3)}
+    figure = learned_curves(columns, "a run")
+    titles = {ax.get_title(): len(ax.lines) for ax in figure.axes if ax.get_visible()}
+    assert titles == {"hurst": 5, "sigma": 1}  # and the line of Brownian motion
+    assert len(training_curves(columns).axes) == 1  # the loss alone
 
 
 def test_colours_and_names():
