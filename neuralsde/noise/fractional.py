@@ -1,3 +1,4 @@
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -68,6 +69,7 @@ class FractionalBrownian(AbstractNoise, nn.Module):
         generator: torch.Generator | None = None,
     ):
         nn.Module.__init__(self)
+        check_plain(processes, speed, learn, shared)
         self.kind, self.size, self.horizon = kind_of(kind), size, float(horizon)
         self.normalize, self.knots, self.speed, self.generator = normalize, knots, speed, generator
         start = hurst_at_start(hurst, 1 if shared else size, learn)
@@ -254,11 +256,24 @@ def hurst_at_start(hurst: Any, count: int, learn: bool) -> list[float]:
     values = list(hurst) if isinstance(hurst, Sequence) else [hurst] * count
     low, high = (SMALLEST, LARGEST) if learn else (0.0, 1.0)
     if len(values) != count or not all(isinstance(h, int | float) and low < h < high for h in values):
+        several = f", or a list of {count}" if count > 1 else ""
         raise ConfigError(
-            f"model.noise.hurst is {hurst}; give {count if count > 1 else 'one'} number{'s' * (count > 1)} between "
-            f"{low:g} and {high:g}, without these."
+            f"model.noise.hurst is {hurst}; give one number{several} between {low:g} and {high:g}, without these."
         )
     return [float(h) for h in values]
+
+
+def check_plain(processes: Any, speed: Any, learn: Any, shared: Any) -> None:
+    """Raises:
+    ConfigError: a setting is of another type, or out of bounds.
+    """
+    if type(processes) is not int or processes < 2:
+        raise ConfigError(f"model.noise.processes is {processes}; give a whole number of at least 2.")
+    if type(speed) not in (int, float) or not 0 < speed < math.inf:
+        raise ConfigError(f"model.noise.speed is {speed}; give a positive number, such as 10.0.")
+    for name, value in (("learn", learn), ("shared", shared)):
+        if type(value) is not bool:
+            raise ConfigError(f"model.noise.{name} is {value}; give true or false.")
 
 
 def check_knots(knots: Any, kind: Fractional) -> None:
