@@ -218,7 +218,8 @@ class LatentDynamics(L.LightningModule):
         except (TypeError, ValueError) as error:
             if "parameter groups" in str(error):
                 raise ConfigError(
-                    "The optimiser takes one group of parameters, but training.decay_matrices_only=true makes two: set it to false."
+                    "The optimiser takes one group of parameters, but training.decay_matrices_only=true makes two: set it to "
+                    "false."
                 ) from error
             raise ConfigError(f"The optimiser cannot be built from its settings: {error}; check optimizer.*.") from error
         self._final_weight_decay = [group.get("weight_decay", 0.0) for group in optimizer.param_groups]

@@ -7,6 +7,7 @@ import torch
 
 from neuralsde.errors import ConfigError
 from neuralsde.noise import Brownian, FixedPath, FractionalBrownian, LevyArea
+from neuralsde.noise.fractional import check_plain
 from neuralsde.noise.fractional_weights import Fractional, covariance
 from neuralsde.sde import GeometricBrownian, OrnsteinUhlenbeck
 from neuralsde.solvers import EulerMaruyama, LogEuler, Milstein, ShARK, integrate
@@ -177,9 +178,9 @@ def test_it_drives_any_equation():
         (lambda: noise([0.3, 0.4], 3), r"give one number, or a list of 3 between 0 and 1"),
         (lambda: noise(kind="fbm"), r"kind is 'fbm'; choose type_i or type_ii"),
         (lambda: noise(processes=1), r"processes is 1; give a whole number of at least 2"),
-        (lambda: noise(processes=2.5), r"processes is 2.5"),
-        (lambda: noise(speed=0), r"speed is 0; give a positive number"),
-        (lambda: noise(learn="maybe"), r"learn is maybe; give true or false"),
+        (lambda: check_plain(2.5, 1.0, True, False), r"processes is 2.5"),
+        (lambda: check_plain(5, 0, True, False), r"speed is 0; give a positive number"),
+        (lambda: check_plain(5, 1.0, "maybe", False), r"learn is maybe; give true or false"),
         (lambda: noise(horizon=0.0), r"horizon"),
         (lambda: noise(knots=3), r"defined for type II alone"),
         (lambda: noise(range=[1.0]), r"range is \[1.0\]; give the slowest and the fastest"),
