@@ -229,7 +229,7 @@ def test_exact_conditioning_gives_log_p_at_ten_steps(hurst):
     torch.testing.assert_close(bound, torch.full((50,), exact_log_p(hurst), dtype=torch.float64), atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("hurst", [0.1, 0.3, 0.5, 0.7, 0.9])
+@pytest.mark.parametrize("hurst", [0.3, 0.7, *(pytest.param(h, marks=pytest.mark.slow) for h in (0.1, 0.5, 0.9))])
 @pytest.mark.parametrize("rate", [1e-9, 2.0])
 def test_bridges_are_those_of_exact_fractional_noise(hurst, rate):
     r"""Deviation along a bridge to X_2 = 0 seen through noise of 0.1, theta 0 and 2, against conditioning of the exact process.
