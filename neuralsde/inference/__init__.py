@@ -5,7 +5,8 @@ from neuralsde.inference.coordinated_dropout import CoordinatedDropout, SampleVa
 from neuralsde.inference.latent_ode import LatentODE
 from neuralsde.inference.latent_sde import LatentSDE
 from neuralsde.inference.linear_gaussian import LinearGaussianSDE
-from neuralsde.inference.objectives import ELBO
+from neuralsde.inference.matched_sde import MatchedSDE
+from neuralsde.inference.objectives import ELBO, SDEMatching
 from neuralsde.inference.path import Estimator, LatentPath, LatentProcess
 from neuralsde.inference.released_langevin import ReleasedLangevin
 
@@ -21,7 +22,9 @@ __all__ = [
     "LatentProcess",
     "LatentSDE",
     "LinearGaussianSDE",
+    "MatchedSDE",
     "Pull",
     "ReleasedLangevin",
+    "SDEMatching",
     "SampleValidation",
 ]

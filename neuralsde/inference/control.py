@@ -281,6 +281,28 @@ class LangevinPull(Control):
         return u if memory is None else u - (recalled[0].view_as(memory) * memory).sum(-1)
 
 
+class NoControl(Control):
+    """For posteriors that are known without: learns nothing."""
+
+    def __init__(self, context_size: int, state_size: int, noise_size: int):
+        super().__init__(context_size, noise_size, narrows=False)
+        self.noise_size = noise_size
+
+    def plan(
+        self,
+        context: Float[Tensor, "bin batch context"],
+        spread: Float[Tensor, "bin #batch noise"] | None,
+        dt: Float[Tensor, "bin #batch 1"],
+        outlook: Outlook | None = None,
+    ) -> Features:
+        return (context[..., :0],)
+
+    def forward(
+        self, y: Float[Tensor, "batch state"], memory: Memory, *features: Float[Tensor, "#batch *_"]
+    ) -> Float[Tensor, "batch noise"]:
+        return y.new_zeros(len(y), self.noise_size)
+
+
 def from_both(
     shared: Float[Tensor, "batch hidden"],
     weight: Float[Tensor, "hidden input"],

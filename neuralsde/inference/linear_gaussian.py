@@ -30,7 +30,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from neuralsde.errors import ConfigError
-from neuralsde.inference.control import Control, Features, Memory
+from neuralsde.inference.control import Control, Features, Memory, NoControl
 from neuralsde.inference.latent_sde import LatentSDE, with_memory
 from neuralsde.inference.path import Estimator, Evidence, gaussian_sample
 from neuralsde.inference.scale import PrecisionScale, Scale
@@ -164,28 +164,6 @@ class _Corrected(Control):
         return aim - times_vector(gain, y) + self.correction(y.to(rest[0].dtype), None, *rest)
 
 
-class _NoControl(Control):
-    """Learns nothing: the exact posterior alone."""
-
-    def __init__(self, context_size: int, state_size: int, noise_size: int):
-        super().__init__(context_size, noise_size, narrows=False)
-        self.noise_size = noise_size
-
-    def plan(
-        self,
-        context: Float[Tensor, "bin batch context"],
-        spread: Float[Tensor, "bin #batch noise"] | None,
-        dt: Float[Tensor, "bin #batch 1"],
-        outlook: Outlook | None = None,
-    ) -> Features:
-        return (context[..., :0],)
-
-    def forward(
-        self, y: Float[Tensor, "batch state"], memory: Memory, *features: Float[Tensor, "#batch *_"]
-    ) -> Float[Tensor, "batch noise"]:
-        return y.new_zeros(len(y), self.noise_size)
-
-
 class _OnChain(AbstractMover):
     """A state and its memory on a linear-Gaussian chain."""
 
@@ -232,7 +210,7 @@ class LinearGaussianSDE(LatentSDE):
     wants_evidence = True
 
     def __init__(self, context_size: int, latent_size: int, control: Callable[..., Control] | None = None, **settings: Any):
-        super().__init__(context_size, latent_size, control=control or _NoControl, **settings)
+        super().__init__(context_size, latent_size, control=control or NoControl, **settings)
         if not isinstance(self.sde.prepared(), OrnsteinUhlenbeck) or type(self.solver) is not EulerMaruyama:
             raise ConfigError(
                 f"model.dynamics LinearGaussianSDE knows the exact posterior of Ornstein–Uhlenbeck processes in Euler–Maruyama "

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from neuralsde.errors import ConfigError
-from neuralsde.inference.path import Estimator
+from neuralsde.inference.path import Bound, Estimator, Matching
 
 PerTerm = float | int | Mapping[str, float | int]
 
@@ -50,6 +50,8 @@ class ELBO(nn.Module):
     Duvenaud, *Sticking the landing*, 2017, arXiv:1703.09194.
     """
 
+    matching: Matching | None = None  # what is drawn at random, where the objective does not simulate
+
     def __init__(
         self,
         kl_weight: PerTerm = 1.0,
@@ -85,6 +87,7 @@ class ELBO(nn.Module):
         known: Bool[Tensor, "batch bin target"],
         learned: Bool[Tensor, "batch bin target"],
         epoch: int,
+        share: float = 1.0,
     ) -> Loss:
         """The loss of a batch.
 
@@ -94,6 +97,7 @@ class ELBO(nn.Module):
             known: entries that were observed.
             learned: entries that the gradient may flow from.
             epoch: training epoch, from 0.
+            share: of a trial's bins, those that the entries are of, where they are some drawn at random.
         """
         for name, setting in (("kl_weight", self.kl_weight), ("kl_ramp_epochs", self.kl_ramp_epochs)):
             if isinstance(setting, Mapping) and (unknown := set(setting) - set(kl)):
@@ -102,7 +106,7 @@ class ELBO(nn.Module):
                     "those."
                 )
         learned = learned & known
-        entries, scale = learned.sum().clamp(min=1), len(known) / known.sum().clamp(min=1)  # trials per entry
+        entries, scale = learned.sum().clamp(min=1), share * len(known) / known.sum().clamp(min=1)  # trials per entry
         if self.kl_per == "trial":
             scale = torch.ones_like(scale)
         means = {name: value.mean() * scale for name, value in kl.items()}
@@ -120,6 +124,46 @@ class ELBO(nn.Module):
                 return Loss(total, {"nll": nll.detach(), **{k: v.detach() for k, v in means.items()}})
         total = nll + sum(weights[name] * value for name, value in means.items())
         return Loss(total, {"nll": nll.detach(), **{k: v.detach() for k, v in means.items()}})
+
+
+class SDEMatching(ELBO):
+    r"""The same bound, learned without simulating a path: its parts are estimated from states that are drawn at random times.
+
+    $$-\sum_n \mathrm E \log p(y_n \mid z_{t_n}) + \mathrm{KL}(q(z_0) \| p(z_0))
+      + T\,\mathrm E_t \tfrac12 |\tilde f - f|^2 / g^2,$$
+
+    each a sum over all bins or all times in expectation, however few are drawn. For `model.dynamics` that have a posterior
+    given by its marginals (`MatchedSDE`).
+
+    Args:
+        points: times of each trial at which the path's divergence is evaluated, one from each of as many stretches.
+        observations: bins of each trial whose observations are explained; None for all.
+        bound: `continuous`, that of the equation in continuous time, or `discrete`, that of the solver's own steps, which are
+            then what is learned, as `ELBO` does.
+        kl_weight: see `ELBO`.
+        kl_ramp_epochs: see `ELBO`.
+
+    Raises:
+        ConfigError: an impossible setting.
+
+    Reference: Bartosh, Vetrov, Naesseth, *SDE matching*, 2025, arXiv:2502.02472.
+    """
+
+    def __init__(
+        self,
+        points: int = 16,
+        observations: int | None = None,
+        bound: str = "continuous",
+        kl_weight: PerTerm = 1.0,
+        kl_ramp_epochs: PerTerm = 0,
+    ):
+        super().__init__(kl_weight, kl_ramp_epochs)
+        for name, value in (("points", points), ("observations", 1 if observations is None else observations)):
+            if type(value) is not int or value < 1:
+                raise ConfigError(f"objective.{name} is {value}; give a whole number of at least 1.")
+        if bound not in (known := [b.value for b in Bound]):
+            raise ConfigError(f"objective.bound is {bound!r}; choose one of {', '.join(known)}.")
+        self.matching = Matching(points, observations, Bound(bound))
 
 
 def of_term(value: PerTerm, term: str, default: float) -> float:

@@ -24,6 +24,43 @@ class Estimator(enum.Enum):
     LANDING = "landing"  # the same, q's parameters in its density held fixed: no variance where q is the posterior
 
 
+class Bound(enum.Enum):
+    """Which process a bound that is learned without simulating is of."""
+
+    CONTINUOUS = "continuous"  # the equation's own, in continuous time
+    DISCRETE = "discrete"  # the solver's steps
+
+
+@dataclass(frozen=True)
+class Matching:
+    """What is drawn at random to learn without simulating.
+
+    Args:
+        points: times (or steps) of each trial at which the path's divergence is evaluated.
+        observations: bins of each trial whose observations are explained; None for all.
+        bound: what the divergence is of.
+    """
+
+    points: int
+    observations: int | None
+    bound: Bound
+
+
+@dataclass(frozen=True)
+class Match:
+    """States of the posterior in some bins, drawn independently of each other.
+
+    Args:
+        states: what the decoder reads, (batch, point, latent).
+        bins: the bins, (batch, point).
+        kl: unbiased estimates of the path's divergence from the prior in nats, term by name, each (batch,).
+    """
+
+    states: Tensor
+    bins: Tensor
+    kl: dict[str, Tensor]
+
+
 class Evidence(NamedTuple):
     r"""The log-likelihood of a trial's observations as a quadratic of its path,
     $\sum_n -\frac12 z_n^\top J_n z_n + j_n^\top z_n$.
@@ -81,6 +118,23 @@ class LatentProcess(nn.Module, ABC):
             evidence: what the observations say of the path, for a process that `wants_evidence`; of each trial once where the
                 context holds several samples of all trials.
         """
+
+    def match(
+        self,
+        context: Float[Tensor, "batch bin context"],
+        times: Float[Tensor, "#batch bin"],
+        observed_bins: int,
+        matching: Matching,
+    ) -> Match:
+        """States of the posterior at some times, and its divergence from the prior, without simulating a path.
+
+        Raises:
+            ConfigError: the process has no posterior that is given by its marginals.
+        """
+        raise ConfigError(
+            f"model.dynamics {type(self).__name__} can only be simulated, and objective=sde_matching does not simulate: choose "
+            "objective=elbo, or other model/dynamics."
+        )
 
     def learned(self) -> dict[str, Float[Tensor, " _"]]:
         """What it has learned that has a name in the field; logged in each epoch."""

@@ -61,6 +61,33 @@ class DiagonalScale(Scale):
         return DiagonalScale(self.log.detach())
 
 
+class TriangularScale(Scale):
+    r"""A lower triangular matrix, its diagonal positive.
+
+    Args:
+        root: $S$ itself.
+    """
+
+    def __init__(self, root: Float[Tensor, "step batch noise noise"]):
+        self.root = root
+
+    def apply(self, w: Float[Tensor, "step batch noise"]) -> Float[Tensor, "step batch noise"]:
+        return (self.root @ w[..., None])[..., 0]
+
+    def solve(self, w: Float[Tensor, "step batch noise"]) -> Float[Tensor, "step batch noise"]:
+        return torch.linalg.solve_triangular(self.root, w[..., None], upper=False)[..., 0]
+
+    def log_det(self) -> Float[Tensor, "step batch"]:
+        return self.root.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+
+    def square_over(self, log_unit: Float[Tensor, "*units"]) -> Float[Tensor, "step batch"]:
+        variance = self.root.square().sum(-1)
+        return (variance * torch.exp(-2 * log_unit) - 1).sum(-1)
+
+    def detached(self) -> "TriangularScale":
+        return TriangularScale(self.root.detach())
+
+
 class PrecisionScale(Scale):
     r"""The map $S = R^{-\top}$ of a precision $R R^\top$: increments of covariance $(R R^\top)^{-1} h$.
 

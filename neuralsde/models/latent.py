@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from neuralsde.errors import ConfigError
-from neuralsde.inference.path import Estimator, Evidence, LatentPath, LatentProcess
+from neuralsde.inference.path import Estimator, Evidence, LatentPath, LatentProcess, Matching
 from neuralsde.likelihoods import Gaussian, Likelihood
 from neuralsde.nn.decoders import MLPDecoder
 from neuralsde.nn.dropout import Dropout
@@ -24,11 +24,13 @@ class ModelOutput:
         parameter: the likelihood's parameter, (sample * batch, bin, target) (log expected counts for Poisson).
         latents: the sampled latent path, (sample * batch, bin, latent).
         kl: divergences of the posterior from the prior in nats, by name, each (sample * batch,).
+        bins: the bins that it is of, (batch, bin), where not all in turn.
     """
 
     parameter: Tensor
     latents: Tensor
     kl: dict[str, Tensor]
+    bins: Tensor | None = None
 
 
 class LatentModel(nn.Module):
@@ -102,6 +104,25 @@ class LatentModel(nn.Module):
         path = self.posterior(context, times, observed_bins, samples, estimator, evidence)
         read = context if self.decode_context else context[..., self.context_size :]
         return ModelOutput(self.decode(path.states, read), path.states, path.kl)
+
+    def match(
+        self,
+        values: Float[Tensor, "batch observed_bin channel"],
+        seen: Bool[Tensor, "batch observed_bin channel"],
+        times: Float[Tensor, "#batch bin"],
+        matching: Matching,
+    ) -> ModelOutput:
+        """Posterior states in some bins, drawn without simulating a path, and what each decodes to.
+
+        Raises:
+            ConfigError: the dynamics can only be simulated.
+        """
+        context = self.encoder(values, seen, times)
+        match = self.dynamics.match(context[..., : self.context_size], times, values.shape[1], matching)
+        read = context if self.decode_context else context[..., self.context_size :]
+        if read.shape[2]:
+            read = read.take_along_dim(match.bins[..., None], 1)
+        return ModelOutput(self.decode(match.states, read), match.states, match.kl, match.bins)
 
     def decode(
         self, states: Float[Tensor, "sample_batch bin latent"], read: Float[Tensor, "batch #bin read"]

@@ -65,6 +65,19 @@ class AbstractSDE(nn.Module, abc.ABC):
         """The inverse of `coordinates` (for a geometric equation: onto positive states)."""
         return y
 
+    def in_coordinates(
+        self, t: Time, y: Float[Tensor, "*batch state"]
+    ) -> tuple[Float[Tensor, "*batch state"], Float[Tensor, "*batch state"], Float[Tensor, "*batch state"]]:
+        """Of diagonal noise: drift and diffusion of the unconstrained coordinates' own equation (in the same calculus), and
+        the derivative of the diffusion of each by its own state; those of the state where it is unconstrained itself.
+
+        Raises:
+            ConfigError: there are no coordinates in which the noise never vanishes.
+        """
+        if self.noise is NoiseType.ADDITIVE:
+            return self.drift(t, y), self.diffusion(t, y), torch.zeros_like(y)
+        return self.drift(t, y), *self.diffusion_with_slope(t, y)
+
     def prepared(self) -> "AbstractSDE":
         """The same equation, with what depends on parameters alone computed once for a solve."""
         return self

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from neuralsde.errors import ConfigError
 from neuralsde.sde.base import AbstractSDE, Calculus, NoiseType, Time
 
 
@@ -22,6 +23,14 @@ class AbstractLinearNoise(AbstractSDE):
     def diffusion(self, t: Time, z: Float[Tensor, "*batch state"]) -> Float[Tensor, "*batch state"]:
         return self.volatility(t, z) * z
 
+    def in_coordinates(
+        self, t: Time, y: Float[Tensor, "*batch state"]
+    ) -> tuple[Float[Tensor, "*batch state"], Float[Tensor, "*batch state"], Float[Tensor, "*batch state"]]:
+        raise ConfigError(
+            f"The noise of {type(self).__name__} vanishes where its state is zero, and a Gaussian marginal has mass there: the "
+            "divergence would be infinite. Choose model/dynamics=geometric or neural, or objective=elbo, which simulates."
+        )
+
 
 class AbstractGeometric(AbstractLinearNoise):
     r"""$dz = \gamma(t, z)\,z\,dt + \sigma(t)\,z\,dW$ (Itô, elementwise): a component never changes its sign."""
@@ -36,6 +45,12 @@ class AbstractGeometric(AbstractLinearNoise):
 
     def drift(self, t: Time, z: Float[Tensor, "*batch state"]) -> Float[Tensor, "*batch state"]:
         return self.growth(t, z) * z
+
+    def in_coordinates(
+        self, t: Time, y: Float[Tensor, "*batch state"]
+    ) -> tuple[Float[Tensor, "*batch state"], Float[Tensor, "*batch state"], Float[Tensor, "*batch state"]]:
+        z = self.from_coordinates(y)
+        return self.log_drift(t, z), self.volatility(t, z).expand_as(y), torch.zeros_like(y)
 
     def coordinates(self, z: Float[Tensor, "*batch state"]) -> Float[Tensor, "*batch state"]:
         r"""$\log |z|$, whose noise is additive."""

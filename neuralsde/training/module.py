@@ -103,14 +103,27 @@ class LatentDynamics(L.LightningModule):
     def loss(self, batch: TrialBatch) -> TrainingPass:
         """One pass through the model, with inputs hidden, and what it costs."""
         inputs, seen, learned, aside = self.mask(batch)
-        samples = self.objective.samples
-        output = self.model(inputs, seen, batch.times, samples, self.objective.estimator)
-        log_prob = self.model.likelihood.log_prob(output.parameter, batch.targets.repeat(samples, 1, 1))
         # Entries that the model does not explain have no share in either part of the bound.
         known = batch.known.clone()
         known[:, self.learned_bins :] = False
+        if self.objective.matching is not None:
+            return self._match(batch, inputs, seen, known, learned & known)
+        samples = self.objective.samples
+        output = self.model(inputs, seen, batch.times, samples, self.objective.estimator)
+        log_prob = self.model.likelihood.log_prob(output.parameter, batch.targets.repeat(samples, 1, 1))
         loss = self.objective(log_prob, output.kl, known, learned & known, self.current_epoch)
         return TrainingPass(loss, output, log_prob, aside)
+
+    def _match(self, batch: TrialBatch, inputs: Tensor, seen: Tensor, known: Tensor, learned: Tensor) -> TrainingPass:
+        """The same without simulating, from some bins of each trial."""
+        assert self.objective.matching is not None
+        output = self.model.match(inputs, seen, batch.times, self.objective.matching)
+        assert output.bins is not None
+        targets, known, learned = (part.take_along_dim(output.bins[..., None], 1) for part in (batch.targets, known, learned))
+        log_prob = self.model.likelihood.log_prob(output.parameter, targets)
+        share = output.bins.shape[1] / self.learned_bins
+        loss = self.objective(log_prob, output.kl, known, learned, self.current_epoch, share)
+        return TrainingPass(loss, output, log_prob, None)
 
     def mask(self, batch: TrialBatch) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
         """Model input and which of it is seen, entries learned from (batch, bin, unit), and the entries set aside for sample

@@ -86,7 +86,8 @@ def check_settings(config: DictConfig) -> None:
             )
     for name, (allows, text) in RULES.items():
         group, key = name.split(".") if "." in name else ("", name)
-        if OmegaConf.is_interpolation(config[group] if group else config, key):
+        part = config[group] if group else config
+        if key in part and OmegaConf.is_interpolation(part, key):
             continue  # a default that the data decide
         value = OmegaConf.select(config, name)
         if not allows(value):

@@ -1,0 +1,154 @@
+"""Learning without simulating beside learning by the solver: the bound of held-out trials against training time.
+
+    python -m benchmarks.matching_race [--cases stochastic_lorenz lorenz] [--minutes 3] [--seeds 0] [--threads 1]
+
+Both train the same prior, encoder, decoder and likelihood for the same wall-clock time (that of the training steps alone), with
+the same batches, learning rates and cosine over the time; no entries are hidden and the divergence weighs one, so that what is
+trained is the bound itself. Twenty times on the way the bound of held-out trials is evaluated, by the solver for both, with 16
+importance samples, in nats per trial. `solver` steps once per bin, `solver_fine` and `matching` as the case says: the length of
+a step costs matching nothing in training.
+
+Prints one JSON object a line: `case`, `how`, `seed`, `steps`, `step_ms` (median), `seconds`, `elbo`; and `speedup`: the training
+time of `solver` (and `solver_fine`) over that in which matching reached its final value.
+"""
+
+import argparse
+import json
+import statistics
+import time
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from hydra import compose, initialize_config_dir
+
+from neuralsde.cli import CONFIGS
+from neuralsde.datamodules.batches import TrialDataModule
+from neuralsde.inference import Estimator
+from neuralsde.training.build import instantiate_part
+from neuralsde.training.fit import build_module, fill_in_sizes, start_at_mean_rates
+from neuralsde.training.module import LatentDynamics
+
+SAMPLES, LOOKS, CLIP = 16, 20, 100.0
+BOUND = ("training.coordinated_dropout.keep_probability=1.0", "objective.kl_weight=1.0", "objective.kl_ramp_epochs=0")
+CASES = {
+    "stochastic_lorenz": ("experiment=latent_sde/stochastic_lorenz",),
+    "lorenz": ("model=latent_sde", "data=lorenz", "data.heldout_conditions=0"),
+}
+HOW = {
+    "solver": ("objective=elbo",),
+    "solver_fine": ("objective=elbo", "model.dynamics.substeps=4"),
+    "matching": ("objective=sde_matching", "model.dynamics.substeps=4"),
+}
+
+
+class Curve(NamedTuple):
+    """A training run: seconds and the bound at them, milliseconds of each step."""
+
+    seconds: list[float]
+    elbo: list[float]
+    step_ms: list[float]
+
+
+def build(case: str, how: str, seed: int, overrides: list[str]) -> tuple[LatentDynamics, TrialDataModule]:
+    """The module at its start, and its data."""
+    words = [*CASES[case], *HOW[how], *BOUND, f"seed={seed}", "run_dir=unused", *overrides]
+    with initialize_config_dir(CONFIGS, version_base="1.3"):
+        config = compose("train", overrides=words)
+    data = instantiate_part(config, "data")
+    fill_in_sizes(config, data.spec)
+    data.setup()
+    torch.manual_seed(seed)
+    module = build_module(config, data.spec)
+    start_at_mean_rates(module, data)
+    return module, data
+
+
+def train(module: LatentDynamics, data: TrialDataModule, seconds: float) -> Curve:
+    """Train for so many seconds, and look at the bound on the way."""
+    optimizer = module.make_optimizer(module.parameter_groups())
+    top = [group["lr"] for group in optimizer.param_groups]
+    curve, spent, batches = Curve([], [], []), 0.0, forever(data)
+    while spent < seconds:
+        begin = time.perf_counter()
+        for group, lr in zip(optimizer.param_groups, top, strict=True):
+            group["lr"] = lr * min(1.0, 10 * spent / seconds + 0.1) * 0.5 * (1 + np.cos(np.pi * spent / seconds))
+        loss = module.loss(next(batches)).loss.total
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(module.parameters(), CLIP)
+        optimizer.step()
+        lap = time.perf_counter() - begin
+        spent += lap
+        curve.step_ms.append(lap * 1e3)
+        if spent >= (len(curve.elbo) + 1) * seconds / LOOKS:
+            curve.seconds.append(round(spent, 2)), curve.elbo.append(round(elbo(module, data), 3))
+    return curve
+
+
+def forever(data: TrialDataModule) -> Any:
+    """Training batches, epoch after epoch."""
+    loader, epoch = data.train_dataloader(), 0
+    while True:
+        loader.sampler.set_epoch(epoch)  # pyright: ignore[reportAttributeAccessIssue]
+        yield from loader
+        epoch += 1
+
+
+@torch.no_grad()
+def elbo(module: LatentDynamics, data: TrialDataModule) -> float:
+    """The bound of the evaluation trials, by the solver, in nats per trial."""
+    module.eval()
+    torch.manual_seed(0)
+    total = 0.0
+    for batch in data.val_dataloader():
+        output = module(batch, SAMPLES, Estimator.SAMPLED)
+        log_prob = module.model.likelihood.log_prob(output.parameter, batch.targets.repeat(SAMPLES, 1, 1))
+        log_lik = log_prob.masked_fill(~batch.known.repeat(SAMPLES, 1, 1), 0.0).unflatten(0, (SAMPLES, -1)).sum((2, 3))
+        total += module.bound(log_lik, output.kl, Estimator.SAMPLED).item()
+    module.train()
+    return total / len(data.eval_set)
+
+
+def reached(curve: Curve, value: float) -> float | None:
+    """Seconds until the bound was at least `value`, by linear interpolation; None if never."""
+    for n, found in enumerate(curve.elbo):
+        if found >= value:
+            if n == 0:
+                return curve.seconds[0]
+            share = (value - curve.elbo[n - 1]) / (found - curve.elbo[n - 1])
+            return curve.seconds[n - 1] + share * (curve.seconds[n] - curve.seconds[n - 1])
+    return None
+
+
+def race(case: str, seed: int, seconds: float, hows: list[str], overrides: list[str]) -> None:
+    """All ways to learn, on one case and seed, each a line; then what matching gains."""
+    curves = {}
+    for how in hows:
+        curve = curves[how] = train(*build(case, how, seed, overrides), seconds)
+        line = {"case": case, "how": how, "seed": seed, "steps": len(curve.step_ms)}
+        line |= {"step_ms": round(statistics.median(curve.step_ms), 2), "seconds": curve.seconds, "elbo": curve.elbo}
+        print(json.dumps(line), flush=True)
+    if "matching" in curves:
+        times = {how: reached(curves["matching"], curve.elbo[-1]) for how, curve in curves.items() if how != "matching"}
+        speedup = {how: t and round(seconds / t, 2) for how, t in times.items()}
+        print(json.dumps({"case": case, "seed": seed, "speedup": speedup}), flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cases", nargs="+", default=list(CASES), choices=list(CASES))
+    parser.add_argument("--how", nargs="+", default=list(HOW), choices=list(HOW))
+    parser.add_argument("--minutes", type=float, default=3.0, help="of training, for each way")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("overrides", nargs="*")
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    for case in arguments.cases:
+        for seed in arguments.seeds:
+            race(case, seed, 60 * arguments.minutes, arguments.how, arguments.overrides)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,153 @@
+r"""Posteriors that are given by their marginals, and the drifts that follow from them.
+
+A Gaussian marginal with mean $m(t)$ and standard deviation $s(t)$ at every time, and a diffusion $g$ that is the prior's, leave
+one drift: with $y = m + s \varepsilon$,
+
+$$\tilde f(y) = m' + s' \varepsilon - \tfrac12 g^2 \frac{\varepsilon}{s} + \tfrac12 \frac{\partial g^2}{\partial y},$$
+
+so that the divergence of the path from the prior's grows at the rate $\frac12 |\tilde f - f|^2 / g^2$, and no path needs to be
+simulated to learn from it at any time.
+
+Where the noise acts on a velocity alone (underdamped Langevin), position and velocity have to agree, $v = x'$: with a second,
+independent $\eta$,
+
+$$x = m + s \varepsilon, \qquad v = m' + s' \varepsilon + r \eta,$$
+
+$$\tilde f_v = m'' + \Bigl(s'' - \frac{r^2}{s}\Bigr) \varepsilon + \Bigl(r' + \frac{s'}{s} r - \frac{g^2}{2 r}\Bigr) \eta,$$
+
+which gives back $S_{xv} = \frac12 S_{xx}'$ and keeps $S_{vv} = s'^2 + r^2$ (by the Lyapunov equation of $(x, v)$).
+
+Over a step of finite length $h$ the path goes from one marginal to the next, $\varepsilon \gets \rho\,\varepsilon +
+\sqrt{1 - \rho^2}\,\xi$: an increment of mean $u h$ and standard deviation $S \sqrt h$ takes it there. Without a prior drift
+the divergence of a step is least for $\rho / (1 - \rho^2) = s_n s_{n+1} / (g^2 h)$, which tends to the path above as
+$h \to 0$; it is stable at any step.
+
+Source: Bartosh, Vetrov, Naesseth, *SDE matching*, 2025, arXiv:2502.02472; Course & Nair, *Amortized reparametrization*, 2023,
+arXiv:2312.10550 (additive noise); underdamped and finite steps: derived.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from neuralsde.inference.scale import DiagonalScale, Scale
+from neuralsde.nn.curves import AbstractCurves
+from neuralsde.sde import AbstractSDE, NoiseType
+
+Times = Float[Tensor, "#batch point"]
+Features = tuple[Tensor, ...]
+
+
+class Steps(NamedTuple):
+    """What takes a path from one marginal to the next.
+
+    Args:
+        features: what `steer` needs of each step, each (batch, point, ·).
+        log_scale: of the increments, $\\ln S$, (batch, point, noise).
+    """
+
+    features: Features
+    log_scale: Tensor
+
+
+class AbstractMarginals(nn.Module, ABC):
+    """Gaussian marginals of a path in its equation's unconstrained coordinates.
+
+    What it hands on as moments is for its own methods to read; their axes are (batch, point, ·).
+    """
+
+    @abstractmethod
+    def moments(self, sde: AbstractSDE, context: Float[Tensor, "batch bin context"], clock: Times, t: Times) -> Any:
+        """The marginals at the times `t`, given the context of bins at the times `clock`."""
+
+    @abstractmethod
+    def draw(
+        self, sde: AbstractSDE, moments: Any, standard: Float[Tensor, "batch point state"]
+    ) -> Float[Tensor, "batch point state"]:
+        """Coordinates of a state, from standard normals."""
+
+    @abstractmethod
+    def control(
+        self, sde: AbstractSDE, t: Times, moments: Any, standard: Float[Tensor, "batch point state"]
+    ) -> Float[Tensor, "batch point noise"]:
+        """The drift of the Brownian motion at the state that `draw` makes of `standard`, per square root of time."""
+
+    @abstractmethod
+    def start(self, sde: AbstractSDE, moments: Any) -> tuple[Float[Tensor, "batch state"], Scale]:
+        """Mean and scale at the first point."""
+
+    @abstractmethod
+    def steps(self, sde: AbstractSDE, t: Times, dt: Times, here: Any, there: Any) -> Steps:
+        """From the marginals at `t` to those at `t + dt`."""
+
+    @abstractmethod
+    def steer(self, sde: AbstractSDE, y: Float[Tensor, "*batch state"], *features: Float[Tensor, "*#batch _"]) -> Tensor:
+        """The control that is constant over a step, in a state with coordinates `y`, (*batch, noise)."""
+
+
+class Marginal(NamedTuple):
+    """Moments of a Gaussian with independent components, and their derivatives in time."""
+
+    mean: Tensor
+    mean_slope: Tensor
+    std: Tensor
+    log_std_slope: Tensor
+
+
+class DiagonalMarginals(AbstractMarginals):
+    r"""Independent components, $y_i = m_i(t) + s_i(t) \varepsilon_i$, of an equation with one Brownian motion per state.
+
+    Args:
+        curves: makes the curves of $m$ and $\ln s$ from `context_size` and `channels`.
+        context_size: channels of the context.
+        state_size: components.
+        initial_log_var: offset of $\ln s^2$.
+    """
+
+    def __init__(self, curves: Callable[..., AbstractCurves], context_size: int, state_size: int, initial_log_var: float):
+        super().__init__()
+        self.curves = curves(context_size=context_size, channels=2 * state_size)
+        self.log_std = initial_log_var / 2
+
+    def moments(self, sde: AbstractSDE, context: Float[Tensor, "batch bin context"], clock: Times, t: Times) -> Marginal:
+        value, slope, _ = self.curves(context, clock, t)
+        mean, log_std = value.chunk(2, -1)
+        return Marginal(mean, slope.chunk(2, -1)[0], torch.exp(log_std + self.log_std), slope.chunk(2, -1)[1])
+
+    def draw(
+        self, sde: AbstractSDE, moments: Marginal, standard: Float[Tensor, "batch point state"]
+    ) -> Float[Tensor, "batch point state"]:
+        return torch.addcmul(moments.mean, moments.std, standard)
+
+    def control(
+        self, sde: AbstractSDE, t: Times, moments: Marginal, standard: Float[Tensor, "batch point state"]
+    ) -> Float[Tensor, "batch point noise"]:
+        drift, g, g_slope = sde.in_coordinates(t[..., None], self.draw(sde, moments, standard))
+        flow = moments.mean_slope + moments.std * moments.log_std_slope * standard
+        return (flow - drift) / g + g_slope - g * standard / (2 * moments.std)
+
+    def start(self, sde: AbstractSDE, moments: Marginal) -> tuple[Float[Tensor, "batch state"], DiagonalScale]:
+        return moments.mean[:, 0], DiagonalScale(moments.std[:, 0].log()[None])
+
+    def steps(self, sde: AbstractSDE, t: Times, dt: Times, here: Marginal, there: Marginal) -> Steps:
+        dt = dt[..., None]
+        g = sde.in_coordinates(t[..., None], here.mean)[1]  # at the mean: what differs from it is for `steer` to make up for
+        spread = g.square() * dt
+        kappa = here.std * there.std / spread
+        share = 2 * kappa / (1 + torch.sqrt(1 + 4 * kappa.square()))
+        # 1 - rho^2 = rho / kappa, without the difference of two numbers near one
+        log_scale = (there.std.square() * (share / kappa) / spread).log() / 2
+        return Steps((t[..., None], dt, here.mean, there.mean, there.std / here.std * share, here.std, g), log_scale)
+
+    def steer(self, sde: AbstractSDE, y: Float[Tensor, "*batch state"], *features: Float[Tensor, "*#batch _"]) -> Tensor:
+        t, dt, mean, target, keep, std, typical = features
+        drift, g, g_slope = sde.in_coordinates(t, y)
+        away = y - mean
+        move = target - y + keep * away
+        if sde.noise is NoiseType.DIAGONAL:
+            move = move + dt * (g * g_slope - (g.square() - typical.square()) * away / (2 * std.square()))
+        return (move / dt - drift) / g

@@ -1,0 +1,200 @@
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from neuralsde.errors import ConfigError
+from neuralsde.inference.control import Control, Features, Memory, NoControl
+from neuralsde.inference.latent_sde import LatentSDE
+from neuralsde.inference.marginals import AbstractMarginals, DiagonalMarginals
+from neuralsde.inference.path import Bound, Estimator, Evidence, Match, Matching, gaussian_sample
+from neuralsde.inference.scale import DiagonalScale, Scale
+from neuralsde.inference.steering import Plan
+from neuralsde.inference.underdamped_marginals import UnderdampedMarginals
+from neuralsde.nn.curves import AbstractCurves
+from neuralsde.noise import OUBank, Outlook
+from neuralsde.sde import AbstractSDE, NoiseType, UnderdampedLangevin
+from neuralsde.solvers.integrate import time_grid
+
+
+class _FollowMarginals(Control):
+    """Takes a path from one marginal to the next; its parameters are those of the prior, which it makes up for."""
+
+    def __init__(self, marginals: AbstractMarginals, sde: AbstractSDE):
+        super().__init__(0, 0, narrows=False)  # the marginals say how narrow the increments are
+        self.marginals, self.sde = marginals, sde
+
+    def plan(
+        self,
+        context: Float[Tensor, "bin batch context"],
+        spread: Float[Tensor, "bin #batch noise"] | None,
+        dt: Float[Tensor, "bin #batch 1"],
+        outlook: Outlook | None = None,
+    ) -> Features:
+        raise NotImplementedError  # the features come with the marginals
+
+    def forward(
+        self, y: Float[Tensor, "batch state"], memory: Memory, *features: Float[Tensor, "#batch *_"]
+    ) -> Float[Tensor, "batch noise"]:
+        return self.marginals.steer(self.sde, y, *features)
+
+
+class MatchedSDE(LatentSDE):
+    r"""Any equation with diagonal noise as prior, and a posterior that is given by Gaussian marginals; see
+    `neuralsde.inference.marginals`.
+
+    It can be learned without simulating (`match`, `objective=sde_matching`), at a cost that does not grow with the length of a
+    trial; and it can be simulated, by the solver, as any latent SDE: to evaluate the bound, to predict, to learn on.
+
+    Args:
+        context_size: channels of the encoder's context.
+        latent_size: size of the state.
+        curves: makes the moments' curves from `context_size`, `channels` and `bends`; see `neuralsde.nn.curves`.
+        control: ignored: the marginals say what steers.
+        settings: as of `LatentSDE`.
+
+    Raises:
+        ConfigError: equation or noise have no such posterior; the sentence says why.
+    """
+
+    matches = True
+
+    def __init__(
+        self, context_size: int, latent_size: int, curves: Callable[..., AbstractCurves], control: Any = None, **settings: Any
+    ):
+        super().__init__(context_size, latent_size, control=NoControl, **settings)
+        sde = self.sde.prepared()
+        underdamped = isinstance(sde, UnderdampedLangevin)
+        refuse_other_noise(sde, self.noise.is_brownian, type(self.sde).__name__)
+        kind = UnderdampedMarginals if underdamped else DiagonalMarginals
+        self.marginals: AbstractMarginals = kind(curves, context_size, latent_size, self.initial_log_var)
+        if not underdamped:
+            probe = self.prior_mean.detach()[None]
+            sde.in_coordinates(torch.zeros_like(probe[:, :1]), probe)  # refuses where it cannot be
+        self.initial = nn.Identity()  # the start is a marginal like every other
+
+    def match(
+        self,
+        context: Float[Tensor, "batch bin context"],
+        times: Float[Tensor, "#batch bin"],
+        observed_bins: int,
+        matching: Matching,
+    ) -> Match:
+        sde, bins = self.sde.prepared(), context.shape[1] if self.steer_forward else observed_bins
+        refuse_single_bin(bins)
+        context, clock = context[:, :bins], self.clock(times[:, :bins])
+        place = Place(self.marginals, sde, context, clock[..., 0].t().to(context.dtype))
+        bin = some_bins(len(context), bins, matching.observations, context.device)
+        seen = place.at(place.clock.expand(len(context), -1).gather(1, bin))
+        states = self.marginals.draw(sde, seen.moments, standard(seen.t, self.output_size))
+        start = self.marginals.start(sde, place.at(place.clock[:, :1].expand(len(context), -1)).moments)
+        kl_initial = gaussian_sample(*start, self.prior_mean, self.prior_log_var, Estimator.ANALYTIC)[1]
+        if matching.bound is Bound.CONTINUOUS:
+            kl_path = self._divergence_rate(place, matching.points)
+        else:
+            kl_path = self._divergence_of_steps(place, time_grid(clock, context[:, 0], self.substeps), matching.points)
+        decoded = states if self.decode_coordinates else sde.from_coordinates(states)
+        return Match(decoded, bin, {"kl_initial": kl_initial, "kl_path": kl_path})
+
+    def _divergence_rate(self, place: "Place", points: int) -> Float[Tensor, " batch"]:
+        """The path's divergence in continuous time, from so many points in time."""
+        begin, end = place.clock[:, :1], place.clock[:, -1:]
+        point = place.at(begin + (end - begin) * stratified(len(place.context), points, begin.device, begin.dtype))
+        u = self.marginals.control(place.sde, point.t, point.moments, standard(point.t, self.output_size))
+        return (end - begin)[:, 0] * 0.5 * u.square().sum(-1).mean(1)
+
+    def _divergence_of_steps(
+        self, place: "Place", grid: Float[Tensor, "points #batch 1"], points: int
+    ) -> Float[Tensor, " batch"]:
+        """The divergence of the solver's steps, from so many of them."""
+        ends, steps = grid[..., 0].t().to(place.context.dtype), len(grid) - 1
+        step = some_bins(len(place.context), steps, points, ends.device)
+        here, there = (place.at(ends.expand(len(step), -1).gather(1, n)) for n in (step, step + 1))
+        dt = there.t - here.t
+        taken = self.marginals.steps(place.sde, here.t, dt, here.moments, there.moments)
+        y = self.marginals.draw(place.sde, here.moments, standard(here.t, self.output_size))
+        u = self.marginals.steer(place.sde, y, *taken.features)
+        scale = DiagonalScale(taken.log_scale)
+        return steps * (0.5 * (u.square().sum(-1) * dt + scale.square()) - scale.log_det()).mean(1)
+
+    def _condition(
+        self,
+        sde: AbstractSDE,
+        context: Float[Tensor, "bin batch context"],
+        grid: Tensor | None,
+        bank: OUBank | None,
+        evidence: Evidence | None,
+    ) -> tuple[tuple[Tensor, Scale], Plan | None]:
+        refuse_single_bin(len(context))
+        assert grid is not None
+        ends = grid[..., 0].t().to(context.dtype)
+        place = Place(self.marginals, sde, context.transpose(0, 1), ends[:, :: self.substeps])
+        here, there = place.at(ends[:, :-1]), place.at(ends[:, 1:])
+        taken = self.marginals.steps(sde, here.t, there.t - here.t, here.moments, there.moments)
+        features = tuple(part.transpose(0, 1) for part in taken.features)
+        scale = DiagonalScale(taken.log_scale.transpose(0, 1))
+        return self.marginals.start(sde, here.moments), Plan(_FollowMarginals(self.marginals, sde), features, scale)
+
+
+class Point(NamedTuple):
+    """Times, and the marginals then."""
+
+    t: Tensor
+    moments: Any
+
+
+class Place(NamedTuple):
+    """Where marginals are asked for: of which equation, given which context of bins at which times."""
+
+    marginals: AbstractMarginals
+    sde: AbstractSDE
+    context: Tensor
+    clock: Tensor
+
+    def at(self, t: Float[Tensor, "#batch point"]) -> Point:
+        """The marginals at the times `t`."""
+        return Point(t, self.marginals.moments(self.sde, self.context, self.clock, t))
+
+
+def standard(t: Float[Tensor, "batch point"], size: int) -> Float[Tensor, "batch point size"]:
+    """Standard normals for each point."""
+    return torch.randn(*t.shape, size, dtype=t.dtype, device=t.device)
+
+
+def stratified(batch: int, points: int, device: torch.device, dtype: torch.dtype) -> Float[Tensor, "batch points"]:
+    """Points of [0, 1), one from each of as many stretches of equal length."""
+    return (torch.arange(points, device=device) + torch.rand(batch, points, device=device, dtype=dtype)) / points
+
+
+def some_bins(batch: int, bins: int, n: int | None, device: torch.device) -> Int[Tensor, "batch n"]:
+    """`n` bins of each trial, one from each of as many stretches of equal length, so that each has the same chance; all of
+    them where there are no more."""
+    if n is None or n >= bins:
+        return torch.arange(bins, device=device).expand(batch, -1)
+    return (stratified(batch, n, device, torch.float64) * bins).long().clamp(max=bins - 1)
+
+
+def refuse_single_bin(bins: int) -> None:
+    """Raises:
+    ConfigError: there is no path through one bin.
+    """
+    if bins < 2:
+        raise ConfigError("A trial of one observed bin has no path to match: give more, or choose objective=elbo.")
+
+
+def refuse_other_noise(sde: AbstractSDE, brownian: bool, name: str) -> None:
+    """Raises:
+    ConfigError: Gaussian marginals do not say what drives the equation.
+    """
+    if not brownian:
+        raise ConfigError(
+            "Noise that remembers moves a state and its memory by one number per step, so that a free marginal is the law of "
+            "no path: set model/noise=brownian, or choose objective=elbo, which simulates."
+        )
+    if not isinstance(sde, UnderdampedLangevin) and sde.noise not in (NoiseType.ADDITIVE, NoiseType.DIAGONAL):
+        raise ConfigError(
+            f"Marginals give the drift where each state has a noise of its own, but that of {name} is {sde.noise.value}: "
+            "choose other model/dynamics, or objective=elbo, which simulates."
+        )

@@ -1,0 +1,67 @@
+from abc import ABC, abstractmethod
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+
+class Curve(NamedTuple):
+    """Of each channel, at some points in time; each (batch, point, channel).
+
+    Args:
+        value: itself.
+        slope: its derivative, per unit of time.
+        bend: its second derivative; zero where a curve was not asked for it.
+    """
+
+    value: Tensor
+    slope: Tensor
+    bend: Tensor
+
+
+class AbstractCurves(nn.Module, ABC):
+    """Curves through the bins of a trial, as its context has them. A config makes them from `context_size`, `channels` and
+    `bends`.
+
+    Args:
+        context_size: channels of the context.
+        channels: curves.
+        bends: whether second derivatives are asked for, so that first ones must be continuous.
+    """
+
+    def __init__(self, context_size: int, channels: int, bends: bool = False):
+        super().__init__()
+        self.context_size, self.channels, self.bends = context_size, channels, bends
+
+    @abstractmethod
+    def forward(
+        self,
+        context: Float[Tensor, "batch bin context"],
+        clock: Float[Tensor, "#batch bin"],
+        t: Float[Tensor, "#batch point"],
+    ) -> Curve:
+        """The curves at the times `t`, in any order.
+
+        Args:
+            context: of each bin, at least two.
+            clock: time of each bin, increasing.
+            t: times from the first bin's to the last one's, in the clock's unit.
+        """
+
+
+def interval_of(clock: Float[Tensor, "#batch bin"], t: Float[Tensor, "#batch point"]) -> Int[Tensor, "batch point"]:
+    """Index of the bin that begins the interval which each of `t` falls into."""
+    rows = max(len(clock), len(t))
+    bins, points = clock.detach().expand(rows, -1).contiguous(), t.detach().expand(rows, -1).contiguous()
+    return torch.searchsorted(bins, points, right=True).sub_(1).clamp_(0, clock.shape[1] - 2)
+
+
+def at_bins(
+    parts: Float[Tensor, "#batch bin *channel"], index: Int[Tensor, "#batch point window"]
+) -> Float[Tensor, "batch point window *channel"]:
+    """The parts of the bins that `index` names for each point."""
+    rows = max(len(parts), len(index))
+    index = index.expand(rows, -1, -1)
+    row = torch.arange(rows, device=index.device)[:, None, None] if len(parts) > 1 else torch.zeros_like(index[:, :1, :1])
+    return parts[row, index]
