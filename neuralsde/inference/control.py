@@ -284,7 +284,7 @@ class LangevinPull(Control):
 class NoControl(Control):
     """For posteriors that are known without: learns nothing."""
 
-    def __init__(self, context_size: int, state_size: int, noise_size: int):
+    def __init__(self, context_size: int, state_size: int, noise_size: int, memory_size: int = 0):
         super().__init__(context_size, noise_size, narrows=False)
         self.noise_size = noise_size
 

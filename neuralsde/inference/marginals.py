@@ -28,16 +28,18 @@ arXiv:2312.10550 (additive noise); underdamped and finite steps: derived.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from neuralsde.inference.scale import DiagonalScale, Scale
+from neuralsde.inference.scale import DiagonalScale, Scale, TriangularScale
 from neuralsde.nn.curves import AbstractCurves
 from neuralsde.sde import AbstractSDE, NoiseType
 
+Clock = Float[Tensor, "#batch bin"]
 Times = Float[Tensor, "#batch point"]
 Features = tuple[Tensor, ...]
 
@@ -47,22 +49,35 @@ class Steps(NamedTuple):
 
     Args:
         features: what `steer` needs of each step, each (batch, point, ·).
-        log_scale: of the increments, $\\ln S$, (batch, point, noise).
+        scale: what the marginals' own `scale` is made from, (batch, point, noise, …).
     """
 
     features: Features
-    log_scale: Tensor
+    scale: Tensor
 
 
 class AbstractMarginals(nn.Module, ABC):
     """Gaussian marginals of a path in its equation's unconstrained coordinates.
 
-    What it hands on as moments is for its own methods to read; their axes are (batch, point, ·).
+    What it hands on as moments is for its own methods to read; their axes are (batch, point, ·). A class says what `scale` its
+    steps' increments have.
     """
 
+    scale: type[DiagonalScale] | type[TriangularScale]
+
     @abstractmethod
-    def moments(self, sde: AbstractSDE, context: Float[Tensor, "batch bin context"], clock: Times, t: Times) -> Any:
+    def moments(self, sde: AbstractSDE, context: Float[Tensor, "batch bin context"], clock: Clock, t: Times) -> Any:
         """The marginals at the times `t`, given the context of bins at the times `clock`."""
+
+    def moments_in(
+        self,
+        sde: AbstractSDE,
+        context: Float[Tensor, "batch bin context"],
+        clock: Clock,
+        bins: Int[Tensor, "batch point"],
+    ) -> Any:
+        """The marginals in some bins, as far as `draw` and `start` need them."""
+        return self.moments(sde, context, clock, clock.expand(len(bins), -1).gather(1, bins))
 
     @abstractmethod
     def draw(
@@ -85,16 +100,23 @@ class AbstractMarginals(nn.Module, ABC):
         """From the marginals at `t` to those at `t + dt`."""
 
     @abstractmethod
-    def steer(self, sde: AbstractSDE, y: Float[Tensor, "*batch state"], *features: Float[Tensor, "*#batch _"]) -> Tensor:
+    def steer(self, sde: AbstractSDE, y: Float[Tensor, "*batch state"], *features: Float[Tensor, "..."]) -> Tensor:
         """The control that is constant over a step, in a state with coordinates `y`, (*batch, noise)."""
 
 
-class Marginal(NamedTuple):
-    """Moments of a Gaussian with independent components, and their derivatives in time."""
+@dataclass(frozen=True)
+class Gaussian:
+    """Independent components."""
 
     mean: Tensor
-    mean_slope: Tensor
     std: Tensor
+
+
+@dataclass(frozen=True)
+class MovingGaussian(Gaussian):
+    """The same with derivatives in time."""
+
+    mean_slope: Tensor
     log_std_slope: Tensor
 
 
@@ -108,32 +130,45 @@ class DiagonalMarginals(AbstractMarginals):
         initial_log_var: offset of $\ln s^2$.
     """
 
+    scale = DiagonalScale
+
     def __init__(self, curves: Callable[..., AbstractCurves], context_size: int, state_size: int, initial_log_var: float):
         super().__init__()
         self.curves = curves(context_size=context_size, channels=2 * state_size)
         self.log_std = initial_log_var / 2
 
-    def moments(self, sde: AbstractSDE, context: Float[Tensor, "batch bin context"], clock: Times, t: Times) -> Marginal:
+    def moments(self, sde: AbstractSDE, context: Float[Tensor, "batch bin context"], clock: Clock, t: Times) -> MovingGaussian:
         value, slope, _ = self.curves(context, clock, t)
         mean, log_std = value.chunk(2, -1)
-        return Marginal(mean, slope.chunk(2, -1)[0], torch.exp(log_std + self.log_std), slope.chunk(2, -1)[1])
+        mean_slope, log_std_slope = slope.chunk(2, -1)
+        return MovingGaussian(mean, torch.exp(log_std + self.log_std), mean_slope, log_std_slope)
+
+    def moments_in(
+        self,
+        sde: AbstractSDE,
+        context: Float[Tensor, "batch bin context"],
+        clock: Clock,
+        bins: Int[Tensor, "batch point"],
+    ) -> Gaussian:
+        mean, log_std = self.curves.at_bins(context, clock, bins).chunk(2, -1)
+        return Gaussian(mean, torch.exp(log_std + self.log_std))
 
     def draw(
-        self, sde: AbstractSDE, moments: Marginal, standard: Float[Tensor, "batch point state"]
+        self, sde: AbstractSDE, moments: Gaussian, standard: Float[Tensor, "batch point state"]
     ) -> Float[Tensor, "batch point state"]:
         return torch.addcmul(moments.mean, moments.std, standard)
 
     def control(
-        self, sde: AbstractSDE, t: Times, moments: Marginal, standard: Float[Tensor, "batch point state"]
+        self, sde: AbstractSDE, t: Times, moments: MovingGaussian, standard: Float[Tensor, "batch point state"]
     ) -> Float[Tensor, "batch point noise"]:
         drift, g, g_slope = sde.in_coordinates(t[..., None], self.draw(sde, moments, standard))
         flow = moments.mean_slope + moments.std * moments.log_std_slope * standard
         return (flow - drift) / g + g_slope - g * standard / (2 * moments.std)
 
-    def start(self, sde: AbstractSDE, moments: Marginal) -> tuple[Float[Tensor, "batch state"], DiagonalScale]:
+    def start(self, sde: AbstractSDE, moments: Gaussian) -> tuple[Float[Tensor, "batch state"], DiagonalScale]:
         return moments.mean[:, 0], DiagonalScale(moments.std[:, 0].log()[None])
 
-    def steps(self, sde: AbstractSDE, t: Times, dt: Times, here: Marginal, there: Marginal) -> Steps:
+    def steps(self, sde: AbstractSDE, t: Times, dt: Times, here: MovingGaussian, there: MovingGaussian) -> Steps:
         dt = dt[..., None]
         g = sde.in_coordinates(t[..., None], here.mean)[1]  # at the mean: what differs from it is for `steer` to make up for
         spread = g.square() * dt
@@ -143,7 +178,7 @@ class DiagonalMarginals(AbstractMarginals):
         log_scale = (there.std.square() * (share / kappa) / spread).log() / 2
         return Steps((t[..., None], dt, here.mean, there.mean, there.std / here.std * share, here.std, g), log_scale)
 
-    def steer(self, sde: AbstractSDE, y: Float[Tensor, "*batch state"], *features: Float[Tensor, "*#batch _"]) -> Tensor:
+    def steer(self, sde: AbstractSDE, y: Float[Tensor, "*batch state"], *features: Float[Tensor, "..."]) -> Tensor:
         t, dt, mean, target, keep, std, typical = features
         drift, g, g_slope = sde.in_coordinates(t, y)
         away = y - mean

@@ -7,16 +7,19 @@ from torch import Tensor, nn
 
 from neuralsde.errors import ConfigError
 from neuralsde.inference.control import Control, Features, Memory, NoControl
+from neuralsde.inference.full_marginals import FullMarginals
 from neuralsde.inference.latent_sde import LatentSDE
 from neuralsde.inference.marginals import AbstractMarginals, DiagonalMarginals
 from neuralsde.inference.path import Bound, Estimator, Evidence, Match, Matching, gaussian_sample
-from neuralsde.inference.scale import DiagonalScale, Scale
+from neuralsde.inference.scale import Scale
 from neuralsde.inference.steering import Plan
 from neuralsde.inference.underdamped_marginals import UnderdampedMarginals
 from neuralsde.nn.curves import AbstractCurves
 from neuralsde.noise import OUBank, Outlook
 from neuralsde.sde import AbstractSDE, NoiseType, UnderdampedLangevin
 from neuralsde.solvers.integrate import time_grid
+
+KINDS: dict[str, Callable[..., AbstractMarginals]] = {"full": FullMarginals, "diagonal": DiagonalMarginals}
 
 
 class _FollowMarginals(Control):
@@ -52,6 +55,8 @@ class MatchedSDE(LatentSDE):
         context_size: channels of the encoder's context.
         latent_size: size of the state.
         curves: makes the moments' curves from `context_size`, `channels` and `bends`; see `neuralsde.nn.curves`.
+        covariance: `full`, or `diagonal` for independent components (underdamped dynamics: independent modes, whose position
+            and velocity depend on each other, either way).
         control: ignored: the marginals say what steers.
         settings: as of `LatentSDE`.
 
@@ -62,13 +67,21 @@ class MatchedSDE(LatentSDE):
     matches = True
 
     def __init__(
-        self, context_size: int, latent_size: int, curves: Callable[..., AbstractCurves], control: Any = None, **settings: Any
+        self,
+        context_size: int,
+        latent_size: int,
+        curves: Callable[..., AbstractCurves],
+        covariance: str = "full",
+        control: Any = None,
+        **settings: Any,
     ):
         super().__init__(context_size, latent_size, control=NoControl, **settings)
         sde = self.sde.prepared()
         underdamped = isinstance(sde, UnderdampedLangevin)
         refuse_other_noise(sde, self.noise.is_brownian, type(self.sde).__name__)
-        kind = UnderdampedMarginals if underdamped else DiagonalMarginals
+        if covariance not in KINDS:
+            raise ConfigError(f"model.dynamics.covariance is {covariance!r}; choose {' or '.join(KINDS)}.")
+        kind = UnderdampedMarginals if underdamped else KINDS[covariance]
         self.marginals: AbstractMarginals = kind(curves, context_size, latent_size, self.initial_log_var)
         if not underdamped:
             probe = self.prior_mean.detach()[None]
@@ -87,9 +100,8 @@ class MatchedSDE(LatentSDE):
         context, clock = context[:, :bins], self.clock(times[:, :bins])
         place = Place(self.marginals, sde, context, clock[..., 0].t().to(context.dtype))
         bin = some_bins(len(context), bins, matching.observations, context.device)
-        seen = place.at(place.clock.expand(len(context), -1).gather(1, bin))
-        states = self.marginals.draw(sde, seen.moments, standard(seen.t, self.output_size))
-        start = self.marginals.start(sde, place.at(place.clock[:, :1].expand(len(context), -1)).moments)
+        states = self.marginals.draw(sde, place.in_bins(bin), standard(bin.shape, self.output_size, context))
+        start = self.marginals.start(sde, place.in_bins(torch.zeros_like(bin[:, :1])))
         kl_initial = gaussian_sample(*start, self.prior_mean, self.prior_log_var, Estimator.ANALYTIC)[1]
         if matching.bound is Bound.CONTINUOUS:
             kl_path = self._divergence_rate(place, matching.points)
@@ -102,7 +114,7 @@ class MatchedSDE(LatentSDE):
         """The path's divergence in continuous time, from so many points in time."""
         begin, end = place.clock[:, :1], place.clock[:, -1:]
         point = place.at(begin + (end - begin) * stratified(len(place.context), points, begin.device, begin.dtype))
-        u = self.marginals.control(place.sde, point.t, point.moments, standard(point.t, self.output_size))
+        u = self.marginals.control(place.sde, point.t, point.moments, standard(point.t.shape, self.output_size, point.t))
         return (end - begin)[:, 0] * 0.5 * u.square().sum(-1).mean(1)
 
     def _divergence_of_steps(
@@ -114,9 +126,9 @@ class MatchedSDE(LatentSDE):
         here, there = (place.at(ends.expand(len(step), -1).gather(1, n)) for n in (step, step + 1))
         dt = there.t - here.t
         taken = self.marginals.steps(place.sde, here.t, dt, here.moments, there.moments)
-        y = self.marginals.draw(place.sde, here.moments, standard(here.t, self.output_size))
+        y = self.marginals.draw(place.sde, here.moments, standard(here.t.shape, self.output_size, here.t))
         u = self.marginals.steer(place.sde, y, *taken.features)
-        scale = DiagonalScale(taken.log_scale)
+        scale = self.marginals.scale(taken.scale)
         return steps * (0.5 * (u.square().sum(-1) * dt + scale.square()) - scale.log_det()).mean(1)
 
     def _condition(
@@ -134,7 +146,7 @@ class MatchedSDE(LatentSDE):
         here, there = place.at(ends[:, :-1]), place.at(ends[:, 1:])
         taken = self.marginals.steps(sde, here.t, there.t - here.t, here.moments, there.moments)
         features = tuple(part.transpose(0, 1) for part in taken.features)
-        scale = DiagonalScale(taken.log_scale.transpose(0, 1))
+        scale = self.marginals.scale(taken.scale.transpose(0, 1))
         return self.marginals.start(sde, here.moments), Plan(_FollowMarginals(self.marginals, sde), features, scale)
 
 
@@ -157,10 +169,14 @@ class Place(NamedTuple):
         """The marginals at the times `t`."""
         return Point(t, self.marginals.moments(self.sde, self.context, self.clock, t))
 
+    def in_bins(self, bins: Int[Tensor, "batch point"]) -> Any:
+        """The marginals in some bins."""
+        return self.marginals.moments_in(self.sde, self.context, self.clock, bins)
 
-def standard(t: Float[Tensor, "batch point"], size: int) -> Float[Tensor, "batch point size"]:
+
+def standard(points: torch.Size, size: int, like: Tensor) -> Float[Tensor, "batch point {size}"]:
     """Standard normals for each point."""
-    return torch.randn(*t.shape, size, dtype=t.dtype, device=t.device)
+    return torch.randn(*points, size, dtype=like.dtype, device=like.device)
 
 
 def stratified(batch: int, points: int, device: torch.device, dtype: torch.dtype) -> Float[Tensor, "batch points"]:

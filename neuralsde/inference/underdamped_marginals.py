@@ -5,8 +5,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from neuralsde.inference.marginals import AbstractMarginals, Steps, Times
-from neuralsde.inference.scale import TriangularScale
+from neuralsde.inference.marginals import AbstractMarginals, Clock, Steps, Times
+from neuralsde.inference.scale import DiagonalScale, TriangularScale
 from neuralsde.nn.curves import AbstractCurves, Curve
 from neuralsde.sde import UnderdampedLangevin
 
@@ -38,6 +38,8 @@ class UnderdampedMarginals(AbstractMarginals):
         initial_log_var: offset of $\ln s^2$, and of $\ln r^2$ in units of the stationary velocity's.
     """
 
+    scale = DiagonalScale
+
     def __init__(self, curves: Callable[..., AbstractCurves], context_size: int, state_size: int, initial_log_var: float):
         super().__init__()
         modes = state_size // 2
@@ -46,7 +48,7 @@ class UnderdampedMarginals(AbstractMarginals):
         self.log_std = initial_log_var / 2
 
     def moments(
-        self, sde: UnderdampedLangevin, context: Float[Tensor, "batch bin context"], clock: Times, t: Times
+        self, sde: UnderdampedLangevin, context: Float[Tensor, "batch bin context"], clock: Clock, t: Times
     ) -> UnderdampedMarginal:
         halves = zip(*(part.chunk(2, -1) for part in self.position(context, clock, t)), strict=True)
         mean, log_std = (Curve(*parts) for parts in halves)
@@ -99,7 +101,7 @@ class UnderdampedMarginals(AbstractMarginals):
         return Steps(features, (-torch.expm1(-pull) / pull).log() / 2)
 
     def steer(
-        self, sde: UnderdampedLangevin, y: Float[Tensor, "*batch state"], *features: Float[Tensor, "*#batch _"]
+        self, sde: UnderdampedLangevin, y: Float[Tensor, "*batch state"], *features: Float[Tensor, "..."]
     ) -> Float[Tensor, "*batch noise"]:
         t, dt, mean, speed, bend, std, widening, rest, spring, drag, kept = features
         z = sde.from_coordinates(y)

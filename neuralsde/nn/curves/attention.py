@@ -6,7 +6,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from neuralsde.errors import ConfigError
-from neuralsde.nn.curves.base import AbstractCurves, Curve, at_bins, interval_of
+from neuralsde.nn.curves.base import AbstractCurves, Curve, gathered, interval_of, zero_rows
 from neuralsde.nn.mlp import MLP
 
 
@@ -49,6 +49,11 @@ class AttentionCurves(AbstractCurves):
         self.sharpness = nn.Parameter(torch.tensor(math.log(math.expm1(3.0))))  # so that 1 + softplus is 4, a length of 1/2
         self.window = window
 
+    def start_at_zero(self, first: int) -> None:
+        last = self.net[-1]
+        assert isinstance(last, nn.Linear)
+        zero_rows(last, first)
+
     def forward(
         self,
         context: Float[Tensor, "batch bin context"],
@@ -60,7 +65,7 @@ class AttentionCurves(AbstractCurves):
         inside = (index >= 0) & (index < clock.shape[1])
         index = index.clamp(0, clock.shape[1] - 1)
         step = (clock[:, -1:] - clock[:, :1]) / (clock.shape[1] - 1)
-        keys, values = at_bins(clock, index), at_bins(context, index)
+        keys, values = gathered(clock, index), gathered(context, index)
         sharpness = 1 + nn.functional.softplus(self.sharpness)
 
         def curve(s: Float[Tensor, "batch point"]) -> Float[Tensor, "batch point channel"]:

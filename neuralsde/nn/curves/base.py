@@ -35,6 +35,10 @@ class AbstractCurves(nn.Module, ABC):
         self.context_size, self.channels, self.bends = context_size, channels, bends
 
     @abstractmethod
+    def start_at_zero(self, first: int) -> None:
+        """Let the channels from `first` on be zero at the start of learning."""
+
+    @abstractmethod
     def forward(
         self,
         context: Float[Tensor, "batch bin context"],
@@ -49,6 +53,15 @@ class AbstractCurves(nn.Module, ABC):
             t: times from the first bin's to the last one's, in the clock's unit.
         """
 
+    def at_bins(
+        self,
+        context: Float[Tensor, "batch bin context"],
+        clock: Float[Tensor, "#batch bin"],
+        bins: Int[Tensor, "batch point"],
+    ) -> Float[Tensor, "batch point channel"]:
+        """The curves' values in some bins."""
+        return self(context, clock, clock.expand(len(bins), -1).gather(1, bins)).value
+
 
 def interval_of(clock: Float[Tensor, "#batch bin"], t: Float[Tensor, "#batch point"]) -> Int[Tensor, "batch point"]:
     """Index of the bin that begins the interval which each of `t` falls into."""
@@ -57,7 +70,7 @@ def interval_of(clock: Float[Tensor, "#batch bin"], t: Float[Tensor, "#batch poi
     return torch.searchsorted(bins, points, right=True).sub_(1).clamp_(0, clock.shape[1] - 2)
 
 
-def at_bins(
+def gathered(
     parts: Float[Tensor, "#batch bin *channel"], index: Int[Tensor, "#batch point window"]
 ) -> Float[Tensor, "batch point window *channel"]:
     """The parts of the bins that `index` names for each point."""
@@ -65,3 +78,10 @@ def at_bins(
     index = index.expand(rows, -1, -1)
     row = torch.arange(rows, device=index.device)[:, None, None] if len(parts) > 1 else torch.zeros_like(index[:, :1, :1])
     return parts[row, index]
+
+
+def zero_rows(linear: nn.Linear, first: int) -> None:
+    """Set the outputs from `first` on to zero."""
+    with torch.no_grad():
+        linear.weight[first:] = 0.0
+        linear.bias[first:] = 0.0

@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from neuralsde.errors import ConfigError
-from neuralsde.nn.curves.base import AbstractCurves, Curve
+from neuralsde.nn.curves.base import AbstractCurves, Curve, zero_rows
 
 MOST_BINS = 1000  # of a trial: the kernel's matrix is factorised, at a cost that grows with their cube
 
@@ -37,6 +37,9 @@ class KernelCurves(AbstractCurves):
         self.value = nn.Linear(context_size, channels)
         self.log_length = nn.Parameter(torch.full((channels,), math.log(length)))
         self.log_noise = nn.Parameter(torch.full((channels,), math.log(noise)))
+
+    def start_at_zero(self, first: int) -> None:
+        zero_rows(self.value, first)
 
     def forward(
         self,

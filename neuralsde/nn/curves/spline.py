@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from neuralsde.nn.curves.base import AbstractCurves, Curve, at_bins, interval_of
+from neuralsde.nn.curves.base import AbstractCurves, Curve, gathered, interval_of, zero_rows
 
 # Polynomials on [0, 1], lowest power first: each is one, and the others are zero, in the value, slope (and bend) at its end.
 CUBIC = ((1, 0, -3, 2), (0, 1, -2, 1), (0, 0, 3, -2), (0, 0, -1, 1))  # value, slope at 0; value, slope at 1
@@ -42,6 +42,9 @@ class SplineCurves(AbstractCurves):
         nn.init.zeros_(self.correction.weight)
         nn.init.zeros_(self.correction.bias)
 
+    def start_at_zero(self, first: int) -> None:
+        zero_rows(self.value, first)
+
     def forward(
         self,
         context: Float[Tensor, "batch bin context"],
@@ -51,7 +54,7 @@ class SplineCurves(AbstractCurves):
         begin = interval_of(clock, t)
         index = (begin[..., None] + torch.tensor(NEIGHBOURS, device=t.device)).clamp(0, clock.shape[1] - 1)
         value, correction = self._of_bins(context, index)
-        times = at_bins(clock, index)
+        times = gathered(clock, index)
         steps, secants = secants_of(times, value)
         h = steps[..., 1:2]
         slopes = tuple(three_point(steps[..., n : n + 2], secants[..., n : n + 2, :]) for n in (0, 1))
@@ -62,14 +65,22 @@ class SplineCurves(AbstractCurves):
             ends = value[:, :, 1], slopes[0] * h + right[:, :, 1], value[:, :, 2], slopes[1] * h + left[:, :, 2]
         return polynomial(torch.stack(ends, -1), (t - times[..., 1]) / h[..., 0], h)
 
+    def at_bins(
+        self,
+        context: Float[Tensor, "batch bin context"],
+        clock: Float[Tensor, "#batch bin"],
+        bins: Int[Tensor, "batch point"],
+    ) -> Float[Tensor, "batch point channel"]:
+        return self.value(context.take_along_dim(bins[..., None], 1))
+
     def _of_bins(
-        self, context: Float[Tensor, "batch bin context"], index: Int[Tensor, "batch point window"]
+        self, context: Float[Tensor, "batch bin context"], index: Int[Tensor, "#batch point window"]
     ) -> tuple[Float[Tensor, "batch point window channel"], Float[Tensor, "batch point window _"]]:
         """Values and corrections at the bins of `index`; the linear maps see each bin once, or only those asked for."""
         if index[0].numel() < context.shape[1]:
-            context = at_bins(context, index)
+            context = gathered(context, index)
             return self.value(context), self.correction(context)
-        return at_bins(self.value(context), index), at_bins(self.correction(context), index)
+        return gathered(self.value(context), index), gathered(self.correction(context), index)
 
     def _quintic_ends(
         self, value: Tensor, slopes: tuple[Tensor, ...], secants: Tensor, steps: Tensor, correction: Tensor
@@ -85,15 +96,15 @@ class SplineCurves(AbstractCurves):
 
 
 def secants_of(
-    times: Float[Tensor, "batch point 4"], value: Float[Tensor, "batch point 4 channel"]
-) -> tuple[Float[Tensor, "batch point 3"], Float[Tensor, "batch point 3 channel"]]:
+    times: Float[Tensor, "#batch point 4"], value: Float[Tensor, "batch point 4 channel"]
+) -> tuple[Float[Tensor, "#batch point 3"], Float[Tensor, "batch point 3 channel"]]:
     """Steps between neighbouring bins (0 beyond the trial's ends) and the slopes of the chords over them."""
     steps = times.diff(dim=-1)
     return steps, value.diff(dim=2) / steps.clamp(min=torch.finfo(steps.dtype).tiny)[..., None]
 
 
 def three_point(
-    steps: Float[Tensor, "batch point 2"], secants: Float[Tensor, "batch point 2 channel"]
+    steps: Float[Tensor, "#batch point 2"], secants: Float[Tensor, "batch point 2 channel"]
 ) -> Float[Tensor, "batch point channel"]:
     """Slope at the middle one of three bins of the parabola through them; that of the chord where one is missing."""
     share = (steps / steps.sum(-1, keepdim=True)).flip(-1)
@@ -102,20 +113,20 @@ def three_point(
 
 
 def bend_of(
-    steps: Float[Tensor, "batch point 2"], secants: Float[Tensor, "batch point 2 channel"]
+    steps: Float[Tensor, "#batch point 2"], secants: Float[Tensor, "batch point 2 channel"]
 ) -> Float[Tensor, "batch point channel"]:
     """Second derivative of the same parabola; zero where a bin is missing."""
     whole = (steps > 0).all(-1, keepdim=True)
     return torch.where(whole, 2 * secants.diff(dim=2)[:, :, 0] / steps.sum(-1, keepdim=True), 0.0)
 
 
-def around(steps: Float[Tensor, "batch point 2"]) -> Float[Tensor, "batch point 1"]:
+def around(steps: Float[Tensor, "#batch point 2"]) -> Float[Tensor, "#batch point 1"]:
     """Mean of the steps before and after a bin, that one alone where the other is missing."""
     return steps.sum(-1, keepdim=True) / (steps > 0).sum(-1, keepdim=True)
 
 
 def polynomial(
-    ends: Float[Tensor, "batch point channel degree"], x: Float[Tensor, "batch point"], h: Float[Tensor, "batch point 1"]
+    ends: Float[Tensor, "batch point channel degree"], x: Float[Tensor, "#batch point"], h: Float[Tensor, "#batch point 1"]
 ) -> Curve:
     """Hermite polynomials and their derivatives at the share `x` of an interval of length `h`, given what they are at its
     ends."""

@@ -1,0 +1,155 @@
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from neuralsde.inference.marginals import AbstractMarginals, Clock, Steps, Times
+from neuralsde.inference.scale import TriangularScale
+from neuralsde.nn.curves import AbstractCurves
+from neuralsde.sde import AbstractSDE, NoiseType
+
+
+@dataclass(frozen=True)
+class FullGaussian:
+    """Mean, deviations and mixing: the root of the covariance is `std` times a unit lower triangular matrix, row by row."""
+
+    mean: Tensor
+    std: Tensor
+    mixing: Tensor
+
+
+@dataclass(frozen=True)
+class MovingFullGaussian(FullGaussian):
+    """The same with derivatives in time, and the antisymmetric matrix of the current that turns along its level sets."""
+
+    mean_slope: Tensor
+    log_std_slope: Tensor
+    mixing_slope: Tensor
+    current: Tensor
+
+
+class FullMarginals(AbstractMarginals):
+    r"""Components of any covariance, $y = m + L \varepsilon$ with $L$ lower triangular, and a current:
+
+    $$\tilde f(y) = m' + L' \varepsilon + \bigl(\tfrac12 g^2 - K\bigr) \nabla \ln q + \tfrac12 \frac{\partial g^2}{\partial y},
+      \qquad \nabla \ln q = -L^{-\top} \varepsilon,$$
+
+    with an antisymmetric $K(t)$, which changes no marginal: $\nabla \cdot (K \nabla q) = 0$. $L$ and $K$ have together as many
+    entries as the matrix of a linear drift, so that every linear posterior drift is among these. Both start diagonal and zero.
+
+    A step of finite length goes by $\varepsilon \gets R \varepsilon + \ldots$ with
+    $R = \bigl(I + \tfrac h2 \bar L^{-1} (\tfrac12 g^2 - K) \bar L^{-\top}\bigr)^{-2}$, $\bar L$ the mean of $L$ at its ends: a
+    contraction at any $h$, and close to the best one (see `neuralsde.inference.marginals`).
+
+    Args:
+        curves: makes the curves of all moments from `context_size` and `channels`.
+        context_size: channels of the context.
+        state_size: components.
+        initial_log_var: offset of the logarithms of the variances.
+    """
+
+    scale = TriangularScale
+
+    def __init__(self, curves: Callable[..., AbstractCurves], context_size: int, state_size: int, initial_log_var: float):
+        super().__init__()
+        self.size, self.pairs = state_size, state_size * (state_size - 1) // 2
+        self.curves = curves(context_size=context_size, channels=2 * state_size + 2 * self.pairs)
+        self.log_std = initial_log_var / 2
+        self.curves.start_at_zero(2 * state_size)
+
+    def moments(
+        self, sde: AbstractSDE, context: Float[Tensor, "batch bin context"], clock: Clock, t: Times
+    ) -> MovingFullGaussian:
+        curve = self.curves(context, clock, t)
+        mean, log_std, mixing, current = self._parts(curve.value)
+        mean_slope, log_std_slope, mixing_slope, _ = self._parts(curve.slope)
+        current = self._lower(current)
+        return MovingFullGaussian(
+            mean,
+            torch.exp(log_std + self.log_std),
+            self._lower(mixing),
+            mean_slope,
+            log_std_slope,
+            self._lower(mixing_slope),
+            current - current.mT,
+        )
+
+    def moments_in(
+        self,
+        sde: AbstractSDE,
+        context: Float[Tensor, "batch bin context"],
+        clock: Clock,
+        bins: Int[Tensor, "batch point"],
+    ) -> FullGaussian:
+        mean, log_std, mixing, _ = self._parts(self.curves.at_bins(context, clock, bins))
+        return FullGaussian(mean, torch.exp(log_std + self.log_std), self._lower(mixing))
+
+    def _parts(self, channels: Float[Tensor, "batch point channel"]) -> list[Tensor]:
+        return list(channels.split([self.size, self.size, self.pairs, self.pairs], -1))
+
+    def _lower(self, pairs: Float[Tensor, "batch point pair"]) -> Float[Tensor, "batch point state state"]:
+        """A strictly lower triangular matrix of these entries."""
+        matrix = pairs.new_zeros(*pairs.shape[:-1], self.size * self.size)
+        row, column = torch.tril_indices(self.size, self.size, -1, device=pairs.device)
+        return matrix.index_copy(-1, row * self.size + column, pairs).unflatten(-1, (self.size, self.size))
+
+    def draw(
+        self, sde: AbstractSDE, moments: FullGaussian, standard: Float[Tensor, "batch point state"]
+    ) -> Float[Tensor, "batch point state"]:
+        return torch.addcmul(moments.mean, moments.std, standard + times(moments.mixing, standard))
+
+    def control(
+        self, sde: AbstractSDE, t: Times, moments: MovingFullGaussian, standard: Float[Tensor, "batch point state"]
+    ) -> Float[Tensor, "batch point noise"]:
+        drift, g, g_slope = sde.in_coordinates(t[..., None], self.draw(sde, moments, standard))
+        spread = moments.log_std_slope * (standard + times(moments.mixing, standard)) + times(moments.mixing_slope, standard)
+        score = -inverse_transposed(moments, standard[..., None])[..., 0]
+        flow = moments.mean_slope + moments.std * spread - times(moments.current, score)
+        return (flow - drift) / g + g_slope + g * score / 2
+
+    def start(self, sde: AbstractSDE, moments: FullGaussian) -> tuple[Float[Tensor, "batch state"], TriangularScale]:
+        return moments.mean[:, 0], TriangularScale(root(moments)[:, 0][None])
+
+    def steps(self, sde: AbstractSDE, t: Times, dt: Times, here: MovingFullGaussian, there: MovingFullGaussian) -> Steps:
+        g = sde.in_coordinates(t[..., None], here.mean)[1].expand_as(here.mean)
+        h, eye = dt[..., None, None], torch.eye(self.size, dtype=g.dtype, device=g.device)
+        begin, end = root(here), root(there)
+        middle = torch.linalg.solve_triangular((begin + end) / 2, eye.expand_as(begin), upper=False)
+        half = h / 2 * middle @ (torch.diag_embed(g.square() / 2) - here.current) @ middle.mT
+        kept = torch.linalg.inv(eye + half)  # Q, with R = Q Q
+        lost = kept @ (half + half.mT + half @ half.mT) @ kept.mT  # I - Q Q', without a difference of near numbers
+        lost = lost + kept @ lost @ kept.mT  # I - R R'
+        scale = torch.linalg.cholesky(end @ lost @ end.mT) / (g * dt[..., None].sqrt())[..., None]
+        inverse = torch.linalg.solve_triangular(begin, eye.expand_as(begin), upper=False)
+        gain = end @ kept @ kept @ inverse
+        return Steps((t[..., None], dt[..., None], here.mean, there.mean, gain, inverse, g), scale)
+
+    def steer(self, sde: AbstractSDE, y: Float[Tensor, "*batch state"], *features: Float[Tensor, "..."]) -> Tensor:
+        t, dt, mean, target, gain, inverse, typical = features
+        drift, g, g_slope = sde.in_coordinates(t, y)
+        away = y - mean
+        move = target - y + times(gain, away)
+        if sde.noise is NoiseType.DIAGONAL:
+            score = -times(inverse.mT, times(inverse, away))
+            move = move + dt * (g * g_slope + (g.square() - typical.square()) / 2 * score)
+        return (move / dt - drift) / g
+
+
+def times(matrix: Float[Tensor, "*#batch row column"], vector: Float[Tensor, "*#batch column"]) -> Tensor:
+    """A matrix times a vector, point by point."""
+    return (matrix @ vector[..., None])[..., 0]
+
+
+def root(moments: FullGaussian) -> Float[Tensor, "batch point state state"]:
+    """The lower triangular root $L$ of the covariance."""
+    return moments.std[..., None] * moments.mixing + torch.diag_embed(moments.std)
+
+
+def inverse_transposed(
+    moments: FullGaussian, right: Float[Tensor, "batch point state column"]
+) -> Float[Tensor, "batch point state column"]:
+    r"""$L^{-\top}$ times `right`."""
+    solved = torch.linalg.solve_triangular(moments.mixing.mT, right, upper=True, unitriangular=True)
+    return solved / moments.std[..., None]

@@ -1,0 +1,379 @@
+"""Learning without simulating: against exact posteriors, brute-force Gaussians, simulation and the solver's own bound."""
+
+import math
+from functools import partial
+
+import pytest
+import torch
+from scipy.stats import kstest
+
+from neuralsde.errors import ConfigError
+from neuralsde.inference import Estimator, LatentODE, MatchedSDE, SDEMatching
+from neuralsde.inference.marginals import DiagonalMarginals, MovingGaussian
+from neuralsde.inference.matched_sde import some_bins, stratified
+from neuralsde.inference.path import Bound, Matching
+from neuralsde.nn.curves import SplineCurves
+from neuralsde.nn.potentials import Quadratic
+from neuralsde.noise import FractionalBrownian
+from neuralsde.sde import (
+    AbstractSDE,
+    Calculus,
+    Geometric,
+    LangevinType,
+    LearnedLangevin,
+    LearnedOrnsteinUhlenbeck,
+    LinearNoise,
+    Neural,
+    NoiseType,
+)
+from neuralsde.solvers import BAOAB, EulerMaruyama, LinearNoiseSplitting, LogEuler, Milstein
+from tests.inference.gaussian_process_oracle import (
+    ExactCurves,
+    LinearPosterior,
+    diagonal_moments,
+    full_moments,
+    underdamped_moments,
+)
+
+T, Y, NOISE = torch.tensor([0.5, 1.2, 2.0]).double(), torch.tensor([[0.7], [-0.2], [0.4]]).double(), 0.3
+BINS = 41
+TIMES = torch.linspace(0, 2, BINS).double()[None]
+SEEN = (T / 0.05).round().long()
+STANDARD_ERRORS = 4.0  # of which a mean may be off: alpha 6e-5 for each assertion
+
+
+def matrix(*rows):
+    return torch.tensor(rows, dtype=torch.float64)
+
+
+class Rotating(AbstractSDE):
+    """dz = A z dt + sigma dW."""
+
+    noise = NoiseType.ADDITIVE
+    calculus = Calculus.ITO
+
+    def __init__(self, state_size, a, sigma):
+        super().__init__()
+        self.a, self.sigma = a, sigma
+
+    def drift(self, t, z):
+        return z @ self.a.T.to(z)
+
+    def diffusion(self, t, z):
+        return torch.full_like(z, self.sigma)
+
+
+THETA, SIGMA = 1.1, 0.8
+OU = LinearPosterior(matrix([-THETA]), matrix([SIGMA**2]), matrix([1.0]), matrix([1.0]), T, Y, NOISE)
+TURN = matrix([-0.4, 2.5], [-2.5, -0.8])
+PLANE = LinearPosterior(TURN, 0.7**2 * torch.eye(2).double(), torch.eye(2).double(), matrix([1.0, 0.3]), T, Y, NOISE)
+GAMMA, OMEGA = 1.5, 3.0  # in units of velocity's deviation, omega = thermal speed
+KICK = matrix([0.0, 0.0], [0.0, 2 * GAMMA * OMEGA**2])
+SPRING = LinearPosterior(
+    matrix([0.0, 1.0], [-(OMEGA**2), -GAMMA]), KICK, matrix([1.0, 0.0], [0.0, OMEGA**2]), matrix([1.0, 0.0]), T, Y, NOISE
+)
+
+
+OU_MOMENTS, PLANE_MOMENTS, SPRING_MOMENTS = diagonal_moments(OU), full_moments(PLANE), underdamped_moments(SPRING)
+SPRING_SCALED = {
+    True: SPRING_MOMENTS[True],
+    False: lambda t: SPRING_MOMENTS[False](t) - math.log(OMEGA),
+}  # of the thermal speed
+
+
+def exact(size, moments, sde, solver=None, **settings):
+    """A process whose marginals are `moments`, for trials of two seconds, started at a standard normal."""
+    curves = partial(ExactCurves, moments=moments)
+    process = MatchedSDE(
+        3, size, curves=curves, sde=sde, solver=solver or EulerMaruyama(), duration_s=2.0, initial_log_var=0.0, **settings
+    )
+    return process.double()
+
+
+def ornstein_uhlenbeck(**settings):
+    sde = partial(LearnedOrnsteinUhlenbeck, rates=[THETA, THETA], deviation=SIGMA / math.sqrt(2 * THETA))
+    return exact(1, OU_MOMENTS, sde, covariance="diagonal", **settings)
+
+
+def oscillator(**settings):
+    sde = partial(LearnedLangevin, potential=Quadratic, friction=GAMMA, frequency=[OMEGA / (2 * math.pi)] * 2, step=0.05)
+    return exact(2, SPRING_SCALED, sde, BAOAB(), decode_coordinates=True, **settings)
+
+
+def plane(moments, covariance="full"):
+    return exact(2, moments, partial(Rotating, a=TURN, sigma=0.7), covariance=covariance)
+
+
+def bounds(process, posterior, trials=4000, matching=None, seed=0):
+    """Samples of the bound, (trials,), and the log-evidence."""
+    torch.manual_seed(seed)
+    context = torch.zeros(trials, BINS, 3).double()
+    match = process.match(context, TIMES, BINS, matching or Matching(24, None, Bound.CONTINUOUS))
+    return log_likelihood(match.states[:, SEEN], posterior) - sum(match.kl.values()), posterior.log_evidence()
+
+
+def log_likelihood(states, posterior):
+    return torch.distributions.Normal(states @ posterior.c.T, NOISE).log_prob(Y).sum((1, 2))
+
+
+def off(samples, value):
+    """Standard errors by which the mean of `samples` is above `value`."""
+    return ((samples.mean() - value) / samples.std() * len(samples) ** 0.5).item()
+
+
+@pytest.mark.parametrize(
+    ("process", "posterior"),
+    [(ornstein_uhlenbeck, OU), (lambda: plane(PLANE_MOMENTS), PLANE), (oscillator, SPRING)],
+    ids=["ornstein_uhlenbeck", "rotating_plane", "underdamped_oscillator"],
+)
+def test_exact_marginals_give_the_log_evidence(process, posterior):
+    samples, evidence = bounds(process(), posterior)
+    assert abs(off(samples.detach(), evidence)) < STANDARD_ERRORS
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda: plane(diagonal_moments(PLANE), "diagonal"),  # a factorised posterior
+        lambda: plane(full_moments(PLANE, current=0.0)),  # the right marginals, and no current around them
+        lambda: plane(full_moments(PLANE, current=-1.0)),  # the current's sign
+    ],
+    ids=["factorised", "no_current", "current_the_other_way"],
+)
+def test_other_posteriors_of_a_rotating_plane_bound_it_less_tightly(wrong):
+    samples, evidence = bounds(wrong(), PLANE)
+    assert off(samples.detach(), evidence) < -2 * STANDARD_ERRORS
+
+
+def test_the_oscillator_s_bound_sees_a_velocity_that_is_too_wide():
+    process = oscillator()
+    process.marginals.log_std = math.log(1.5)  # of positions and velocities
+    samples, evidence = bounds(process, SPRING)
+    assert off(samples.detach(), evidence) < -2 * STANDARD_ERRORS
+
+
+def gradients(value, process):
+    return torch.stack([g.squeeze() for g in torch.autograd.grad(value, [process.sde.log_rate, process.sde.log_deviation])])
+
+
+def test_gradients_of_the_prior_are_those_of_the_log_evidence_and_of_the_solver_s_bound():
+    process = ornstein_uhlenbeck(substeps=5)
+    matched = gradients(bounds(process, OU, trials=20000)[0].mean(), process)
+    rate, deviation = (p.detach().clone().requires_grad_() for p in (process.sde.log_rate, process.sde.log_deviation))
+    variance = (2 * deviation + math.log(2) + rate).exp()[None]
+    posterior = LinearPosterior(-rate.exp()[None], variance, matrix([1.0]), matrix([1.0]), T, Y, NOISE)
+    true = torch.stack([g.squeeze() for g in torch.autograd.grad(posterior.log_evidence(), [rate, deviation])])
+    torch.manual_seed(1)
+    path = process(torch.zeros(20000, BINS, 3).double(), TIMES, BINS)
+    solved = gradients((log_likelihood(path.states[:, SEEN], OU) - sum(path.kl.values())).mean(), process)
+    # 20,000 trials leave an error of about .004; the solver's steps, a fifth of a bin each, one of .05.
+    torch.testing.assert_close(matched, true, atol=0.02, rtol=0.0)
+    torch.testing.assert_close(solved, true, atol=0.08, rtol=0.0)
+    assert (true.abs() > 0.2).all()  # there is something to be equal to
+
+
+@pytest.mark.parametrize("substeps", [1, 3])
+@pytest.mark.parametrize("make", [ornstein_uhlenbeck, lambda **s: plane_of_steps(**s)], ids=["diagonal", "full"])
+def test_the_discrete_bound_is_the_solver_s(make, substeps):
+    """In expectation, for Euler steps of additive noise: they take the marginals of a step's start to those of its end."""
+    process, trials = make(substeps=substeps), 4000
+    torch.manual_seed(2)
+    matched = process.match(torch.zeros(trials, BINS, 3).double(), TIMES, BINS, Matching(20, None, Bound.DISCRETE)).kl[
+        "kl_path"
+    ]
+    path = process(torch.zeros(trials, BINS, 3).double(), TIMES, BINS)
+    both = torch.stack([matched, path.kl["kl_path"]]).detach()
+    error = (both.var(1) / trials).sum().sqrt()
+    assert abs(both.mean(1).diff()).item() < STANDARD_ERRORS * error
+    assert abs(1.07 * both[0].mean() - both[1].mean()) > STANDARD_ERRORS * error
+
+
+def plane_of_steps(**settings):
+    return exact(2, PLANE_MOMENTS, partial(Rotating, a=TURN, sigma=0.7), covariance="full", **settings)
+
+
+@pytest.mark.parametrize(
+    ("make", "posterior", "tolerance"),
+    [(ornstein_uhlenbeck, OU, 0.05), (plane_of_steps, PLANE, 0.05), (oscillator, SPRING, 0.15)],
+    ids=["diagonal", "full", "underdamped"],
+)
+def test_simulated_paths_have_the_marginals(make, posterior, tolerance):
+    process = make(substeps=10 if make is oscillator else 1)  # Euler steps of additive noise are exact; BAOAB's tend to it
+    torch.manual_seed(3)
+    states = process(torch.zeros(10000, BINS, 3).double(), TIMES, BINS).states.detach()
+    unit = torch.tensor([1.0, OMEGA]).double() if make is oscillator else 1.0
+    mean, covariance = posterior.mean(TIMES[0]) / unit, posterior.covariance(TIMES[0]).diagonal(dim1=1, dim2=2) / unit**2
+    assert ((states.mean(0) - mean).abs() / covariance.sqrt()).max() < tolerance
+    assert (states.var(0) / covariance - 1).abs().max() < 2 * tolerance
+
+
+class Wavy(AbstractSDE):
+    """Noise .8 + .6 sin 2z, no drift."""
+
+    noise = NoiseType.DIAGONAL
+    calculus = Calculus.ITO
+
+    def drift(self, t, z):
+        return torch.zeros_like(z)
+
+    def diffusion(self, t, z):
+        return 0.8 + 0.6 * torch.sin(2 * z)
+
+
+@pytest.mark.parametrize("slope", [1.0, 0.0])
+def test_the_drift_keeps_the_marginals_under_noise_that_depends_on_the_state(slope):
+    """m = sin 2t, s = .5 + .4 t to t = 1 (spec: KS distance .002, and .17 without the slope of the diffusion)."""
+    torch.manual_seed(4)
+    paths, steps = 40000, 400
+    sde, marginals = Wavy(), DiagonalMarginals(partial(SplineCurves), 1, 1, 0.0).double()
+    z = 0.5 * torch.randn(paths, 1).double()
+    for n in range(steps):
+        t = torch.tensor(n / steps).double()
+        s, one = 0.5 + 0.4 * t, torch.ones(1, 1, 1).double()
+        moments = MovingGaussian(torch.sin(2 * t) * one, s * one, 2 * torch.cos(2 * t) * one, 0.4 / s * one)
+        standard = ((z - moments.mean[0]) / s)[:, None]
+        u = marginals.control(sde, t.expand(paths, 1), moments, standard)[:, 0]
+        g, g_slope = sde.diffusion_with_slope(t, z)
+        drift = g * (u - (1 - slope) * g_slope)
+        z = z + drift / steps + g * torch.randn_like(z) / steps**0.5
+    found = kstest(((z[:, 0] - math.sin(2.0)) / 0.9).numpy(), "norm").statistic
+    # The 1e-4 quantile of the statistic at 40,000 paths is .011.
+    assert found < 0.011 if slope else found > 0.1
+
+
+def test_the_drift_is_that_of_amortised_reparametrisation():
+    """For additive noise, A (m - z) + m' with A = (Q / S - d log S / dt) / 2."""
+    torch.manual_seed(5)
+    process = ornstein_uhlenbeck()
+    mean, slope, growth, standard = torch.randn(4, 6, 7, 1).double()
+    std = torch.rand(6, 7, 1).double() + 0.1
+    t = torch.rand(6, 7).double()
+    u = process.marginals.control(process.sde.prepared(), t, MovingGaussian(mean, std, slope, growth), standard)
+    z, q = mean + std * standard, SIGMA**2
+    a = (q / std**2 - 2 * growth) / 2
+    expected = (a * (mean - z) + slope + THETA * z) / SIGMA
+    torch.testing.assert_close(u, expected, atol=1e-6, rtol=1e-6)
+
+
+def test_the_prior_s_own_marginals_cost_nothing():
+    nothing = LinearPosterior(matrix([-THETA]), matrix([SIGMA**2]), matrix([1.0]), matrix([0.0]), T, Y, NOISE)
+    process = exact(
+        1,
+        diagonal_moments(nothing),
+        partial(LearnedOrnsteinUhlenbeck, rates=[THETA, THETA], deviation=SIGMA / math.sqrt(2 * THETA)),
+    )
+    match = process.match(torch.zeros(50, BINS, 3).double(), TIMES, BINS, Matching(8, 5, Bound.CONTINUOUS))
+    assert match.kl["kl_path"].abs().max() < 1e-9
+    assert match.kl["kl_initial"].abs().max() < 1e-9
+
+
+def test_few_points_and_observations_estimate_the_same():
+    process, trials = ornstein_uhlenbeck(), 40000
+    torch.manual_seed(6)
+    context = torch.zeros(trials, BINS, 3).double()
+    few = process.match(context, TIMES, BINS, Matching(1, 1, Bound.CONTINUOUS))
+    many = process.match(context[:4000], TIMES, BINS, Matching(200, None, Bound.CONTINUOUS)).kl["kl_path"].mean()
+    assert abs(off(few.kl["kl_path"].detach(), many.detach())) < STANDARD_ERRORS
+    # A sum over bins from one of them: each is as likely as any.
+    share = few.bins[:, 0].bincount(minlength=BINS) / trials
+    assert (share - 1 / BINS).abs().max() < STANDARD_ERRORS * (1 / BINS / trials) ** 0.5 * 1.1
+    assert abs(off((few.kl["kl_path"] / 2).detach(), many.detach())) > STANDARD_ERRORS  # the trial's length forgotten
+
+
+def test_points_are_stratified():
+    torch.manual_seed(7)
+    points = stratified(100, 8, torch.device("cpu"), torch.float64)
+    assert ((points * 8).long() == torch.arange(8)).all()
+    bins = some_bins(100, 23, 7, torch.device("cpu"))
+    assert (bins.diff(dim=1) >= 0).all() and bins.min() >= 0 and bins.max() <= 22
+    assert (some_bins(2, 5, 9, torch.device("cpu")) == torch.arange(5)).all()
+
+
+langevin = partial(LearnedLangevin, friction=2.0, frequency=(0.4, 3.0), step=0.02, potential=Quadratic)
+PROCESSES = {
+    "langevin_type": (partial(LangevinType, sigma=0.5), EulerMaruyama),
+    "geometric": (partial(Geometric, sigma=0.5), LogEuler),
+    "neural": (Neural, EulerMaruyama),
+    "neural_milstein": (Neural, Milstein),
+    "ornstein_uhlenbeck": (LearnedOrnsteinUhlenbeck, EulerMaruyama),
+    "underdamped": (langevin, BAOAB),
+}
+
+
+def process_of(name, covariance="full", **settings):
+    torch.manual_seed(0)
+    sde, solver = PROCESSES[name]
+    time = {"duration_s": 1.0, "model_time": None if "underdamped" in name else 4.0}
+    return MatchedSDE(5, 4, curves=SplineCurves, sde=sde, solver=solver(), covariance=covariance, **time, **settings).double()
+
+
+@pytest.mark.parametrize("bound", list(Bound))
+@pytest.mark.parametrize("covariance", ["full", "diagonal"])
+@pytest.mark.parametrize("name", PROCESSES)
+def test_every_parameter_is_learned_by_matching_and_by_simulating(name, covariance, bound):
+    process = process_of(name, covariance)
+    context = torch.randn(3, 12, 5).double()
+    times = 0.02 * torch.arange(12).double()[None]
+    match = process.match(context, times, 10, Matching(4, 3, bound))
+    assert match.states.shape == (3, 3, 4)
+    assert match.bins.max() < 10
+    (match.states.square().sum() + sum(match.kl.values()).sum()).backward()
+    missing = [n for n, p in process.named_parameters() if p.grad is None]
+    assert not missing
+    for estimator in Estimator:
+        path = process(context, times, 10, estimator)
+        assert path.states.shape == (3, 12, 4)
+        assert all(torch.isfinite(value).all() for value in path.kl.values())
+
+
+@pytest.mark.parametrize("name", ["langevin_type", "geometric", "neural_milstein", "underdamped"])
+def test_estimators_agree_on_the_divergence_of_a_simulated_path(name):
+    process = process_of(name, substeps=2)
+    context, times = torch.randn(1, 8, 5).double().expand(4000, -1, -1), 0.02 * torch.arange(8).double()[None]
+    torch.manual_seed(1)
+    with torch.no_grad():
+        analytic, sampled = (sum(process(context, times, 8, e).kl.values()) for e in (Estimator.ANALYTIC, Estimator.SAMPLED))
+    error = ((analytic.var() + sampled.var()) / 4000).sqrt()
+    assert abs(analytic.mean() - sampled.mean()) < STANDARD_ERRORS * error
+
+
+@pytest.mark.parametrize(
+    ("sde", "solver", "settings", "reason"),
+    [
+        (partial(LinearNoise, sigma=0.5), LinearNoiseSplitting, {}, "vanishes where its state is zero"),
+        (
+            partial(LangevinType, sigma=0.5),
+            EulerMaruyama,
+            {"noise": partial(FractionalBrownian, hurst=0.3)},
+            "Noise that remembers",
+        ),
+        (partial(LangevinType, sigma=0.5), EulerMaruyama, {"covariance": "half"}, "covariance is 'half'; choose full or diag"),
+    ],
+)
+def test_what_has_no_such_posterior_is_refused(sde, solver, settings, reason):
+    with pytest.raises(ConfigError, match=reason):
+        MatchedSDE(5, 4, curves=SplineCurves, sde=sde, solver=solver(), duration_s=1.0, **settings)
+
+
+def test_other_processes_and_single_bins_are_refused():
+    matching, context = Matching(2, 2, Bound.CONTINUOUS), torch.randn(2, 3, 5).double()
+    times = torch.arange(3).double()[None]
+    ode = LatentODE(5, 4, sde=partial(LangevinType, sigma=0.5), duration_s=1.0).double()
+    with pytest.raises(ConfigError, match="LatentODE can only be simulated"):
+        ode.match(context, times, 3, matching)
+    for ask in (lambda p: p.match(context, times, 1, matching), lambda p: p(context, times, 1)):
+        with pytest.raises(ConfigError, match="one observed bin"):
+            ask(process_of("langevin_type"))
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"points": 0}, "objective.points is 0"),
+        ({"observations": -1}, "objective.observations is -1"),
+        ({"bound": "exact"}, "objective.bound is 'exact'; choose one of continuous, discrete"),
+    ],
+)
+def test_settings_of_the_objective_are_checked(settings, reason):
+    with pytest.raises(ConfigError, match=reason):
+        SDEMatching(**settings)
