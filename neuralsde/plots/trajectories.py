@@ -84,7 +84,7 @@ def hand_trajectories(
     """Hand paths, true beside decoded, from velocities summed over the trial; all start at the origin.
 
     Args:
-        velocity: true velocity in `unit` per second, (trial, bin, 2); trials with NaN are left out.
+        velocity: true velocity in `unit` per second, (trial, bin, 2 or more); a path ends at the first NaN.
         decoded: decoded velocity, same shape.
         bin_width_s: in seconds.
         condition: index of each trial's condition, (trial,), -1 for none.
@@ -92,7 +92,8 @@ def hand_trajectories(
         unit: of length.
         title: of the figure.
     """
-    kept = ~np.isnan(velocity).any((1, 2))
+    kept = ~np.isnan(velocity[:, :2]).any((1, 2))
+    decoded = np.where(np.isnan(velocity), np.nan, decoded)
     condition = condition[kept] if condition is not None else None
     groups = condition_groups(int(kept.sum()), condition)
     colors = condition_colors(len(groups)) if condition is not None else [TRUTH]
