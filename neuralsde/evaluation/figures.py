@@ -101,12 +101,11 @@ def raster(data: TrialData, rates: np.ndarray) -> Figure:
 def psth(data: TrialData, measured: np.ndarray, condition: np.ndarray, rates: np.ndarray) -> Figure:
     """Condition averages of the recording beside the model's."""
     predicted = plots.condition_means(rates[:, : measured.shape[1]], condition, len(measured))
+    predicted = np.where(np.isnan(measured), np.nan, predicted)  # beyond a condition's shortest trial
     return plots.psth_grid(measured, predicted, data.spec.bin_width_s, data.condition_names, title="Condition averages (PSTH)")
 
 
-def behavior(
-    data: TrialData, fitted: np.ndarray, true: np.ndarray, predictions: dict[str, Prediction]
-) -> dict[str, Figure]:
+def behavior(data: TrialData, fitted: np.ndarray, true: np.ndarray, predictions: dict[str, Prediction]) -> dict[str, Figure]:
     """Movement paths and directions decoded from the rates, by decoders fitted to the training trials."""
     bins = data.spec.observed_bins
     train, scored = (predictions[name].rates[:, :bins] for name in ("train", "eval"))

@@ -12,7 +12,7 @@ from neuralsde.evaluation.poisson_regression import fit_poisson
 from neuralsde.metrics import bits_per_spike
 
 KERNEL_SDS_S = (0.015, 0.025, 0.04, 0.06, 0.09)
-"""Standard deviations of the Gaussian kernel to choose from, in seconds."""
+"""Standard deviations of the Gaussian kernel to choose from, in seconds, where bins are of `ROW_WIDTH_S` or finer."""
 RIDGES = (100.0, 300.0, 1000.0, 3000.0)
 """Penalties of the regressions to choose from."""
 ROW_WIDTH_S = 0.02
@@ -25,6 +25,11 @@ BLOCK = 512
 """Bins that are smoothed at a time: a kernel over all of a long window's would be its square."""
 REACH_SDS = 9.0
 """Standard deviations beyond which a kernel's weights vanish beside its own in float64."""
+
+
+def kernel_sds(bin_width_s: float) -> list[float]:
+    """Standard deviations to choose from, in seconds: in wide bins as many bins as in those of `ROW_WIDTH_S`."""
+    return [sd * max(1.0, bin_width_s / ROW_WIDTH_S) for sd in KERNEL_SDS_S]
 
 
 class Choice(NamedTuple):
@@ -52,7 +57,7 @@ def smooth(counts: np.ndarray, sd_bins: float, own: float = 1.0, bins: slice = s
     parts = []
     for start in range(0, len(wanted), BLOCK):
         block = wanted[start : start + BLOCK]
-        near = time[max(0, block[0] - max(reach, BLOCK)) : block[-1] + 1 + max(reach, BLOCK)]
+        near = time[max(0, block[0] - reach) : block[-1] + 1 + reach]
         kernel = np.exp(-0.5 * ((block[:, None] - near) / sd_bins) ** 2) * np.where(block[:, None] == near, own, 1.0)
         parts.append(average(counts[:, near], kernel))
     return np.concatenate(parts, axis=1)
@@ -91,11 +96,11 @@ class Smoother:
         self.choice = self.forward_choice = Choice()
         self.heldout = self.forward = None
         if trials.heldout is not None and trials.heldout.size:
-            self.choice = best_choice(trials.heldin, trials.heldout, self.fit_observed, folds=1)
+            self.choice = best_choice(trials.heldin, trials.heldout, self.fit_observed, 1, spec.bin_width_s)
             self.heldout = self.fit_observed(trials.heldin, trials.heldout, self.choice)
         self.heldin = self.fit_observed(trials.heldin, trials.heldin, self.choice, own=0.0)
         if (counts := forward_counts(trials)) is not None and counts.size:
-            self.forward_choice = best_choice(trials.heldin, counts, self.fit_forward, folds=FOLDS)
+            self.forward_choice = best_choice(trials.heldin, counts, self.fit_forward, FOLDS, spec.bin_width_s)
             self.forward = self.fit_forward(trials.heldin, counts, self.forward_choice)
 
     def __call__(self, trials: Trials) -> np.ndarray:
@@ -134,10 +139,17 @@ class Smoother:
         return smooth(heldin, self.sd_bins(choice), bins=slice(-1, None))[:, 0]
 
 
-def best_choice(heldin: np.ndarray, counts: np.ndarray, fit: Callable[..., Predict], folds: int) -> Choice:
+def best_choice(heldin: np.ndarray, counts: np.ndarray, fit: Callable[..., Predict], folds: int, bin_width_s: float) -> Choice:
     """The choice by which `fit` predicts trials best that it was not fitted to, over the first `folds` of `FOLDS`.
 
     Where there is but one trial, or trials left out hold no spike, there is nothing to choose by.
+
+    Args:
+        heldin: counts to predict from, (trial, bin, unit).
+        counts: to be predicted.
+        fit: from trials of both and a choice to a prediction.
+        folds: parts that are left out of a fit, each in its turn.
+        bin_width_s: in seconds.
     """
     heldin, counts = heldin[:MOST_TRIALS], counts[:MOST_TRIALS]
     left_out = [np.nansum(counts[fold::FOLDS]) for fold in range(folds)]
@@ -152,4 +164,4 @@ def best_choice(heldin: np.ndarray, counts: np.ndarray, fit: Callable[..., Predi
             scores.append(bits_per_spike(rates, counts[held]))
         return sum(scores)
 
-    return max((Choice(*pair) for pair in product(KERNEL_SDS_S, RIDGES)), key=merit)
+    return max((Choice(*pair) for pair in product(kernel_sds(bin_width_s), RIDGES)), key=merit)

@@ -77,9 +77,7 @@ def build_windows(recording: Recording, layout: Layout, phase: str, path: Path) 
     return Built(data, draw)
 
 
-def describe(
-    data: TrialData, recording: Recording, layout: Layout, phase: str, path: Path, notes: Sequence[str]
-) -> TrialData:
+def describe(data: TrialData, recording: Recording, layout: Layout, phase: str, path: Path, notes: Sequence[str]) -> TrialData:
     """`data` with what says where they came from and what their behaviour and conditions are."""
     n, n_angles = len(recording.behavior_names), len(layout.angles)
     parts = [f"{path.name}", f"phase {phase}", f"{recording.bin_width_s * 1000:g} ms bins", *filter(None, notes)]

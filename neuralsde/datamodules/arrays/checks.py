@@ -46,8 +46,8 @@ def refuse_bad_counts(values: np.ndarray, inside: np.ndarray | None, name: str, 
             found = part[tuple(index)]
             index[0] += start
             raise DataError(
-                f"{path}: array `{name}` holds {found:g} at {place(index)}, which is no spike count; give whole numbers of 0 or "
-                "above (data.kind=real for other values), NaN in all units where nothing was recorded."
+                f"{path}: array `{name}` holds {found:g} at {place(index)}, which is no spike count; give whole numbers of 0 "
+                "or above (data.kind=real for other values), NaN in all units where nothing was recorded."
             )
 
 
@@ -75,8 +75,8 @@ def refuse_other_length(array: np.ndarray, bins: tuple[int, ...], name: str, spi
     if array.shape[: len(bins)] != bins or array.ndim > len(bins) + 1:
         axes = ", ".join(AXES[-1 - len(bins) : -1])
         raise DataError(
-            f"{path}: array `{name}` has shape {array.shape}, but `{spikes}` has ({axes}) {bins}; give `{name}` one row, or one "
-            "number, for each of them."
+            f"{path}: array `{name}` has shape {array.shape}, but `{spikes}` has ({axes}) {bins}; give `{name}` one row, or "
+            "one number, for each of them."
         )
 
 

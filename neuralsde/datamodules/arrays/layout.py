@@ -3,12 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from neuralsde.datamodules.settings import is_number, is_text
 from neuralsde.errors import ConfigError
 
 KINDS = ("counts", "real")
 LEAST = {
     "rebin": 1, "observed_bins": 1, "window_bins": 2, "forward_bins": 0, "heldout_every": 2, "blocks": 2, "gap_bins": 0,
-    "split_seed": 0, "psth_kernel_ms": 0,
+    "split_seed": 0, "epoch_trials": 1, "psth_kernel_ms": 0,
 }  # fmt: skip
 """Least value of each whole number; null is allowed where its type allows it."""
 
@@ -41,6 +42,9 @@ class Layout:
         blocks: equal stretches of a continuous recording, each of which belongs to one split.
         gap_bins: bins left out where the block before belongs to another split.
         split_seed: seed of the split, and of the units drawn.
+        resample: whether the training windows of a continuous recording are drawn anew in each epoch; else they lie side by
+            side.
+        epoch_trials: windows per epoch, where drawn; null for as many as lie side by side.
         psth_kernel_ms: standard deviation of the Gaussian that smooths mean responses, the targets of PSTH R².
 
     Raises:
@@ -70,6 +74,8 @@ class Layout:
     blocks: int = 20
     gap_bins: int = 0
     split_seed: int = 0
+    resample: bool = True
+    epoch_trials: int | None = None
     psth_kernel_ms: float = 50.0
 
     def __post_init__(self):
@@ -109,6 +115,11 @@ class Layout:
                 f"data.forward_bins is {self.forward_bins}, but data.window_bins {self.window_bins}; leave bins to observe."
             )
         if self.rebin > 1 and self.timestep is not None:
-            raise ConfigError("data.rebin sums neighbouring bins, but data.timestep says that some were left out; set rebin to 1.")
-        if self.moving is not None and (set(self.moving) != {"array", "above"} or not isinstance(self.moving["array"], str)):
-            raise ConfigError(f"data.moving is {dict(self.moving)}; give {{array: name, above: speed}}, such as hand_vel and 5.0.")
+            raise ConfigError(
+                "data.rebin sums neighbouring bins, but data.timestep says that some were left out; set rebin to 1."
+            )
+        moving = self.moving
+        if moving is not None and not (
+            set(moving) == {"array", "above"} and is_text(moving["array"]) and is_number(moving["above"])
+        ):
+            raise ConfigError(f"data.moving is {dict(moving)}; give {{array: name, above: speed}}, such as hand_vel and 5.0.")

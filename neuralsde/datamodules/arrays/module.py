@@ -8,10 +8,8 @@ from neuralsde.datamodules.arrays.layout import Layout
 from neuralsde.datamodules.arrays.recording import read_recording
 from neuralsde.datamodules.arrays.split import scored_split
 from neuralsde.datamodules.batches import FreshTrials, TrialDataModule
-from neuralsde.datamodules.lorenz import at_least
 from neuralsde.datamodules.settings import from_settings
 from neuralsde.datamodules.trials import TrialData
-from neuralsde.errors import ConfigError
 
 
 class ArrayData(TrialDataModule):
@@ -28,9 +26,6 @@ class ArrayData(TrialDataModule):
         eval_batch_size: trials or windows per batch when predicting.
         phase: the split that is scored, `val` or `test`; training trials are the same in both, and those of the other split
             are not looked at.
-        resample: whether the training windows of a continuous recording are drawn anew in each epoch; else they lie side by
-            side.
-        epoch_trials: windows per epoch, where drawn; None for as many as lie side by side.
         settings: what the arrays are, see `Layout`.
 
     Raises:
@@ -44,8 +39,6 @@ class ArrayData(TrialDataModule):
         seed: int = 0,
         eval_batch_size: int = 256,
         phase: str = "val",
-        resample: bool = True,
-        epoch_trials: int | None = None,
         **settings,
     ):
         super().__init__(batch_size, seed, eval_batch_size)
@@ -53,11 +46,6 @@ class ArrayData(TrialDataModule):
         self.layout = from_settings(Layout, settings, "a recording of arrays")
         self.kind = self.layout.kind
         scored_split(phase, self.layout.shares)
-        if not isinstance(resample, bool):
-            raise ConfigError(f"data.resample is {resample}; give true or false.")
-        if epoch_trials is not None:
-            at_least("epoch_trials", epoch_trials, 1)
-        self.resample, self.epoch_trials = resample, epoch_trials
         self._built: Built | None = None
 
     def read(self) -> TrialData:
@@ -77,6 +65,6 @@ class ArrayData(TrialDataModule):
         data = self.data
         assert self._built is not None
         draw = self._built.draw
-        if draw is None or not self.resample:
+        if draw is None or not self.layout.resample:
             return None
-        return FreshTrials(lambda numbers: draw(self.seed, numbers), data.spec, self.epoch_trials or len(data.train))
+        return FreshTrials(lambda numbers: draw(self.seed, numbers), data.spec, self.layout.epoch_trials or len(data.train))

@@ -81,7 +81,9 @@ def width_of(file: ArrayFile, layout: Layout) -> float:
     """
     if "bin_ms" not in file:
         if layout.bin_width_s is None:
-            raise ConfigError(f"{file.path}: holds no `bin_ms`, so give the width of its bins as data.bin_width_s=… in seconds.")
+            raise ConfigError(
+                f"{file.path}: holds no `bin_ms`, so give the width of its bins as data.bin_width_s=… in seconds."
+            )
         return layout.bin_width_s
     bin_ms = file.numbers("bin_ms", "bin_width_s")
     if bin_ms.size != 1 or not 0 < bin_ms.item() < np.inf:
@@ -106,7 +108,11 @@ def refuse_other_kind(is_continuous: bool, layout: Layout, file: ArrayFile) -> N
     other = ("observed_bins", "moving", "condition", "timestep") if is_continuous else ("window_bins",)
     for key in other:
         if getattr(layout, key) is not None:
-            what = "trials, but `{}` is one continuous recording" if is_continuous else "a continuous recording, but `{}` are trials"
+            what = (
+                "trials, but `{}` is one continuous recording"
+                if is_continuous
+                else "a continuous recording, but `{}` are trials"
+            )
             raise ConfigError(f"{file.path}: data.{key} is for {what.format(layout.spikes)}; set it to null.")
 
 
@@ -134,7 +140,9 @@ def read_behavior(
         array = read_rows(file, name, "behavior", layout, bins, inside)
         wanted = (layout.behavior_channels or {}).get(name, range(array.shape[-1]))
         if not all(0 <= channel < array.shape[-1] for channel in wanted):
-            raise ConfigError(f"data.behavior_channels asks `{name}` for {list(wanted)}, but it has {array.shape[-1]} channels.")
+            raise ConfigError(
+                f"data.behavior_channels asks `{name}` for {list(wanted)}, but it has {array.shape[-1]} channels."
+            )
         parts.append(array[..., list(wanted)])
         names += [name] if array.shape[-1] == 1 else [f"{name} {channel}" for channel in wanted]
     for name in layout.angles:

@@ -23,8 +23,8 @@ def draw_split(n: int, shares: tuple[float, float, float], seed: int, what: str)
     held = [max(1, round(share * n)) if share > 0 else 0 for share in shares[1:]]
     if n < wanted or n <= sum(held):
         raise DataError(
-            f"There are {n} {what} for {wanted} splits of the shares {list(shares)}; give a longer recording, fewer splits such "
-            "as data.shares=[0.8,0.2,0], or smaller shares."
+            f"There are {n} {what} for {wanted} splits of the shares {list(shares)}; give a longer recording, fewer splits "
+            "such as data.shares=[0.8,0.2,0], or smaller shares."
         )
     split = np.repeat([0, 1, 2], [n - sum(held), *held])
     return np.random.default_rng(seed).permutation(split)

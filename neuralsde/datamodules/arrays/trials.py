@@ -99,7 +99,7 @@ def times_of(steps: np.ndarray, inside: np.ndarray, bin_width_s: float) -> np.nd
     if (follows == 1).all():
         return None
     since = np.concatenate([np.zeros((len(steps), 1), np.int64), np.cumsum(follows, axis=1)], axis=1)
-    return (since * bin_width_s).astype(np.float32)
+    return since * bin_width_s
 
 
 def spec_of_trials(cut: CutTrials, units: Units, layout: Layout) -> DataSpec:
@@ -128,11 +128,14 @@ def trials_at(cut: CutTrials, rows: np.ndarray, units: Units, spec: DataSpec) ->
         recording.values[rows][..., units.order], None, condition, cut.number[rows], spec.observed_bins, spec.observed_dim
     )
     behavior = None if recording.behavior is None else recording.behavior[rows, : spec.observed_bins]
-    return replace(trials, behavior=behavior, times=None if cut.times is None else cut.times[rows])
+    return replace(trials, behavior=behavior, times=None if cut.times is None else cut.times[rows].astype(np.float32))
 
 
 def mean_responses(trials: list[Trials], spec: DataSpec, kernel_ms: float) -> np.ndarray | None:
-    """Smoothed mean over the trials of each condition, (condition, observed bin, unit), NaN where no trial is known.
+    """Smoothed mean over the trials of each condition, (condition, observed bin, unit).
+
+    NaN beyond a condition's shortest trial: a model has rates for all bins of all trials, so that its means there are over
+    other trials.
 
     Args:
         trials: splits to average over.
@@ -149,7 +152,8 @@ def mean_responses(trials: list[Trials], spec: DataSpec, kernel_ms: float) -> np
         own = counts[condition == index]
         known = (~np.isnan(own)).sum(0, dtype=np.float64)
         total, weight = (smoothed(part, sd_bins) for part in (np.nansum(own, axis=0), known))
-        out[index] = np.where(known > 0, total / np.maximum(weight, 1e-12), np.nan)
+        everywhere = (known == len(own)) & (known > 0)
+        out[index] = np.where(everywhere, total / np.maximum(weight, 1e-12), np.nan)
     return out
 
 

@@ -50,8 +50,8 @@ def choose_units(spikes: np.ndarray, layout: Layout, path: Path) -> Units:
     heldin = np.flatnonzero(~heldout & ~silent)
     if not len(heldin):
         raise ConfigError(
-            f"{path}: {np.count_nonzero(heldout)} of {len(spikes)} units are held out and {len(numbers)} are silent, so the model "
-            "sees none; hold out fewer."
+            f"{path}: {np.count_nonzero(heldout)} of {len(spikes)} units are held out and {len(numbers)} are silent, so the "
+            "model sees none; hold out fewer."
         )
     return Units(np.concatenate([heldin, np.flatnonzero(heldout & ~silent)]), len(heldin), note)
 
