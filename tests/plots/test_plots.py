@@ -128,17 +128,17 @@ def test_principal_components_keep_all_variance_of_three_dimensions(rng):
 
 def test_hand_trajectories(rng, condition):
     velocity = rng.normal(size=(N_TRIALS, N_BINS, 2))
-    velocity[0, 3:] = np.nan  # a shorter trial
-    velocity[4, 0] = np.nan  # this trial is left out
+    velocity[4, 3:] = np.nan  # a shorter trial
+    velocity[5, 0] = np.nan  # this trial is left out
     figure = hand_trajectories(velocity, np.ones_like(velocity), 0.5, condition, tuple("abcde"))
     true, decoded = (ax.lines[0].get_xydata() for ax in figure.axes[:2])
     np.testing.assert_allclose(true[0], 0)
-    np.testing.assert_allclose(true[3], velocity[0, :3].sum(0) * 0.5)
+    np.testing.assert_allclose(true[3], velocity[4, :3].sum(0) * 0.5)
     np.testing.assert_allclose(decoded[3], 1.5)
     assert np.isnan(true[4:]).all()
     assert np.isnan(decoded[4:]).all()
     drawn = [line.get_xydata()[-1] for line in figure.axes[0].lines]
-    np.testing.assert_allclose(drawn[1], velocity[8].sum(0) * 0.5)
+    np.testing.assert_allclose(drawn[1], velocity[6].sum(0) * 0.5)
     assert ink(figure) > 0.02
 
 

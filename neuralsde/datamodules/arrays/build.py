@@ -45,7 +45,7 @@ def build_trials(recording: Recording, layout: Layout, phase: str, path: Path) -
     cut = cut_trials(recording, layout, path)
     split = draw_split(len(cut.number), layout.shares, layout.split_seed, "trials")
     rows = [np.flatnonzero(split == index) for index in (0, scored)]
-    units = choose_units(np.nansum(cut.recording.values[rows[0]], axis=(0, 1), dtype=np.float64), layout, path)
+    units = choose_units(spikes_of([cut.recording.values[rows[0]]]), layout, path)
     spec = spec_of_trials(cut, units, layout)
     train, evaluation = (trials_at(cut, part, units, spec) for part in rows)
     psth = mean_responses([train, evaluation], spec, layout.psth_kernel_ms)
@@ -60,11 +60,8 @@ def build_windows(recording: Recording, layout: Layout, phase: str, path: Path) 
     found = stretches(recording, layout, path)
     for name in ("train", scored):
         refuse_no_window(found, name, layout, path)
-    spikes = [
-        np.nansum(recording.values[a:b], axis=0, dtype=np.float64)
-        for a, b in zip(found["train"].start, found["train"].stop, strict=True)
-    ]
-    units = choose_units(np.sum(spikes, axis=0), layout, path)
+    training = zip(found["train"].start, found["train"].stop, strict=True)
+    units = choose_units(spikes_of([recording.values[a:b] for a, b in training]), layout, path)
     recording = replace(recording, values=recording.values[:, units.order])
     spec = spec_of_windows(recording, len(units.order), units.n_heldin, layout)
     bins = spec.total_bins
@@ -75,6 +72,14 @@ def build_windows(recording: Recording, layout: Layout, phase: str, path: Path) 
 
     data = describe(TrialData(layout.name, spec, train, evaluation), recording, layout, phase, path, [units.note])
     return Built(data, draw)
+
+
+def spikes_of(parts: Sequence[np.ndarray]) -> np.ndarray:
+    """Sum over all known entries of each unit, (unit,); the parts are (…, unit)."""
+    total = np.zeros(parts[0].shape[-1])
+    for part in parts:
+        total += np.nansum(part.reshape(-1, part.shape[-1]), axis=0, dtype=np.float64)
+    return total
 
 
 def describe(data: TrialData, recording: Recording, layout: Layout, phase: str, path: Path, notes: Sequence[str]) -> TrialData:

@@ -229,7 +229,7 @@ def rebinned(recording: Recording, layout: Layout, file: ArrayFile) -> Recording
         bin_width_s=n * recording.bin_width_s,
         behavior=means(recording.behavior),
         moving=means(recording.moving),
-        inside=None if recording.inside is None else groups(recording.inside[..., None], n).all(-2)[..., 0],
+        inside=None if recording.inside is None else np.all(groups(recording.inside[..., None], n), axis=(-2, -1)),
     )
 
 

@@ -64,7 +64,7 @@ def stretches(recording: Recording, layout: Layout, path: Path) -> dict[str, Str
     split = draw_split(layout.blocks, layout.shares, layout.split_seed, "blocks")
     start = edges[:-1].copy()
     start[1:][split[1:] != split[:-1]] += layout.gap_bins
-    known = None if values.dtype.kind != "f" else ~np.isnan(values).all(1)
+    known = None if values.dtype.kind != "f" else np.any(~np.isnan(values), axis=1)
     found: dict[str, list[tuple[int, int]]] = {name: [] for name in SPLITS}
     for index, a, b in zip(split.tolist(), start.tolist(), edges[1:].tolist(), strict=True):
         found[SPLITS[index]] += [(a, b)] if known is None else runs(known, a, b)
