@@ -63,6 +63,8 @@ HOLDS = {
 @pytest.mark.parametrize(("group", "name"), GROUPS, ids=lambda value: value)
 def test_every_choice_builds_a_module(group, name):
     config = composed("run_dir=unused", f"{group}={name}")
+    if OmegaConf.missing_keys(config.data):
+        config.data.path = "given by the user"
     spec = FRAMES if config.model.decoder._target_.endswith("VideoDecoder") else SPEC
     fill_in_sizes(config, spec)
     module = build_module(config, spec)
@@ -192,6 +194,12 @@ def test_every_dynamics_is_driven_by_fractional_noise_or_says_why_not(dynamics):
 def test_parts_that_do_not_fit_are_refused_before_the_recording_is_looked_for(words, sentence, tmp_path):
     with pytest.raises(ConfigError, match=re.escape(sentence)):
         train(tiny_config(tmp_path / "run", "data=nlb_mc_maze", f"data.path={tmp_path / 'absent'}", *words))
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_recording_without_a_path_asks_for_it(tmp_path):
+    with pytest.raises(ConfigError, match=r"data\.path is not given; add data\.path=… to the command line"):
+        train(tiny_config(tmp_path / "run", "data=arrays"))
     assert not (tmp_path / "run").exists()
 
 
