@@ -101,7 +101,7 @@ def submit(arguments: argparse.Namespace) -> None:
     from neuralsde.evaluation.submission import write_submission
 
     quiet_chatter()
-    run = load(arguments.checkpoint, data={**data_settings(arguments), "phase": arguments.phase})
+    run = load(arguments.checkpoint, data=data_settings(arguments))
     data = run.datamodule.data
     rates = [run.predict(trials, label=name).rates for name, trials in (("train", data.train), ("eval", data.eval))]
     write_submission(Path(arguments.file), data, *rates)
@@ -117,7 +117,8 @@ def download(arguments: argparse.Namespace) -> None:
 
 def data_settings(arguments: argparse.Namespace) -> dict[str, str]:
     """Settings of the data that the command line replaces."""
-    return {"path": arguments.data_path} if arguments.data_path else {}
+    given = {"path": arguments.data_path, "phase": arguments.phase}
+    return {key: value for key, value in given.items() if value is not None}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -140,6 +141,7 @@ def parser() -> argparse.ArgumentParser:
         command.set_defaults(run=run)
         if name == "evaluate":
             command.add_argument("--into", help="folder for scores.json and plots (default: the run's own)")
+            command.add_argument("--phase", choices=("val", "test"), help="trials to score (default: those of the run)")
         else:
             command.add_argument("file", help="the .h5 file to write")
             command.add_argument("--phase", default="test", choices=("val", "test"), help="trials to predict (default: test)")

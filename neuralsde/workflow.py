@@ -30,6 +30,8 @@ SCORE_NAMES = {
     "co_bps": "co-bps",
     "fp_bps": "fp-bps",
     "vel_r2": "vel R²",
+    "angle_r2": "angle R²",
+    "angle_error_deg": "angle error (deg)",
     "psth_r2": "PSTH R²",
     "tp_corr": "tp corr",
     "rate_r2": "rate R²",

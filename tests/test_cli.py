@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from neuralsde.cli import main
+from neuralsde.cli import data_settings, main, parser
 from tests.helpers.tiny import tiny_overrides
 
 ROOT = Path(__file__).parents[1]
@@ -143,6 +143,13 @@ def test_other_commands_explain_mistakes_too(words, sentence, run):
     assert status == 2
     assert "Traceback" not in err
     assert sentence in err
+
+
+def test_the_phase_to_score_replaces_that_of_the_run():
+    evaluate = ["evaluate", "run", "--data-path", "file.npz"]
+    assert data_settings(parser().parse_args(evaluate)) == {"path": "file.npz"}
+    assert data_settings(parser().parse_args([*evaluate, "--phase", "test"])) == {"path": "file.npz", "phase": "test"}
+    assert data_settings(parser().parse_args(["submit", "run", "file.h5"])) == {"phase": "test"}
 
 
 def test_help_shows_examples():

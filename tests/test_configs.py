@@ -43,7 +43,8 @@ def choices(group: str) -> list[str]:
 MODELS = [name for name in choices("model") if "/" not in name]
 ENCODERS, DECODERS = ([name for name in choices(f"model/{part}") if name != "video"] for part in ("encoder", "decoder"))
 DYNAMICS, LIKELIHOODS = choices("model/dynamics"), choices("model/likelihood")
-RECORDED = {"lfads_lorenz", "nwb", "plan8", "reach8"} | {name for name in choices("data") if name.startswith("nlb_")}
+ARRAYS = {"arrays", "stevenson", "head_direction", "miller_chewie_1003", "miller_chewie_1219", "miller_mihi_0303"}
+RECORDED = {"lfads_lorenz", "nwb", "plan8", "reach8"} | ARRAYS | {n for n in choices("data") if n.startswith("nlb_")}
 GENERATED = [name for name in choices("data") if "/" not in name and name not in RECORDED]
 GROUPS = [
     (group, name)
@@ -62,6 +63,8 @@ HOLDS = {
 @pytest.mark.parametrize(("group", "name"), GROUPS, ids=lambda value: value)
 def test_every_choice_builds_a_module(group, name):
     config = composed("run_dir=unused", f"{group}={name}")
+    if OmegaConf.missing_keys(config.data):
+        config.data.path = "given by the user"
     spec = FRAMES if config.model.decoder._target_.endswith("VideoDecoder") else SPEC
     fill_in_sizes(config, spec)
     module = build_module(config, spec)
@@ -191,6 +194,12 @@ def test_every_dynamics_is_driven_by_fractional_noise_or_says_why_not(dynamics):
 def test_parts_that_do_not_fit_are_refused_before_the_recording_is_looked_for(words, sentence, tmp_path):
     with pytest.raises(ConfigError, match=re.escape(sentence)):
         train(tiny_config(tmp_path / "run", "data=nlb_mc_maze", f"data.path={tmp_path / 'absent'}", *words))
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_recording_without_a_path_asks_for_it(tmp_path):
+    with pytest.raises(ConfigError, match=r"data\.path is not given; add data\.path=… to the command line"):
+        train(tiny_config(tmp_path / "run", "data=arrays"))
     assert not (tmp_path / "run").exists()
 
 

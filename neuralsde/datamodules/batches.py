@@ -1,7 +1,8 @@
 """The Lightning datamodule of every recording of trials; a data source supplies one method, `read`."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import lightning as L
@@ -58,6 +59,26 @@ class TrialDataset(Dataset):
         return TrialBatch(self.values[index], self.seen[index], times, self.targets[index], self.known[index], index)
 
 
+class FreshTrials(Dataset):
+    """Trials that are made when they are asked for by their numbers, so that no epoch repeats another's.
+
+    Args:
+        make: the trials of given numbers; the same ones whenever it is asked.
+        spec: sizes of the data.
+        n: trials per epoch.
+    """
+
+    def __init__(self, make: Callable[[Sequence[int]], Trials], spec: DataSpec, n: int):
+        self.make, self.spec, self.n = make, spec, n
+
+    def __len__(self) -> int:
+        return self.n
+
+    def __getitems__(self, numbers: list[int]) -> TrialBatch:
+        made = TrialDataset(self.make(numbers), self.spec)
+        return replace(made.__getitems__(list(range(len(numbers)))), index=torch.tensor(numbers))
+
+
 def stack_targets(trials: Trials, spec: DataSpec) -> np.ndarray:
     """All units in all bins, (trial, observed + forward bin, held-in + held-out unit), NaN where not known."""
     targets = np.full((len(trials), spec.observed_bins + spec.forward_bins, spec.target_dim), np.nan, np.float32)
@@ -90,6 +111,13 @@ class EpochSampler(Sampler[int]):
     def __iter__(self):
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
         return iter(torch.randperm(self.n, generator=generator).tolist())
+
+
+class EpochNumbers(EpochSampler):
+    """The numbers of `FreshTrials`, in each epoch those that follow the last one's."""
+
+    def __iter__(self):
+        return iter(range(self.epoch * self.n, (self.epoch + 1) * self.n))
 
 
 def as_batch(batch: Any) -> Any:
@@ -138,16 +166,19 @@ class TrialDataModule(L.LightningDataModule, ABC):
         return self.data.spec
 
     def setup(self, stage: str | None = None) -> None:
-        self.train_set = TrialDataset(self.data.train, self.spec)
+        fresh = self.fresh_trials()
+        self.train_set = TrialDataset(self.data.train, self.spec) if fresh is None else fresh
+        self.epoch_order = EpochSampler if fresh is None else EpochNumbers
         self.eval_set = TrialDataset(self.data.eval, self.spec)
 
+    def fresh_trials(self) -> FreshTrials | None:
+        """What to train on, where it is made anew in each epoch; None trains on `data.train` over and over."""
+        return None
+
     def train_dataloader(self) -> DataLoader:
-        return DataLoader(
-            self.train_set,
-            batch_size=min(self.batch_size, len(self.train_set)),
-            sampler=EpochSampler(len(self.train_set), self.seed),
-            collate_fn=as_batch,
-        )
+        n = len(self.train_set)
+        order = self.epoch_order(n, self.seed)
+        return DataLoader(self.train_set, batch_size=min(self.batch_size, n), sampler=order, collate_fn=as_batch)
 
     def val_dataloader(self) -> DataLoader:
         return self.predict_loader(self.eval_set)

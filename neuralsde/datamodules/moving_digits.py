@@ -4,15 +4,15 @@ import gzip
 import zipfile
 import zlib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from sklearn.datasets import load_digits
-from torch.utils.data import DataLoader, Dataset
 
-from neuralsde.datamodules.batches import EpochSampler, TrialBatch, TrialDataModule, as_batch
+from neuralsde.datamodules.batches import FreshTrials, TrialDataModule
 from neuralsde.datamodules.lorenz import EVAL_EVERY, above_zero, at_least
 from neuralsde.datamodules.trials import DataSpec, TrialData, Trials
 from neuralsde.errors import ConfigError, DataError
@@ -125,24 +125,14 @@ class MovingDigits(TrialDataModule):
     def trials(self, stream: int, n: int, first_id: int) -> Trials:
         """The first `n` trials of a stream."""
         frames, places = self.streams[stream](range(n))
-        past, future = frames[:, : self.observed_bins], frames[:, self.observed_bins :]
-        return Trials(
-            heldin=past,
-            heldin_forward=future if self.forward_bins else None,
-            states=places.astype(np.float32),
-            trial_id=first_id + np.arange(n),
-        )
+        trials = frames_as_trials(frames, self.observed_bins)
+        return replace(trials, states=places.astype(np.float32), trial_id=first_id + np.arange(n))
 
-    def setup(self, stage: str | None = None) -> None:
-        super().setup(stage)
-        if self.epoch_trials is not None:
-            self.train_set = FreshTrials(self.streams[TRAIN], self.spec, self.epoch_trials)
-
-    def train_dataloader(self) -> DataLoader:
+    def fresh_trials(self) -> FreshTrials | None:
         if self.epoch_trials is None:
-            return super().train_dataloader()
-        size, order = min(self.batch_size, self.epoch_trials), EpochNumbers(self.epoch_trials, self.seed)
-        return DataLoader(self.train_set, batch_size=size, sampler=order, collate_fn=as_batch)
+            return None
+        spec, stream = self.spec, self.streams[TRAIN]  # reading the data makes the streams
+        return FreshTrials(lambda numbers: frames_as_trials(stream(numbers)[0], self.observed_bins), spec, self.epoch_trials)
 
 
 class Stream:
@@ -216,34 +206,10 @@ def draw(glyphs: np.ndarray, places: np.ndarray, size: int) -> np.ndarray:
     return np.minimum(canvas, 1, out=canvas)
 
 
-class FreshTrials(Dataset):
-    """The trials of a stream, made when they are asked for by their numbers.
-
-    Args:
-        stream: the stream.
-        spec: sizes of the data.
-        n: trials per epoch.
-    """
-
-    def __init__(self, stream: Stream, spec: DataSpec, n: int):
-        self.stream, self.n, self.observed_bins = stream, n, spec.observed_bins
-        self.times = torch.arange(spec.total_bins)[None] * spec.bin_width_s
-
-    def __len__(self) -> int:
-        return self.n
-
-    def __getitems__(self, numbers: list[int]) -> TrialBatch:
-        targets = torch.from_numpy(self.stream(numbers)[0])
-        known = torch.ones_like(targets, dtype=torch.bool)
-        past = slice(None, self.observed_bins)
-        return TrialBatch(targets[:, past], known[:, past], self.times, targets, known, torch.tensor(numbers))
-
-
-class EpochNumbers(EpochSampler):
-    """The trials of a stream in its own order, in each epoch those that follow the last one's."""
-
-    def __iter__(self):
-        return iter(range(self.epoch * self.n, (self.epoch + 1) * self.n))
+def frames_as_trials(frames: np.ndarray, observed_bins: int) -> Trials:
+    """Videos (trial, frame, pixel) whose first frames are observed."""
+    past, future = frames[:, :observed_bins], frames[:, observed_bins:]
+    return Trials(heldin=past, heldin_forward=future if future.shape[1] else None)
 
 
 def read_font(path: Path | None, side: int) -> Font:

@@ -107,6 +107,8 @@ class TrialData:
         psth: mean response per condition, (condition, observed bin, held-in + held-out unit), counts per bin, NaN-padded.
         behavior_kind: `continuous` (decode per bin: vel R²), `timing` (per trial: tp-corr), or empty.
         behavior_names: names of the behaviour channels.
+        angle_channels: channels of behaviour that are the cosine and the sine of one direction, in pairs.
+        length_unit: unit of length of a velocity in the behaviour.
         condition_names: one label per condition.
         extra: further splits that are scored beside `eval`, by name (such as `heldout_conditions`).
         source: where the data came from, one line for the run's record.
@@ -120,6 +122,8 @@ class TrialData:
     psth: np.ndarray | None = None
     behavior_kind: str = ""
     behavior_names: tuple[str, ...] = ()
+    angle_channels: tuple[tuple[int, int], ...] = ()
+    length_unit: str = "mm"
     condition_names: tuple[str, ...] = ()
     extra: dict[str, Trials] = field(default_factory=dict)
     source: str = ""

@@ -1,6 +1,7 @@
 """What every score is printed beside: predictions that need no dynamics."""
 
 from collections.abc import Callable
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -8,7 +9,7 @@ import numpy as np
 from neuralsde.datamodules.batches import stack_targets
 from neuralsde.datamodules.trials import DataSpec, TrialData, Trials
 from neuralsde.evaluation.scores import score
-from neuralsde.evaluation.smoothing import KERNEL_SDS_S, MOST_TRIALS, Smoother, smooth
+from neuralsde.evaluation.smoothing import MOST_TRIALS, Smoother, kernel_sds, smooth
 from neuralsde.metrics import bits_per_spike
 from neuralsde.metrics.labels import indicators
 
@@ -49,7 +50,7 @@ def condition_psth(data: TrialData) -> SplitRates | None:
         psth = shrunk_psth(some[~held], labels[~held], choice[0] / data.spec.bin_width_s, choice[1])
         return bits_per_spike(psth(labels[held]), some[held])
 
-    kernel_sd_s, pseudo_trials = max(((k, p) for k in KERNEL_SDS_S for p in PSEUDO_TRIALS), key=merit)
+    kernel_sd_s, pseudo_trials = max(product(kernel_sds(data.spec.bin_width_s), PSEUDO_TRIALS), key=merit)
     psth = shrunk_psth(counts, condition, kernel_sd_s / data.spec.bin_width_s, pseudo_trials)
     return for_each_split(data, lambda trials: psth(labels_of(trials)))
 

@@ -48,7 +48,7 @@ def spike_figures(data: TrialData, predictions: dict[str, Prediction]) -> dict[s
     if data.psth is not None and data.eval.condition is not None:
         figures["psth"] = psth(data, data.psth, data.eval.condition, rates)
     if data.behavior_kind == "continuous" and data.train.behavior is not None and data.eval.behavior is not None:
-        figures["hand"] = hand(data, data.train.behavior, data.eval.behavior, predictions)
+        figures |= behavior(data, data.train.behavior, data.eval.behavior, predictions)
     return figures
 
 
@@ -101,14 +101,33 @@ def raster(data: TrialData, rates: np.ndarray) -> Figure:
 def psth(data: TrialData, measured: np.ndarray, condition: np.ndarray, rates: np.ndarray) -> Figure:
     """Condition averages of the recording beside the model's."""
     predicted = plots.condition_means(rates[:, : measured.shape[1]], condition, len(measured))
+    predicted = np.where(np.isnan(measured), np.nan, predicted)  # beyond a condition's shortest trial
     return plots.psth_grid(measured, predicted, data.spec.bin_width_s, data.condition_names, title="Condition averages (PSTH)")
 
 
-def hand(data: TrialData, fitted: np.ndarray, true: np.ndarray, predictions: dict[str, Prediction]) -> Figure:
-    """Movement paths decoded from the rates, by a decoder fitted to the training trials."""
+def behavior(data: TrialData, fitted: np.ndarray, true: np.ndarray, predictions: dict[str, Prediction]) -> dict[str, Figure]:
+    """Movement paths and directions decoded from the rates, by decoders fitted to the training trials."""
     bins = data.spec.observed_bins
-    decoded = decode(predictions["train"].rates[:, :bins], fitted, predictions["eval"].rates[:, :bins])
-    names = data.condition_names
-    return plots.hand_trajectories(
-        true, decoded, data.spec.bin_width_s, data.eval.condition, names, title="Movement decoded from rates"
-    )
+    train, scored = (predictions[name].rates[:, :bins] for name in ("train", "eval"))
+    directions = [k for pair in data.angle_channels for k in pair]
+    moved = [k for k in range(true.shape[-1]) if k not in directions]
+    figures = {}
+    if len(moved) > 1:
+        decoded = decode(train, fitted[..., moved], scored)
+        figures["hand"] = plots.hand_trajectories(
+            true[..., moved], decoded, data.spec.bin_width_s, data.eval.condition, data.condition_names, data.length_unit,
+            title="Movement decoded from rates",
+        )  # fmt: skip
+    if directions:
+        decoded = decode(train, fitted[..., directions], scored)
+        names = [data.behavior_names[cosine].removeprefix("cos ") for cosine, _ in data.angle_channels]
+        figures["angle"] = plots.angle_traces(
+            angles_of(true[..., directions]), angles_of(decoded), times_of(data.eval, data.spec)[:, :bins], names,
+            title="Direction decoded from rates",
+        )  # fmt: skip
+    return figures
+
+
+def angles_of(channels: np.ndarray) -> np.ndarray:
+    """Directions in degrees, (…, direction), from cosines and sines (…, 2 · direction)."""
+    return np.degrees(np.arctan2(channels[..., 1::2], channels[..., 0::2]))

@@ -10,14 +10,15 @@ MOST_LOG_RATE = 10.0
 
 
 class PoissonFit(NamedTuple):
-    """$r = \\exp(x w + b)$ with `weights` $w$, (input, output), and `bias` $b$, (output,)."""
+    """$r = \\exp(x w + b)$ with `weights` $w$, (input, output), and `bias` $b$, (output,), but at most `most`, (output,)."""
 
     weights: np.ndarray
     bias: np.ndarray
+    most: np.ndarray
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """Rates (…, output) for inputs (…, input)."""
-        return np.exp(np.minimum(x @ self.weights + self.bias, MOST_LOG_RATE))
+        return np.minimum(np.exp(np.minimum(x @ self.weights + self.bias, MOST_LOG_RATE)), self.most)
 
 
 def fit_poisson(x: np.ndarray, y: np.ndarray, ridge: float, iterations: int = 60) -> PoissonFit:
@@ -25,7 +26,7 @@ def fit_poisson(x: np.ndarray, y: np.ndarray, ridge: float, iterations: int = 60
 
     All outputs are fitted together by L-BFGS in the inputs' principal axes, each scaled by its curvature at the mean
     rate. There the problem is almost isotropic, and some twenty steps suffice where scikit-learn would fit one output
-    after the other.
+    after the other. Rates are limited to the largest count that was fitted to: on inputs beyond those, an exponential runs off.
 
     Args:
         x: inputs, (row, input).
@@ -51,4 +52,4 @@ def fit_poisson(x: np.ndarray, y: np.ndarray, ridge: float, iterations: int = 60
     found = minimize(loss, np.zeros(unit.size), jac=True, method="L-BFGS-B", options={"maxiter": iterations})
     w = found.x.reshape(unit.shape) * unit
     weights = axes @ w[1:] / scale[:, None]
-    return PoissonFit(weights, w[0] + np.log(mean) - centre @ weights)
+    return PoissonFit(weights, w[0] + np.log(mean) - centre @ weights, np.maximum(y.max(0), mean))

@@ -7,6 +7,7 @@ from neuralsde.datamodules.trials import DataSpec, TrialData, Trials
 from neuralsde.metrics import (
     accuracy,
     bits_per_spike,
+    decoded_angle_error,
     log_loss,
     pooled_r2,
     psth_r2,
@@ -31,7 +32,8 @@ def score(
     """Scores of predicted rates, by name. A key is present only where the data allow it.
 
     * counts: `co_bps`, `fp_bps`, `vel_r2`, `psth_r2`, `tp_corr`, `rate_r2` (pooled) and `rate_r2_uniform`; no `co_bps`
-      where held-out counts are withheld, no `rate_r2` without true rates.
+      where held-out counts are withheld, no `rate_r2` without true rates. Of behaviour that is a direction `angle_r2`, of
+      cosine and sine, and `angle_error_deg`, mean absolute error in degrees, averaged over directions.
     * real: `signal_r2` against the true signal in observed bins, `forward_r2` in forward bins, `missing_rmse` in bins that
       were hidden; where the truth is not known, `rmse` and `forward_rmse` against what was recorded.
     * binary, category: `log_loss` in nats and `accuracy` against what was recorded in observed bins, `forward_log_loss` and
@@ -40,7 +42,7 @@ def score(
 
     Args:
         data: the recording.
-        rates_train: rates of `data.train`, needed by `vel_r2` alone, which is left out where they are None.
+        rates_train: rates of `data.train`, needed to decode behaviour alone, which is left out where they are None.
         rates_eval: rates of `data.eval`, (trial, observed + forward bin, held-in + held-out unit): expected counts per bin,
             expected values, or probabilities of 1; of a category, probabilities (trial, bin, unit × class).
         rates_extra: rates of splits in `data.extra`; their scores get keys such as `heldout_conditions/rate_r2`.
@@ -133,7 +135,7 @@ def spike_scores(data: TrialData, trials: Trials, rates: np.ndarray) -> dict[str
 
 
 def behavior_scores(data: TrialData, trials: Trials, rates_train: np.ndarray | None, rates: np.ndarray) -> dict[str, float]:
-    """Velocity decoding, or the correlation of speed with produced time."""
+    """Decoded velocities and directions, or the correlation of speed with produced time."""
     bins, train = data.spec.observed_bins, data.train
     if trials.behavior is None:
         return {}
@@ -142,8 +144,18 @@ def behavior_scores(data: TrialData, trials: Trials, rates_train: np.ndarray | N
     if data.behavior_kind != "continuous" or rates_train is None or train.behavior is None:
         return {}
     fitted = valid_rates(data, train, rates_train, "training rates")[:, :bins]
-    masks = (train.decode_mask, trials.decode_mask)
-    return {"vel_r2": vel_r2(fitted, train.behavior, rates[:, :bins], trials.behavior, *masks)}
+    masks, scored = (train.decode_mask, trials.decode_mask), rates[:, :bins]
+    directions = [k for pair in data.angle_channels for k in pair]
+    others = [k for k in range(trials.behavior.shape[-1]) if k not in directions]
+    scores = {}
+    for name, channels in (("vel_r2", others), ("angle_r2", directions)):
+        if channels:
+            scores[name] = vel_r2(fitted, train.behavior[..., channels], scored, trials.behavior[..., channels], *masks)
+    if directions:
+        pairs = [list(pair) for pair in data.angle_channels]
+        errors = [decoded_angle_error(fitted, train.behavior[..., p], scored, trials.behavior[..., p]) for p in pairs]
+        scores["angle_error_deg"] = float(np.mean(errors))
+    return scores
 
 
 def psth_scores(data: TrialData, trials: Trials, rates: np.ndarray) -> dict[str, float]:

@@ -3,6 +3,7 @@
 None of them writes into its arguments, and all compute in float64.
 """
 
+from neuralsde.metrics.angles import angle_error, decoded_angle_error
 from neuralsde.metrics.conditions import psth_r2, tp_corr
 from neuralsde.metrics.decoding import decode, vel_r2
 from neuralsde.metrics.divergence import knn_kl
@@ -15,10 +16,12 @@ from neuralsde.metrics.spikes import bits_per_spike, poisson_nll
 
 __all__ = [
     "accuracy",
+    "angle_error",
     "bits_per_spike",
     "coverage",
     "crps",
     "decode",
+    "decoded_angle_error",
     "hurst_likelihood",
     "hurst_rescaled_range",
     "hurst_variations",

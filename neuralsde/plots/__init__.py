@@ -1,5 +1,6 @@
 """Figures: arrays in, matplotlib figures out. Nothing touches pyplot: no display is needed, and no closing."""
 
+from neuralsde.plots.angles import angle_traces
 from neuralsde.plots.curves import learned_curves, read_metrics, training_curves
 from neuralsde.plots.frames import frames
 from neuralsde.plots.raster import raster_and_rates
@@ -8,6 +9,7 @@ from neuralsde.plots.series import series
 from neuralsde.plots.trajectories import hand_trajectories, latent_trajectories
 
 __all__ = [
+    "angle_traces",
     "condition_means",
     "frames",
     "hand_trajectories",

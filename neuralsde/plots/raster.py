@@ -5,6 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
+from matplotlib.ticker import MaxNLocator
 
 from neuralsde.plots.style import ACCENT, MEDIUM, SMALL, new_figure, tidy
 
@@ -47,6 +48,7 @@ def raster_and_rates(
         image = ax.imshow(values[:, order].T / bin_width_s, cmap="viridis", norm=norm, **look)
         color_bar(figure, ax, image, f"{name} rate (Hz)")
     for ax in axes:
+        ax.yaxis.set_major_locator(MaxNLocator(5, integer=True))
         tidy(ax, y="unit, by time of peak")
         if n_heldin is not None and n_heldin < n_units:
             ax.axhline(n_heldin, color=ACCENT, lw=1.0)

@@ -13,6 +13,8 @@ MOST_CONDITIONS = 16
 """Conditions that are drawn where there are more; beyond, paths hide each other."""
 MOST_TRIALS = 6
 """Single trials that are drawn of each condition."""
+MOST_ALIKE = 20
+"""Single trials that are drawn where there are no conditions to tell them apart."""
 
 
 def latent_trajectories(
@@ -20,7 +22,7 @@ def latent_trajectories(
 ) -> Figure:
     """The latent state in its first three principal components, coloured by condition; dots mark the start.
 
-    Thick lines are means over a condition's trials, thin ones single trials. Without conditions, single trials alone.
+    Thick lines are means over a condition's trials, thin ones single trials. Without conditions, the first single trials alone.
 
     Args:
         latents: (trial, bin, latent), any unit.
@@ -34,7 +36,7 @@ def latent_trajectories(
     ax: Any = figure.add_subplot(projection="3d")
     colors = condition_colors(len(groups)) if condition is not None else [TRUTH]
     for trials, color in zip(groups.values(), colors, strict=True):
-        for trial in path[trials[: MOST_TRIALS if condition is not None else None]]:
+        for trial in path[trials[: MOST_TRIALS if condition is not None else MOST_ALIKE]]:
             ax.plot(*trial.T, color=color, lw=0.4, alpha=0.45)
         if condition is not None:
             mean = path[trials].mean(0)
@@ -84,7 +86,7 @@ def hand_trajectories(
     """Hand paths, true beside decoded, from velocities summed over the trial; all start at the origin.
 
     Args:
-        velocity: true velocity in `unit` per second, (trial, bin, 2); trials with NaN are left out.
+        velocity: true velocity in `unit` per second, (trial, bin, 2 or more); a path ends at the first NaN.
         decoded: decoded velocity, same shape.
         bin_width_s: in seconds.
         condition: index of each trial's condition, (trial,), -1 for none.
@@ -92,7 +94,8 @@ def hand_trajectories(
         unit: of length.
         title: of the figure.
     """
-    kept = ~np.isnan(velocity).any((1, 2))
+    kept = ~np.isnan(velocity[:, :2]).any((1, 2))
+    decoded = np.where(np.isnan(velocity), np.nan, decoded)
     condition = condition[kept] if condition is not None else None
     groups = condition_groups(int(kept.sum()), condition)
     colors = condition_colors(len(groups)) if condition is not None else [TRUTH]

@@ -77,13 +77,15 @@ def check_settings(config: DictConfig) -> None:
     """Hold `config` against the rules above.
 
     Raises:
-        ConfigError: a group is missing, or a setting has an impossible value.
+        ConfigError: a group is missing, or a setting that must be given, or one has an impossible value.
     """
     for group in ("data", "model", "objective", "optimizer", "schedule", "training", "trainer", "predict", "logger", "run_dir"):
         if config.get(group) is None:
             raise ConfigError(
                 f"{group} is null; leave it out of the command line, or choose one of the files in configs/{group}."
             )
+    if missing := sorted(OmegaConf.missing_keys(config.data)):
+        raise ConfigError(f"{missing[0]} is not given; add {missing[0]}=… to the command line.")
     for name, (allows, text) in RULES.items():
         group, key = name.split(".") if "." in name else ("", name)
         part = config[group] if group else config

@@ -20,7 +20,7 @@ from neuralsde.evaluation.baselines import (
 )
 from neuralsde.evaluation.poisson_regression import fit_poisson
 from neuralsde.evaluation.scores import score
-from neuralsde.evaluation.smoothing import Smoother, smooth
+from neuralsde.evaluation.smoothing import Choice, Smoother, best_choice, kernel_sds, smooth
 from neuralsde.sde import OrnsteinUhlenbeck
 from neuralsde.solvers import EulerMaruyama
 
@@ -51,6 +51,35 @@ def test_poisson_regression_survives_a_silent_unit_and_a_constant_input(rng):
     rates = fit_poisson(x, np.zeros((300, 1)), ridge=1.0)(x)
     assert np.isfinite(rates).all()
     assert rates.max() < 0.01
+
+
+def test_rates_beyond_the_counts_that_were_fitted_to_are_cut(rng):
+    x = rng.normal(size=(300, 3))
+    y = rng.poisson(np.exp(x @ [[0.5], [0.2], [0.0]]))
+    fit = fit_poisson(x, y, ridge=1.0)
+    assert fit(np.full((1, 3), 50.0)) == y.max()
+    assert (fit(x) < y.max()).mean() > 0.9
+
+
+def test_long_windows_are_smoothed_as_by_one_kernel(rng):
+    counts = rng.poisson(1.0, (2, 1700, 3)).astype(float)
+    counts[0, 600:640] = np.nan
+    for sd, bins in ((3.0, slice(None)), (40.0, slice(-700, None))):
+        kernel = np.exp(-0.5 * (np.subtract.outer(np.arange(1700), np.arange(1700)) / sd) ** 2)
+        np.fill_diagonal(kernel, 0.3)
+        known = ~np.isnan(counts)
+        whole = (kernel @ np.where(known, counts, 0)) / (kernel @ known)
+        np.testing.assert_allclose(smooth(counts, sd, 0.3, bins), whole[:, bins], rtol=1e-11)
+
+
+def test_wide_bins_choose_among_wider_kernels():
+    assert kernel_sds(0.005) == kernel_sds(0.02) == [0.015, 0.025, 0.04, 0.06, 0.09]
+    np.testing.assert_allclose(kernel_sds(0.1), 0.1 * np.array([0.75, 1.25, 2, 3, 4.5]))
+
+
+def test_a_single_trial_leaves_nothing_to_choose_by(rng):
+    counts = rng.poisson(1.0, (1, 50, 4)).astype(float)
+    assert best_choice(counts, counts, lambda *_: pytest.fail("nothing to fit"), 1, 0.02) == Choice()
 
 
 def test_smoothing_keeps_constants_and_ignores_missing_bins(rng):

@@ -49,3 +49,26 @@ def test_real_values_without_truth_or_forward_bins(real_data, tmp_path):
     trials = replace(kept, heldin_forward=None, heldout_forward=None, rates=kept.rates[:, :20], states=None)
     _, legend = drawn(replace(real_data, spec=spec, eval=trials), tmp_path)
     assert "forecast begins" not in legend
+
+
+def test_directions_and_movements_get_pictures_of_their_own(recording, tmp_path):
+    rng = np.random.default_rng(0)
+
+    def moved(trials):
+        angle = rng.uniform(0, 6, (len(trials), 20))
+        return replace(trials, behavior=np.stack([angle, angle**2, np.cos(angle), np.sin(angle)], axis=-1))
+
+    train, scored = moved(recording.train), moved(recording.eval)
+    names = ("x", "y", "cos head", "sin head")
+    data = replace(recording, train=train, eval=scored, behavior_kind="continuous", behavior_names=names, length_unit="cm")
+    rates = {"train": Prediction(train.rates, train.rates), "eval": Prediction(scored.rates, scored.rates)}
+    figures = draw_figures(replace(data, angle_channels=((2, 3),)), rates, tmp_path / "none")
+    assert {"hand", "angle"} <= figures.keys()
+    assert figures["hand"].axes[0].get_xlabel() == "x (cm)"
+    assert figures["angle"].axes[0].get_ylabel() == "head (°)"
+    one = replace(
+        data, train=replace(train, behavior=train.behavior[..., 2:]), eval=replace(scored, behavior=scored.behavior[..., 2:])
+    )
+    only = draw_figures(replace(one, behavior_names=names[2:], angle_channels=((0, 1),)), rates, tmp_path / "none")
+    assert "angle" in only
+    assert "hand" not in only

@@ -9,7 +9,7 @@ import pytest
 from neuralsde.datamodules.batches import stack_targets
 from neuralsde.errors import NeuralSDEError
 from neuralsde.evaluation.scores import score
-from neuralsde.metrics import bits_per_spike, pooled_r2, psth_r2, vel_r2
+from neuralsde.metrics import bits_per_spike, decoded_angle_error, pooled_r2, psth_r2, vel_r2
 
 
 def test_each_metric_gets_its_part_of_the_rates(recording):
@@ -32,6 +32,31 @@ def test_each_metric_gets_its_part_of_the_rates(recording):
     assert scores["psth_r2"] == psth_r2(psth, scored[:, :20], data.eval.condition)
     assert 0.9 < scores["rate_r2"] < 1
     assert "vel_r2" not in score(data, None, scored)
+
+
+def test_a_direction_is_scored_by_its_angle_beside_other_behaviour(recording):
+    rng = np.random.default_rng(0)
+    splits = recording.train, recording.eval
+    angle = [rng.uniform(0, 6, (len(t), 20)) for t in splits]
+    behavior = [np.stack([a**2, np.cos(a), np.sin(a)], axis=-1) for a in angle]
+    rates = [
+        t.rates + np.exp(np.cos(np.pad(a, ((0, 0), (0, 5)))[..., None] - np.arange(12)))
+        for t, a in zip(splits, angle, strict=True)
+    ]
+    data = replace(
+        recording,
+        train=replace(splits[0], behavior=behavior[0]),
+        eval=replace(splits[1], behavior=behavior[1]),
+        behavior_kind="continuous",
+        angle_channels=((1, 2),),
+    )
+    scores = score(data, *rates)
+    part = [(r[:, :20], b) for r, b in zip(rates, behavior, strict=True)]
+    (fitted, train), (scored, true) = part
+    assert scores["vel_r2"] == vel_r2(fitted, train[..., :1], scored, true[..., :1])
+    assert scores["angle_r2"] == vel_r2(fitted, train[..., 1:], scored, true[..., 1:])
+    assert scores["angle_error_deg"] == decoded_angle_error(fitted, train[..., 1:], scored, true[..., 1:])
+    assert scores["angle_error_deg"] < 30
 
 
 def test_true_rates_beat_the_null_on_every_split(recording):

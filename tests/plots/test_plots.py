@@ -8,6 +8,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from neuralsde.plots import (
+    angle_traces,
     condition_means,
     hand_trajectories,
     latent_trajectories,
@@ -127,12 +128,29 @@ def test_principal_components_keep_all_variance_of_three_dimensions(rng):
 
 def test_hand_trajectories(rng, condition):
     velocity = rng.normal(size=(N_TRIALS, N_BINS, 2))
-    velocity[0, 3] = np.nan  # this trial is left out
-    figure = hand_trajectories(velocity, velocity, 0.5, condition, tuple("abcde"))
-    path = figure.axes[0].lines[0].get_xydata()
-    np.testing.assert_allclose(path[0], 0)
-    np.testing.assert_allclose(path[-1], velocity[4].sum(0) * 0.5)
+    velocity[4, 3:] = np.nan  # a shorter trial
+    velocity[5, 0] = np.nan  # this trial is left out
+    figure = hand_trajectories(velocity, np.ones_like(velocity), 0.5, condition, tuple("abcde"))
+    true, decoded = (ax.lines[0].get_xydata() for ax in figure.axes[:2])
+    np.testing.assert_allclose(true[0], 0)
+    np.testing.assert_allclose(true[3], velocity[4, :3].sum(0) * 0.5)
+    np.testing.assert_allclose(decoded[3], 1.5)
+    assert np.isnan(true[4:]).all()
+    assert np.isnan(decoded[4:]).all()
+    drawn = [line.get_xydata()[-1] for line in figure.axes[0].lines]
+    np.testing.assert_allclose(drawn[1], velocity[6].sum(0) * 0.5)
     assert ink(figure) > 0.02
+
+
+def test_angle_traces_break_where_the_direction_passes_half_a_turn(rng):
+    times = np.tile(0.1 * np.arange(N_BINS), (N_TRIALS, 1))
+    true = (np.linspace(150, 210, N_BINS)[:, None] + 180) % 360 - 180 + np.zeros((N_TRIALS, 1, 2))
+    figure = angle_traces(true, true - 10, times, ["head", "goal"], n_trials=3, title="directions")
+    assert len(figure.axes) == 6
+    line = figure.axes[0].lines[0].get_xydata()
+    assert np.isnan(line[:, 1]).sum() == 1
+    assert figure.axes[3].get_ylabel() == "goal (°)"
+    assert ink(figure) > 0.01
 
 
 def test_training_curves_from_a_file(tmp_path):

@@ -1,50 +1,13 @@
 """What is cut from a recording: every setting of the NWB datamodule that shapes its tensors."""
 
-import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
-from numbers import Integral, Real
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from neuralsde.datamodules.settings import from_settings
 from neuralsde.errors import ConfigError
 
 LONGEST_BIN_MS = 10_000
-
-
-def is_whole(value: Any) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool)
-
-
-def is_number(value: Any) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def is_list(value: Any) -> bool:
-    return isinstance(value, Sequence) and not isinstance(value, str)
-
-
-def is_text(value: Any) -> bool:
-    return isinstance(value, str) and bool(value)
-
-
-KINDS: dict[Any, tuple[Callable[[Any], bool], str]] = {
-    int: (is_whole, "a whole number"),
-    float: (is_number, "a number"),
-    bool: (lambda v: isinstance(v, bool), "true or false"),
-    str: (is_text, "a name"),
-    str | None: (lambda v: v is None or isinstance(v, str), "a name, or null"),
-    tuple[int, int]: (lambda v: is_list(v) and len(v) == 2 and all(map(is_whole, v)), "[from, to] in whole ms"),
-    Sequence[str]: (lambda v: is_list(v) and all(map(is_text, v)), "a list of names, such as [rt]"),
-    Sequence[str | int] | None: (
-        lambda v: v is None or (is_list(v) and len(v) > 0 and all(is_text(x) or is_whole(x) for x in v)),
-        "a list of names or numbers, such as [x,y], or null for all",
-    ),
-    Mapping[str, Any] | None: (
-        lambda v: v is None or isinstance(v, Mapping),
-        "{column: value} or {column: [values]}, such as {result: R}, or null",
-    ),
-}
-"""What each type of setting may hold, and how to say so."""
 
 
 @dataclass(frozen=True)
@@ -159,16 +122,7 @@ class Recipe:
         Raises:
             ConfigError: a key is unknown, or a value impossible.
         """
-        unknown = settings.keys() - {f.name for f in fields(cls)}
-        if unknown:
-            raise ConfigError(f"data.{sorted(unknown)[0]} is no setting of an NWB recording.")
-        kinds = {f.name: f.type for f in fields(cls)}
-        given = {key: converted(plain(value), kinds[key]) for key, value in settings.items()}
-        for key, value in given.items():
-            fits, wanted = KINDS[kinds[key]]
-            if not fits(value):
-                raise ConfigError(f"data.{key} is {shown(value)}; give {wanted}.")
-        return cls(**given)
+        return from_settings(cls, settings, "an NWB recording")
 
 
 def check_width(key: str, width_s: float) -> None:
@@ -180,28 +134,3 @@ def check_width(key: str, width_s: float) -> None:
         raise ConfigError(
             f"data.{key} is {width_s}; give a whole number of ms, such as 0.005, of at most {LONGEST_BIN_MS // 1000} s."
         )
-
-
-def shown(value: Any) -> str:
-    """A value as the command line would take it."""
-    if value is None:
-        return "null"
-    return str(list(value) if isinstance(value, tuple) else value)
-
-
-def converted(value: Any, kind: Any) -> Any:
-    """Numbers as the kind of setting wants them, 50 as 50.0 and 160.0 as 160; all else as it is, to be refused later."""
-    if kind == tuple[int, int] and isinstance(value, tuple):
-        return tuple(converted(v, int) for v in value)
-    if kind is float and is_number(value):
-        return float(value)
-    return int(value) if kind is int and is_number(value) and value == int(value) else value
-
-
-def plain(value: Any) -> Any:
-    """Lists and mappings of a config as tuples and dicts."""
-    if isinstance(value, Mapping):
-        return {str(k): plain(v) for k, v in value.items()}
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return tuple(plain(v) for v in value)
-    return value

@@ -1,0 +1,44 @@
+"""Which trials or blocks train, and which are scored."""
+
+import numpy as np
+
+from neuralsde.errors import ConfigError, DataError
+
+SPLITS = ("train", "val", "test")
+
+
+def draw_split(n: int, shares: tuple[float, float, float], seed: int, what: str) -> np.ndarray:
+    """Index into `SPLITS` of each of `n` trials or blocks, (n,), in the drawn order; a share above 0 gets one at least.
+
+    Args:
+        n: how many there are.
+        shares: of each split.
+        seed: of the draw.
+        what: they are, for the error's sentence.
+
+    Raises:
+        DataError: there are fewer than splits with a share.
+    """
+    wanted = sum(share > 0 for share in shares)
+    held = [max(1, round(share * n)) if share > 0 else 0 for share in shares[1:]]
+    if n < wanted or n <= sum(held):
+        raise DataError(
+            f"There are {n} {what} for {wanted} splits of the shares {list(shares)}; give a longer recording, fewer splits "
+            "such as data.shares=[0.8,0.2,0], or smaller shares."
+        )
+    split = np.repeat([0, 1, 2], [n - sum(held), *held])
+    return np.random.default_rng(seed).permutation(split)
+
+
+def scored_split(phase: str, shares: tuple[float, float, float]) -> int:
+    """Index of the split that a phase scores.
+
+    Raises:
+        ConfigError: the phase is none, or its split has no share.
+    """
+    if phase not in SPLITS[1:]:
+        raise ConfigError(f"data.phase is `{phase}`; give `val` or `test`.")
+    index = SPLITS.index(phase)
+    if not shares[index]:
+        raise ConfigError(f"data.phase is `{phase}`, but data.shares={list(shares)} leave it nothing; give it a share.")
+    return index
