@@ -1,7 +1,6 @@
 """The one path from a config to a scored checkpoint: data, model, fit, score, plots."""
 
 import json
-import os
 import sys
 import time
 from pathlib import Path
@@ -15,36 +14,21 @@ from rich.console import Console
 from rich.table import Table
 
 from neuralsde.datamodules.batches import TrialDataModule
-from neuralsde.evaluation.baselines import baseline_table
+from neuralsde.evaluation.baselines import baseline_table, times_of
 from neuralsde.evaluation.figures import draw_figures
+from neuralsde.evaluation.glossary import SCORE_NAMES
 from neuralsde.evaluation.load import Run, load
+from neuralsde.evaluation.predict import Prediction
+from neuralsde.evaluation.report import write_report, write_trajectories
 from neuralsde.evaluation.scores import score
 from neuralsde.training.build import instantiate_part
 from neuralsde.training.csv_log import CSVLog
+from neuralsde.training.files import write_whole
 from neuralsde.training.fit import Fit, fill_in_sizes, prepare_fit
 from neuralsde.training.fit_check import check_fit
+from neuralsde.training.run_record import RunRecord
 from neuralsde.training.settings import check_settings
 from neuralsde.training.wandb_log import wandb_logger
-
-SCORE_NAMES = {
-    "co_bps": "co-bps",
-    "fp_bps": "fp-bps",
-    "vel_r2": "vel R²",
-    "psth_r2": "PSTH R²",
-    "tp_corr": "tp corr",
-    "rate_r2": "rate R²",
-    "state_r2": "state R²",
-    "signal_r2": "signal R²",
-    "forward_r2": "forward R²",
-    "forward_rmse": "forward RMSE",
-    "rmse": "RMSE",
-    "missing_rmse": "missing RMSE",
-    "log_loss": "log loss",
-    "accuracy": "accuracy",
-    "forward_log_loss": "forward log loss",
-    "forward_accuracy": "forward accuracy",
-}
-
 
 def train(config: DictConfig) -> float:
     """Train, score and draw what `config` describes; returns the model's main score.
@@ -61,12 +45,15 @@ def train(config: DictConfig) -> float:
     fill_in_sizes(config, data.spec)
     prepared = prepare_fit(config, data, run_dir)
     prepare_folder(run_dir, config)
+    record = RunRecord(run_dir, prepared, config.seed)
     loggers = make_loggers(config, run_dir)
     announce(prepared, data, run_dir, loggers)
     prepared.run(loggers)
     checkpoint = run_dir / "checkpoints" / f"{config.predict.weights}.ckpt"
     scores = evaluate(load(checkpoint, allow_targets=("",)), data, run_dir, loggers, config)
-    print(f"{run_dir}: checkpoint {checkpoint.relative_to(run_dir)}, scores.json, metrics.csv, plots/")
+    record.end()
+    report = write_report(run_dir)
+    print(f"{run_dir}: checkpoint {checkpoint.relative_to(run_dir)}, scores.json, metrics.csv, plots/, {report.name}")
     print(f"Open it in Python with neuralsde.load({str(run_dir)!r}). Took {time.monotonic() - started:.0f} s.")
     return next((scores[key] for key in SCORE_NAMES if key in scores), float("nan"))
 
@@ -124,6 +111,8 @@ def evaluate(run: Run, data: TrialDataModule, run_dir: Path, loggers: list[Logge
     print_table(scores, baselines, recording.name, len(recording.eval))
     figures = draw_figures(recording, predictions, run_dir / "metrics.csv") if config.training.plots else {}
     save_figures(figures, run_dir / "plots")
+    if config.training.plots:
+        save_trajectories(run_dir, data, predictions["eval"])
     log_to_wandb(loggers, scores, baselines, run_dir / "plots", figures)
     return scores
 
@@ -135,16 +124,6 @@ def provenance(run: Run, data: TrialDataModule) -> dict[str, Any]:
         "predict": OmegaConf.to_container(run.config.predict, resolve=True),
         "data": {"name": data.data.name, "source": data.data.source, "eval_trials": len(data.data.eval)},
     }
-
-
-def write_whole(path: Path, content: str) -> None:
-    """Write a text file whole or not at all."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        partial.write_text(content)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def print_table(scores: dict[str, float], baselines: dict[str, dict[str, float]], name: str, n_trials: int) -> None:
@@ -168,6 +147,13 @@ def save_figures(figures: dict[str, Figure], folder: Path) -> None:
     folder.mkdir(exist_ok=True)
     for name, figure in figures.items():
         figure.savefig(folder / f"{name}.png", dpi=150)
+
+
+def save_trajectories(run_dir: Path, data: TrialDataModule, prediction: Prediction) -> None:
+    """Latent paths of the evaluation trials, for the report."""
+    trials, spec = data.data.eval, data.spec
+    times = times_of(trials, spec).mean(0)
+    write_trajectories(run_dir, prediction.latents, trials.condition, data.data.condition_names, times)
 
 
 def log_to_wandb(

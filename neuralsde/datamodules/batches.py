@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import lightning as L
@@ -125,6 +126,10 @@ class TrialDataModule(L.LightningDataModule, ABC):
         Raises:
             DataError: the file is missing, damaged, or lacks what was asked for.
         """
+
+    def files(self) -> list[Path]:
+        """The files that are read, for their checksums in the run's record; none where the data are generated."""
+        return []
 
     @property
     def data(self) -> TrialData:
