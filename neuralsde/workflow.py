@@ -30,6 +30,7 @@ from neuralsde.training.run_record import RunRecord
 from neuralsde.training.settings import check_settings
 from neuralsde.training.wandb_log import wandb_logger
 
+
 def train(config: DictConfig) -> float:
     """Train, score and draw what `config` describes; returns the model's main score.
 

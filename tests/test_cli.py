@@ -56,6 +56,7 @@ def test_the_bare_command_trains_scores_and_leaves_everything_in_its_folder(trai
     assert f"neuralsde.load('{folder}')" in out
     written = {str(p.relative_to(folder)) for p in folder.rglob("*") if "wandb" not in p.parts}
     assert {"config.yaml", "metrics.csv", "scores.json", "checkpoints/best.ckpt", "checkpoints/last.ckpt"} <= written
+    assert {"report.html", "run.json", "plots/trajectories.json"} <= written
     assert {"plots/raster.png", "plots/latents.png", "plots/training.png", "plots/rates.png"} <= written
     scores = json.loads((folder / "scores.json").read_text())
     assert {"co_bps", "fp_bps", "rate_r2", "baselines"} <= scores.keys()

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from neuralsde.errors import DataError
@@ -48,4 +49,5 @@ def write_cache(cache: Path, content: dict[str, list]) -> None:
         partial.write_text(json.dumps(content))
         os.replace(partial, cache)
     except OSError:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink()

@@ -21,7 +21,10 @@ class Score(NamedTuple):
 
 SCORES: dict[str, Score] = {
     "co_bps": Score(
-        "co-bps", "bits per spike", True, "How much better the rates explain spikes of units that the model never saw than means do."
+        "co-bps",
+        "bits per spike",
+        True,
+        "How much better the rates explain spikes of units that the model never saw than means do.",
     ),
     "fp_bps": Score(
         "fp-bps", "bits per spike", True, "How much better the rates explain spikes after the observed window than means do."
@@ -29,15 +32,25 @@ SCORES: dict[str, Score] = {
     "vel_r2": Score("vel R²", "1 is perfect", True, "How much of the behaviour a linear decoder reads from the rates."),
     "psth_r2": Score("PSTH R²", "1 is perfect", True, "How well the rates match each condition's mean response."),
     "tp_corr": Score(
-        "tp corr", "−1 is perfect", False, "Correlation of the speed of the neural state with the time that the subject produced."
+        "tp corr",
+        "−1 is perfect",
+        False,
+        "Correlation of the speed of the neural state with the time that the subject produced.",
     ),
     "rate_r2": Score("rate R²", "1 is perfect", True, "How much of the true log-rates the model recovers, all units together."),
     "rate_r2_uniform": Score(
-        "rate R², mean of units", "1 is perfect", True, "How much of the true log-rates the model recovers, each unit counting once."
+        "rate R², mean of units",
+        "1 is perfect",
+        True,
+        "How much of the true log-rates the model recovers, each unit counting once.",
     ),
     "state_r2": Score("state R²", "1 is perfect", True, "How much of the true state a linear map reads from the latents."),
-    "signal_r2": Score("signal R²", "1 is perfect", True, "How much of the true signal, without its noise, the model recovers."),
-    "forward_r2": Score("forward R²", "1 is perfect", True, "How much of the true signal after the observed window it forecasts."),
+    "signal_r2": Score(
+        "signal R²", "1 is perfect", True, "How much of the true signal, without its noise, the model recovers."
+    ),
+    "forward_r2": Score(
+        "forward R²", "1 is perfect", True, "How much of the true signal after the observed window it forecasts."
+    ),
     "forward_rmse": Score("forward RMSE", "the data's unit", False, "Typical error of the forecast after the observed window."),
     "rmse": Score("RMSE", "the data's unit", False, "Typical distance between what was recorded and what the model says."),
     "missing_rmse": Score("missing RMSE", "the data's unit", False, "Typical error in bins that were hidden from the model."),
@@ -80,8 +93,8 @@ def learned_name(key: str) -> tuple[str, str]:
 PICTURES: dict[str, tuple[str, str]] = {
     "raster": (
         "Spikes and inferred rates",
-        "The evaluation trial with the most spikes, and the rates that the model infers for it. Units are sorted by the time of "
-        "their peak, held-out units apart.",
+        "The evaluation trial with the most spikes, and the rates that the model infers for it. Units are sorted by the "
+        "time of their peak, held-out units apart.",
     ),
     "rates": (
         "Inferred and true rates",
@@ -89,8 +102,8 @@ PICTURES: dict[str, tuple[str, str]] = {
     ),
     "psth": (
         "Condition averages",
-        "Mean response of units to each condition, measured and inferred. A model that only smooths gets the shape and misses the "
-        "height.",
+        "Mean response of units to each condition, measured and inferred. A model that only smooths gets the shape and misses "
+        "the height.",
     ),
     "hand": (
         "Decoded movement",
@@ -103,11 +116,14 @@ PICTURES: dict[str, tuple[str, str]] = {
     "frames": ("Frames", "Evaluation videos above the model's own frames."),
     "latents": (
         "Latent trajectories",
-        "The latent state in its first three principal components. Thick lines are means over a condition's trials; dots mark the "
-        "start.",
+        "The latent state in its first three principal components. Thick lines are means over a condition's trials; dots mark "
+        "the start.",
     ),
     "training": ("Training", "Every logged quantity over epochs; a cross marks the best of a score."),
-    "learned": ("Learned parameters", "What the dynamics have learned that has a name, over epochs; one line for each component."),
+    "learned": (
+        "Learned parameters",
+        "What the dynamics have learned that has a name, over epochs; one line for each component.",
+    ),
 }
 """Title and caption of the pictures of a run."""
 

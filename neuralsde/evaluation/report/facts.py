@@ -28,7 +28,7 @@ def made_of(record: dict[str, Any], config: DictConfig) -> list[Fact]:
     """Command, seed, versions and machine, from `run.json`."""
     starts = record.get("starts", [])
     versions, machine = record.get("versions", {}), record.get("machine", {})
-    cores = f"{machine.get('cores')} cores, {machine.get('threads')} threads" if machine else ""
+    cores = f"cores: {machine.get('cores')}, threads: {machine.get('threads')}" if machine else ""
     return [
         Fact("Command" if len(starts) < 2 else "Commands", [s["command"] for s in starts] or [NOT_RECORDED], bool(starts)),
         Fact("Began (UTC)", [s["began"].replace("T", " ").removesuffix("+00:00") for s in starts] or [NOT_RECORDED]),

@@ -20,10 +20,12 @@ from neuralsde.training.run_record import read_record
 
 PAGE = files("neuralsde.evaluation.report") / "page"
 
+
 def write_report(run: str | Path) -> Path:
     """Write `report.html` into a run's folder: one file that needs no network; returns its path.
 
-    Everything is read from the folder: `config.yaml` and, where they are, `scores.json`, `metrics.csv`, `run.json` and `plots/`.
+    Everything is read from the folder: `config.yaml` and, where there are any, `scores.json`, `metrics.csv`, `run.json` and
+    `plots/`.
 
     Args:
         run: the run's folder, or a checkpoint in it.

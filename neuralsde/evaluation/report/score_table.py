@@ -48,7 +48,9 @@ def score_tables(content: dict[str, Any]) -> dict[str, list[Line]]:
         splits.setdefault(split, []).append(name)
     order = {key: i for i, key in enumerate(SCORES)}
     return {
-        split: [line(f"{split}/{name}" if split else name, name, rows) for name in sorted(names, key=lambda n: order.get(n, 99))]
+        split: [
+            line(f"{split}/{name}" if split else name, name, rows) for name in sorted(names, key=lambda n: order.get(n, 99))
+        ]
         for split, names in splits.items()
         if names
     }
@@ -66,10 +68,11 @@ def line(key: str, name: str, rows: dict[str, dict[str, float]]) -> Line:
 
 def cell(row: str, value: float | None, worst: float, best: float) -> Cell:
     """A value between the worst and the best of its line."""
+    name = row.replace("_", " ").replace("psth", "PSTH")
     if value is None or not math.isfinite(value):
-        return Cell(row.replace("_", " "), value, False, None)
+        return Cell(name, value, False, None)
     place = 100.0 if best == worst else 100 * (value - worst) / (best - worst)
-    return Cell(row.replace("_", " "), value, value == best, place)
+    return Cell(name, value, value == best, place)
 
 
 def headline(tables: dict[str, list[Line]]) -> Line | None:

@@ -44,18 +44,19 @@ def paths(
     names: tuple[str, ...],
     times: Float[np.ndarray, " bin"],
 ) -> dict[str, Any]:
-    """Axes, times and, of each condition, its mean path and some single trials; scaled into the unit ball."""
+    """Axes, times and, of each condition, its mean path and some single trials; nearly all of it in the unit ball."""
     path, axes = principal_components(latents)
     kept = np.unique(np.linspace(0, path.shape[1] - 1, min(MOST_POINTS, path.shape[1])).round().astype(int))
     path = path[:, kept]
-    middle = (path.min((0, 1)) + path.max((0, 1))) / 2
-    radius = np.quantile(np.linalg.norm(path - middle, axis=-1), 0.995) or 1.0  # a stray trial does not set the scale
+    middle = np.median(path, axis=(0, 1))
+    radius = np.quantile(np.linalg.norm(path - middle, axis=-1), 0.97) or 1.0  # stray trials do not set the scale
     path = (path - middle) / radius
     labelled = None if condition is None or not (condition >= 0).any() else condition
     groups = condition_groups(len(path), labelled)
     short = short_names(names) if names else []
     return {
         "axes": axes,
+        "of": 0 if labelled is None else len(np.unique(labelled[labelled >= 0])),
         "times": [round(float(t), 4) for t in times[kept]],
         "conditions": [
             {

@@ -38,7 +38,7 @@ function curvePanel(spec, moveAll) {
   const svg = make("svg", { role: "img", tabindex: "0", "aria-label": `${spec.title} over epochs: ${ends.slice(0, 8).join("; ")}.` });
   const chips = make("div", { class: "chips" }), epoch = make("span", { class: "epoch" });
   const scale = make("button", { type: "button", class: "tool", "aria-pressed": "false", title: "Logarithmic scale" }, "log");
-  const head = make("h4", {}, make("span", {}, spec.title), make("small", {}, spec.unit));
+  const head = make("h4", {}, make("span", {}, `${spec.title} `, make("small", {}, spec.unit)));
   const xs = [...new Set(curves.flatMap((s) => s.x))].sort((a, b) => a - b);
   let log = false, at = null, x = (v) => v, y = (v) => v, cursor;
   if (positive) head.append(scale);
@@ -56,7 +56,7 @@ function curvePanel(spec, moveAll) {
     const width = svg.clientWidth || 320, height = svg.clientHeight || 184, left = 46, right = 8, top = 10, bottom = 22;
     const shown = curves.filter((s) => s.on), all = shown.flatMap((s) => s.y).concat(spec.reference ?? []);
     let low = Math.min(...all), high = Math.max(...all);
-    if (!all.length) [low, high] = [0, 1];
+    if (!all.length) [low, high] = [1, 10];
     if (low === high) [low, high] = log ? [low / 2, high * 2] : [low - (Math.abs(low) || 1) * 0.1, high + (Math.abs(high) || 1) * 0.1];
     const f = log ? Math.log : (v) => v, pad = 0.06 * (f(high) - f(low)), first = xs[0] ?? 0, last = xs[xs.length - 1] ?? 1;
     y = (v) => top + (height - top - bottom) * (1 - (f(v) - f(low) + pad) / (f(high) - f(low) + 2 * pad));
@@ -66,7 +66,8 @@ function curvePanel(spec, moveAll) {
     for (const v of log ? logTicks(low, high) : niceTicks(low, high, 4)) {
       svg.append(make("line", { class: "grid", x1: left, x2: width - right, y1: y(v), y2: y(v) }), make("text", { x: left - 6, y: y(v) + 4, "text-anchor": "end" }, short(v)));
     }
-    const whole = first === last ? [first] : niceTicks(first, last, Math.max(2, width / 90)).filter(Number.isInteger);
+    const nice = first === last ? [] : niceTicks(first, last, Math.max(2, width / 90)).filter(Number.isInteger);
+    const whole = [first, ...nice.filter((v) => x(v) - x(first) > 28)];
     for (const v of whole) svg.append(make("text", { x: x(v), y: height - 6, "text-anchor": x(v) > width - 24 ? "end" : "middle" }, v));
     if (spec.reference !== undefined) svg.append(make("line", { class: "reference", x1: left, x2: width - right, y1: y(spec.reference), y2: y(spec.reference) }));
     for (const s of shown) {

@@ -19,7 +19,7 @@ function make(name, attributes = {}, ...children) {
 function hue(i, n) {
   if (n <= 7) return `var(--c${i + 1})`;
   const share = i / (n - 1);
-  return `hsl(${(265 - 225 * share).toFixed(0)} 62% ${(42 + 14 * share).toFixed(0)}%)`;
+  return `hsl(${(265 - 225 * share).toFixed(0)} 62% calc(${(42 + 14 * share).toFixed(0)}% + var(--lift)))`;
 }
 
 const isDark = () => (root.dataset.theme || (mediaDark.matches ? "dark" : "light")) === "dark";

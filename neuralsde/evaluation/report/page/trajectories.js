@@ -2,7 +2,9 @@
 function space(box) {
   const { axes, times, conditions } = data(box.dataset.source), canvas = box.querySelector("canvas"), pen = canvas.getContext("2d");
   const groups = conditions.map((c, i) => ({ ...c, on: true, color: c.mean ? hue(i, conditions.length) : "var(--c1)" }));
-  const tinted = (c) => (c.startsWith("var") ? colour(c.slice(4, -1)) : c);
+  // A canvas knows no CSS variables.
+  const lifted = (c) => c.replace(/calc\((\d+)% \+ var\(--lift\)\)/, (_, l) => `${Number(l) + parseFloat(colour("--lift"))}%`);
+  const tinted = (c) => (c.startsWith("var") ? colour(c.slice(4, -1)) : lifted(c));
   let yaw = 0.7, pitch = 0.35, until = times.length - 1, single = true, spinning = null;
 
   function draw() {
@@ -11,7 +13,7 @@ function space(box) {
     canvas.height = height * ratio;
     pen.setTransform(ratio, 0, 0, ratio, 0, 0);
     pen.lineJoin = pen.lineCap = "round";
-    const size = 0.43 * Math.min(width * 1.15, height), [cy, sy, cp, sp] = [Math.cos(yaw), Math.sin(yaw), Math.cos(pitch), Math.sin(pitch)];
+    const size = 0.43 * Math.min(width * 1.1, height), [cy, sy, cp, sp] = [Math.cos(yaw), Math.sin(yaw), Math.cos(pitch), Math.sin(pitch)];
     const project = ([a, b, c]) => {
       const u = cy * a + sy * b, v = -sy * a + cy * b, depth = cp * v + sp * c, near = 1 / (1 + 0.22 * depth);
       return [width / 2 + size * near * u, height / 2 - size * near * (cp * c - sp * v), near];
@@ -41,7 +43,7 @@ function space(box) {
 
   // The box's floor and the names of the axes.
   function frame(project, line) {
-    const grid = colour("--grid"), corner = -0.85;
+    const grid = colour("--grid"), corner = -0.95;
     for (let i = 0; i <= 4; i++) {
       const k = corner + (i * -2 * corner) / 4;
       line([[k, corner, corner], [k, -corner, corner]], grid, 1, 1);
@@ -53,7 +55,7 @@ function space(box) {
     pen.font = "12px system-ui, sans-serif";
     pen.textAlign = "center";
     const places = [[0, corner * 1.15, corner], [corner * 1.15, 0, corner], [corner, corner, -corner * 1.1]];
-    axes.forEach((name, i) => { if (name) { const [px, py] = project(places[i]); pen.fillText(name, px, py); } });
+    axes.forEach((name, i) => { if (name) { const [px, py] = project(places[i]); pen.fillText(name, Math.max(34, Math.min(canvas.clientWidth - 34, px)), Math.min(canvas.clientHeight - 8, py)); } });
   }
 
   const turn = (a, b) => { yaw += a; pitch = Math.max(-1.5, Math.min(1.5, pitch + b)); draw(); };
