@@ -19,6 +19,7 @@ from neuralsde.evaluation.figures import draw_figures
 from neuralsde.evaluation.glossary import SCORE_NAMES
 from neuralsde.evaluation.load import Run, load
 from neuralsde.evaluation.predict import Prediction
+from neuralsde.evaluation.progress_pictures import ProgressPictures
 from neuralsde.evaluation.report import write_report, write_trajectories
 from neuralsde.evaluation.scores import score
 from neuralsde.training.build import instantiate_part
@@ -28,7 +29,7 @@ from neuralsde.training.fit import Fit, fill_in_sizes, prepare_fit
 from neuralsde.training.fit_check import check_fit
 from neuralsde.training.run_record import RunRecord
 from neuralsde.training.settings import check_settings
-from neuralsde.training.wandb_log import wandb_logger
+from neuralsde.training.wandb_log import log_checkpoints, wandb_logger
 
 
 def train(config: DictConfig) -> float:
@@ -49,7 +50,7 @@ def train(config: DictConfig) -> float:
     record = RunRecord(run_dir, prepared, config.seed)
     loggers = make_loggers(config, run_dir)
     announce(prepared, data, run_dir, loggers)
-    prepared.run(loggers)
+    prepared.run(loggers, progress_pictures(config, data, loggers))
     checkpoint = run_dir / "checkpoints" / f"{config.predict.weights}.ckpt"
     scores = evaluate(load(checkpoint, allow_targets=("",)), data, run_dir, loggers, config)
     record.end()
@@ -86,9 +87,16 @@ def make_loggers(config: DictConfig, run_dir: Path) -> list[Logger]:
     loggers: list[Logger] = [CSVLog(run_dir)]
     if config.logger.wandb:
         plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # pyright: ignore[reportAssignmentType]
-        settings = {key: value for key, value in plain["logger"].items() if key != "wandb"}
+        settings = {key: plain["logger"][key] for key in ("project", "entity", "group", "tags")}
         loggers.append(wandb_logger(run_dir, plain, **settings))
     return loggers
+
+
+def progress_pictures(config: DictConfig, data: TrialDataModule, loggers: list[Logger]) -> list[ProgressPictures]:
+    """What draws pictures while training goes on, for each logger that shows them."""
+    every = config.logger.get("pictures_every") if config.logger.wandb else None
+    shown_by = [logger for logger in loggers if isinstance(logger, WandbLogger)] if every is not None else []
+    return [ProgressPictures(data.data, logger, every, config.logger.pictures_share) for logger in shown_by]
 
 
 def evaluate(run: Run, data: TrialDataModule, run_dir: Path, loggers: list[Logger], config: DictConfig) -> dict[str, float]:
@@ -114,7 +122,7 @@ def evaluate(run: Run, data: TrialDataModule, run_dir: Path, loggers: list[Logge
     save_figures(figures, run_dir / "plots")
     if config.training.plots:
         save_trajectories(run_dir, data, predictions["eval"])
-    log_to_wandb(loggers, scores, baselines, run_dir / "plots", figures)
+    log_to_wandb(loggers, scores, baselines, run_dir, figures, config)
     return scores
 
 
@@ -161,10 +169,11 @@ def log_to_wandb(
     loggers: list[Logger],
     scores: dict[str, float],
     baselines: dict[str, dict[str, float]],
-    plots: Path,
+    run_dir: Path,
     figures: dict[str, Figure],
+    config: DictConfig,
 ) -> None:
-    """Final scores, the table and the pictures, where Weights & Biases is on; then close the run."""
+    """Final scores, the table, the pictures and the checkpoints, where Weights & Biases is on; then close the run."""
     for logger in loggers:
         if isinstance(logger, WandbLogger):
             run = logger.experiment
@@ -176,5 +185,7 @@ def log_to_wandb(
             ]
             logger.log_table("scores", columns=["model", "score", "value"], data=rows)
             for name in figures:
-                logger.log_image(f"plots/{name}", [str(plots / f"{name}.png")])
+                logger.log_image(f"plots/{name}", [str(run_dir / "plots" / f"{name}.png")])
+            if config.logger.checkpoints:
+                log_checkpoints(run, run_dir / "checkpoints", scores, config.predict.weights)
             run.finish()

@@ -61,7 +61,9 @@ def test_the_bare_command_trains_scores_and_leaves_everything_in_its_folder(trai
     scores = json.loads((folder / "scores.json").read_text())
     assert {"co_bps", "fp_bps", "rate_r2", "baselines"} <= scores.keys()
     assert {"smoothing", "condition_psth"} <= scores["baselines"].keys()
-    assert list((folder / "wandb").glob("offline-run-*"))
+    (offline,) = (folder / "wandb").glob("offline-run-*")
+    images = {path.name.split("_")[0] for path in (offline / "files" / "media" / "images" / "plots").glob("*.png")}
+    assert {"raster", "latents", "training", "rates"} <= images
 
 
 def test_the_installed_command_is_the_same_from_anywhere(trained, run, tmp_path, monkeypatch):

@@ -66,7 +66,7 @@ def test_scripts_draw_and_nothing_complains(run_folder, tmp_path, width):
     assert (found["images"], found["broken"]) == (1, 0)
     assert found["ink"] > 5000
     assert found["turned"]
-    assert "0.5" in found["ticks"]
+    assert "0.6" in found["ticks"]
     assert found["hidden"] == 0
     assert found["theme"] == "dark"
     assert not found["wide"]
