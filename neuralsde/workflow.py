@@ -94,9 +94,11 @@ def make_loggers(config: DictConfig, run_dir: Path) -> list[Logger]:
 
 def progress_pictures(config: DictConfig, data: TrialDataModule, loggers: list[Logger]) -> list[ProgressPictures]:
     """What draws pictures while training goes on, for each logger that shows them."""
-    every = config.logger.get("pictures_every") if config.logger.wandb else None
-    shown_by = [logger for logger in loggers if isinstance(logger, WandbLogger)] if every is not None else []
-    return [ProgressPictures(data.data, logger, every, config.logger.pictures_share) for logger in shown_by]
+    settings = config.logger
+    if not settings.wandb or settings.get("pictures_every") is None:
+        return []
+    shown_by = [logger for logger in loggers if isinstance(logger, WandbLogger)]
+    return [ProgressPictures(data.data, logger, settings.pictures_every, settings.pictures_share) for logger in shown_by]
 
 
 def evaluate(run: Run, data: TrialDataModule, run_dir: Path, loggers: list[Logger], config: DictConfig) -> dict[str, float]:

@@ -196,7 +196,7 @@ class Fit:
                 if isinstance(logger, CSVLog):
                     logger.continue_from(begin)
         self.trainer.loggers = loggers
-        self.trainer.callbacks[:0] = callbacks
+        self.trainer.callbacks[:0] = callbacks  # pyright: ignore[reportAttributeAccessIssue]
         try:
             self.trainer.fit(self.module, datamodule=self.data, ckpt_path=self.resume, weights_only=True)
         except SystemExit as stop:  # how Lightning ends on Ctrl-C (1) and on SIGTERM (no status)

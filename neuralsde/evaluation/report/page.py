@@ -1,11 +1,12 @@
 """From a run's folder to `report.html`."""
 
 import json
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FunctionLoader, StrictUndefined
+from jinja2 import Environment, FunctionLoader, StrictUndefined, Template
 from omegaconf import DictConfig, OmegaConf
 
 from neuralsde.errors import CheckpointError
@@ -49,6 +50,12 @@ def folder_of(path: Path) -> Path:
 
 def render(folder: Path) -> str:
     """The page's HTML."""
+    return template().render(**content_of(folder))
+
+
+@cache
+def template() -> Template:
+    """The page without its content."""
     environment = Environment(
         loader=FunctionLoader(lambda name: (PAGE / name).read_text(encoding="utf-8")),
         autoescape=True,
@@ -57,7 +64,7 @@ def render(folder: Path) -> str:
         lstrip_blocks=True,
     )
     environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}
-    return environment.get_template("report.html.j2").render(**content_of(folder))
+    return environment.get_template("report.html.j2")
 
 
 def content_of(folder: Path) -> dict[str, Any]:

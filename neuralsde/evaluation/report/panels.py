@@ -71,10 +71,10 @@ def series(
     known = np.flatnonzero(np.isfinite(values))
     stride = -(-len(known) // MOST_POINTS) or 1
     kept = known[::-1][::stride][::-1]  # the last value stays
-    curve = {"name": name, "x": [int(e) + 1 for e in epoch[kept]], "y": [significant(v) for v in values[kept]]}
+    curve = {"name": name, "x": [int(e) + 1 for e in epoch[kept]], "y": [significant(float(v)) for v in values[kept]]}
     if quantity.endswith(HIGHER_IS_BETTER) and len(known):
         best = known[values[known].argmax()]
-        curve["best"] = [int(epoch[best]) + 1, significant(values[best])]
+        curve["best"] = [int(epoch[best]) + 1, significant(float(values[best]))]
     return curve
 
 

@@ -14,8 +14,8 @@ class Cell(NamedTuple):
     Args:
         row: whose it is: the model's or a baseline's.
         value: NaN where the score could not be computed, None where it does not apply.
-        best: whether no other is better.
-        place: where it lies between the worst (0) and the best (100) of its line; None where it is not finite.
+        best: whether no other is better; of one alone it is not said.
+        place: where it lies between the worst (0) and the best (100) of its line; None where it is not finite, or alone.
     """
 
     row: str
@@ -62,22 +62,25 @@ def line(key: str, name: str, rows: dict[str, dict[str, float]]) -> Line:
     values = {row: scores.get(key) for row, scores in rows.items()}
     finite = [v for v in values.values() if v is not None and math.isfinite(v)]
     best, worst = (max, min) if score.higher else (min, max)
-    ends = (worst(finite), best(finite)) if finite else (0.0, 0.0)
-    return Line(key, score, [cell(row, value, *ends) for row, value in values.items()])
+    ends = (worst(finite), best(finite)) if len(finite) > 1 else None
+    return Line(key, score, [cell(row, value, ends) for row, value in values.items()])
 
 
-def cell(row: str, value: float | None, worst: float, best: float) -> Cell:
-    """A value between the worst and the best of its line."""
+def cell(row: str, value: float | None, ends: tuple[float, float] | None) -> Cell:
+    """A value between the worst and the best of its line, where there are others to compare it with."""
     name = row.replace("_", " ").replace("psth", "PSTH")
-    if value is None or not math.isfinite(value):
+    if ends is None or value is None or not math.isfinite(value):
         return Cell(name, value, False, None)
+    worst, best = ends
     place = 100.0 if best == worst else 100 * (value - worst) / (best - worst)
     return Cell(name, value, value == best, place)
 
 
 def headline(tables: dict[str, list[Line]]) -> Line | None:
-    """The main score: the first, in the glossary's order, of the evaluation trials."""
-    return next((line for line in tables.get("", []) if line.key not in DETAILS), None)
+    """The main score of the evaluation trials: in the glossary's order the first that a baseline has too, else the first."""
+    lines = [line for line in tables.get("", []) if line.key not in DETAILS]
+    compared = [line for line in lines if any(c.value is not None for c in line.cells[1:])]
+    return next(iter(compared or lines), None)
 
 
 def verdict(main: Line) -> tuple[str, bool | None]:
@@ -87,7 +90,7 @@ def verdict(main: Line) -> tuple[str, bool | None]:
     if model.value is None or not math.isfinite(model.value):
         return f"{main.score.name} could not be computed.", None
     if not finite:
-        return f"{main.score.name} is {model.value:.4f}; no baseline was scored.", None
+        return f"{main.score.name} is {model.value:.4f}; no baseline has it.", None
     rival = (max if main.score.higher else min)(finite, key=lambda c: c.value or 0.0)
     gain = (model.value - (rival.value or 0.0)) * (1 if main.score.higher else -1)
     word = "better than" if gain > 0 else "no better than"

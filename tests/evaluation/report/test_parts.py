@@ -11,7 +11,7 @@ from neuralsde.evaluation.glossary import SCORES, learned_name, picture_text, sc
 from neuralsde.evaluation.report.facts import duration
 from neuralsde.evaluation.report.panels import significant
 from neuralsde.evaluation.report.pictures import LARGE_BYTES, Picture, add_pictures, read_pictures
-from neuralsde.evaluation.report.score_table import score_tables
+from neuralsde.evaluation.report.score_table import headline, score_tables
 from neuralsde.evaluation.report.trajectories import MOST_POINTS, paths
 
 
@@ -73,6 +73,13 @@ def test_scores_are_grouped_by_split_and_placed_between_worst_and_best():
     assert [c.place for c in line.cells] == [100.0, 0.0, 75.0]
     assert [c.best for c in line.cells] == [True, False, False]
     assert [c.value for c in tables["b"][0].cells] == [1.0, None, None]
+
+
+def test_the_main_score_is_one_that_a_baseline_has_too():
+    scores = {"state_r2": 0.95, "signal_r2": 0.5, "baselines": {"persistence": {"signal_r2": 0.75}}}
+    assert headline(score_tables(scores)).key == "signal_r2"
+    assert headline(score_tables(scores | {"baselines": {}})).key == "state_r2"
+    assert headline(score_tables({})) is None
 
 
 def test_names_that_are_not_listed_speak_for_themselves():
