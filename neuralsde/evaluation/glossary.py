@@ -30,6 +30,15 @@ SCORES: dict[str, Score] = {
         "fp-bps", "bits per spike", True, "How much better the rates explain spikes after the observed window than means do."
     ),
     "vel_r2": Score("vel R²", "1 is perfect", True, "How much of the behaviour a linear decoder reads from the rates."),
+    "angle_r2": Score(
+        "angle R²", "1 is perfect", True, "How much of a direction's cosine and sine a linear decoder reads from the rates."
+    ),
+    "angle_error_deg": Score(
+        "angle error (deg)",
+        "degrees",
+        False,
+        "Typical angle between a direction and what a linear decoder reads from the rates.",
+    ),
     "psth_r2": Score("PSTH R²", "1 is perfect", True, "How well the rates match each condition's mean response."),
     "tp_corr": Score(
         "tp corr",
@@ -73,21 +82,27 @@ def score_named(key: str) -> Score:
 
 
 LEARNED: dict[str, tuple[str, str]] = {
-    "friction": ("Friction", "per second"),
-    "frequency_hz": ("Frequency of the potential's oscillators", "Hz"),
-    "rate": ("Rate of return to the mean", "per unit of model time"),
-    "sigma": ("Noise level σ", "state per √(unit of model time)"),
+    "friction": ("Friction", "per {time}"),
+    "frequency_hz": ("Frequency of the potential's oscillators", "cycles per {time}"),
+    "rate": ("Rate of return to the mean", "per {time}"),
+    "sigma": ("Noise level σ", "state per √{time}"),
     "hurst": ("Hurst index of the noise", "0.5 is Brownian motion"),
 }
 """Name and unit of what `learned/…` columns hold."""
 
 
-def learned_name(key: str) -> tuple[str, str]:
-    """Name and unit of a learned quantity; of one that is not listed, its key."""
+def learned_name(key: str, time: str = "second") -> tuple[str, str]:
+    """Name and unit of a learned quantity; of one that is not listed, its key.
+
+    Args:
+        key: as in `learned/KEY/0`.
+        time: unit of the equation's clock, seconds unless `model.dynamics.model_time` is set.
+    """
     knot = key.removeprefix("hurst_knot_")
     if knot != key:
         return f"Hurst index at knot {int(knot) + 1}", LEARNED["hurst"][1]
-    return LEARNED.get(key, (key.replace("_", " "), ""))
+    name, unit = LEARNED.get(key, (key.replace("_", " "), ""))
+    return name, unit.format(time=time)
 
 
 PICTURES: dict[str, tuple[str, str]] = {
@@ -109,6 +124,7 @@ PICTURES: dict[str, tuple[str, str]] = {
         "Decoded movement",
         "Hand paths, true beside those that a ridge decoder, fitted to training trials, reads from the rates.",
     ),
+    "angle": ("Decoded direction", "Directions, true beside those that a ridge decoder reads from the rates."),
     "series": (
         "Recorded and predicted values",
         "Evaluation trials: what the model observed, what was recorded but hidden from it, and what it predicts.",

@@ -59,10 +59,7 @@ def loss_panels() -> list[Any]:
 def learned_panels() -> list[Any]:
     """One panel for each quantity that dynamics can learn, a line for each component."""
     kit = optional("wandb_workspaces.reports.v2")
-    return [
-        kit.LinePlot(title=f"{title} ({unit})", x="epoch", metric_regex=f"^learned/{name}.*/")
-        for name, (title, unit) in LEARNED.items()
-    ]
+    return [kit.LinePlot(title=title, x="epoch", metric_regex=f"^learned/{name}.*/") for name, (title, _) in LEARNED.items()]
 
 
 def picture_panels() -> list[Any]:

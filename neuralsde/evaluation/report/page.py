@@ -78,7 +78,8 @@ def content_of(folder: Path) -> dict[str, Any]:
     main = headline(tables)
     model, data = title_of(record, config, scores)
     pictures = read_pictures(folder)
-    curves, learned = (panels(columns) if "epoch" in columns else [] for panels in (curve_panels, learned_panels))
+    clock = "second" if OmegaConf.select(config, "model.dynamics.model_time") is None else "unit of model time"
+    curves, learned = (curve_panels(columns), learned_panels(columns, clock)) if "epoch" in columns else ([], [])
     # What the page's scripts draw needs no picture, but one stands in for it where scripts do not run.
     live = {"training": curves, "learned": learned, "latents": read_trajectories(folder)}
     return {

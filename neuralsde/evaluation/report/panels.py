@@ -47,16 +47,21 @@ def curve_panels(columns: dict[str, Float[np.ndarray, " epoch"]]) -> list[dict[s
     ]
 
 
-def learned_panels(columns: dict[str, Float[np.ndarray, " epoch"]]) -> list[dict[str, Any]]:
-    """One panel per learned quantity, a curve for each of its components."""
+def learned_panels(columns: dict[str, Float[np.ndarray, " epoch"]], time: str = "second") -> list[dict[str, Any]]:
+    """One panel per learned quantity, a curve for each of its components.
+
+    Args:
+        columns: of `metrics.csv`.
+        time: unit of the equation's clock.
+    """
     panels: dict[str, list[np.ndarray]] = {}
     for name, values in columns.items():
         if name.startswith(LEARNED):
             panels.setdefault(name.removeprefix(LEARNED).rpartition("/")[0], []).append(values)
     return [
         {
-            "title": learned_name(name)[0],
-            "unit": learned_name(name)[1],
+            "title": learned_name(name, time)[0],
+            "unit": learned_name(name, time)[1],
             "series": [series(columns["epoch"], str(i + 1), values) for i, values in enumerate(lines)],
             **({"reference": 0.5} if name.startswith("hurst") else {}),
         }

@@ -86,6 +86,8 @@ def test_names_that_are_not_listed_speak_for_themselves():
     assert score_named("new_score").name == "new score"
     assert score_named("co_bps") is SCORES["co_bps"]
     assert learned_name("hurst_knot_2")[0] == "Hurst index at knot 3"
+    assert learned_name("friction")[1] == "per second"
+    assert learned_name("sigma", "unit of model time")[1] == "state per √unit of model time"
     assert learned_name("half_life") == ("half life", "")
     assert picture_text("flow_field") == ("Flow field", "")
 
