@@ -61,7 +61,7 @@ class ProgressPictures(Callback):
     # Not on_validation_end: by then the averaged weights have been put back.
     def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: LatentDynamics) -> None:
         epoch = trainer.current_epoch + 1
-        if trainer.sanity_checking or not self.due(epoch):
+        if trainer.sanity_checking or not trainer.is_global_zero or not self.due(epoch):
             return
         begin = self.clock()
         prediction = predict(pl_module, self.data.eval, n_samples=pl_module.val_samples)

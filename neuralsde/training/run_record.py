@@ -19,7 +19,7 @@ from omegaconf import OmegaConf
 import neuralsde
 from neuralsde.datamodules.batches import TrialDataModule
 from neuralsde.datamodules.checksums import sha256_of
-from neuralsde.training.files import write_whole
+from neuralsde.training.files import read_json, write_whole
 from neuralsde.training.fit import Fit
 
 FILE = "run.json"
@@ -61,8 +61,7 @@ class RunRecord:
 
 def read_record(folder: Path) -> dict[str, Any]:
     """What `run.json` holds; empty where there is none."""
-    path = folder / FILE
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return read_json(folder / FILE)
 
 
 def command_line(argv: list[str]) -> str:

@@ -11,9 +11,9 @@ from neuralsde.datamodules.checksums import sha256_of
 from neuralsde.datamodules.lorenz_file import LorenzFile
 from neuralsde.datamodules.moving_digits import MovingDigits
 from neuralsde.errors import DataError
-from neuralsde.training.run_record import command_line, read_record
+from neuralsde.training.run_record import command_line, data_record, read_record
 from neuralsde.workflow import train
-from tests.helpers.tiny import tiny_config, tiny_simulated
+from tests.helpers.tiny import TINY_LORENZ, light_data, tiny_config, tiny_simulated
 
 
 @pytest.mark.parametrize(
@@ -54,6 +54,17 @@ def test_sources_name_their_files(tmp_path):
     digits = partial(MovingDigits, batch_size=4, size=16, n_train=4, n_eval=4, observed_bins=5)
     assert digits(mnist=str(tmp_path / "mnist.npz")).files() == [tmp_path / "mnist.npz"]
     assert digits().files() == []
+
+
+def test_the_record_holds_the_checksums_of_the_files(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    path = tmp_path / "session.nwb"
+    path.write_bytes(b"spikes")
+    data = light_data(*TINY_LORENZ)
+    monkeypatch.setattr(data, "files", lambda: [path])
+    digest = hashlib.sha256(b"spikes").hexdigest()
+    assert data_record(data)["files"] == [{"name": "session.nwb", "bytes": 6, "sha256": digest}]
+    assert (tmp_path / "cache" / "neuralsde" / "checksums.json").is_file()
 
 
 def test_a_run_of_real_values_records_itself_and_writes_its_report_and_a_resumed_one_adds_a_start(tmp_path):

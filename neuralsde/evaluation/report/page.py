@@ -1,6 +1,5 @@
 """From a run's folder to `report.html`."""
 
-import json
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -16,7 +15,7 @@ from neuralsde.evaluation.report.pictures import read_pictures
 from neuralsde.evaluation.report.score_table import headline, score_tables, verdict
 from neuralsde.evaluation.report.trajectories import read_trajectories
 from neuralsde.plots import read_metrics
-from neuralsde.training.files import write_whole
+from neuralsde.training.files import read_json, write_whole
 from neuralsde.training.run_record import read_record
 
 PAGE = files("neuralsde.evaluation.report") / "page"
@@ -71,7 +70,7 @@ def content_of(folder: Path) -> dict[str, Any]:
     """What the template shows."""
     text = (folder / "config.yaml").read_text(encoding="utf-8")
     config, record = DictConfig(OmegaConf.create(text)), read_record(folder)
-    scores = json.loads((folder / "scores.json").read_text()) if (folder / "scores.json").is_file() else {}
+    scores = read_json(folder / "scores.json")
     metrics = folder / "metrics.csv"
     columns = read_metrics(metrics) if metrics.is_file() else {}
     tables = score_tables(scores)

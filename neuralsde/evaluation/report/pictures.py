@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from neuralsde.evaluation.glossary import picture_text
-from neuralsde.training.files import write_whole
+from neuralsde.training.files import read_json, write_whole
 
 CAPTIONS = "captions.json"
 LARGE_BYTES = 150_000
@@ -71,8 +71,7 @@ def add_pictures(folder: Path, pictures: Sequence[Picture]) -> None:
 
 def read_captions(plots: Path) -> dict[str, list[str]]:
     """Titles and captions by the name of a picture, those that were written beside the pictures."""
-    path = plots / CAPTIONS
-    return json.loads(path.read_text()) if path.is_file() else {}
+    return read_json(plots / CAPTIONS)
 
 
 def read_pictures(folder: Path) -> list[Shown]:

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 
 from neuralsde.plots.style import short_names
 from neuralsde.plots.trajectories import MOST_TRIALS, condition_groups, principal_components
-from neuralsde.training.files import write_whole
+from neuralsde.training.files import read_json, write_whole
 
 FILE = "trajectories.json"
 MOST_POINTS = 120
@@ -76,5 +76,4 @@ def numbers(path: Float[np.ndarray, "bin 3"]) -> list[list[float]]:
 
 def read_trajectories(folder: Path) -> dict[str, Any] | None:
     """The paths that `write_trajectories` wrote, or None."""
-    path = folder / "plots" / FILE
-    return json.loads(path.read_text()) if path.is_file() else None
+    return read_json(folder / "plots" / FILE) or None

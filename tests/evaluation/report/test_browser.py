@@ -24,6 +24,9 @@ const ink = (canvas) => { // pixels that are drawn
 const canvas = document.querySelector("canvas"), first = document.querySelector("#curves .panel");
 const before = canvas ? [ink(canvas), canvas.toDataURL()] : [0, ""];
 if (canvas) canvas.dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowLeft" }));
+const svg = first && first.querySelector("svg"), left = svg && svg.getBoundingClientRect().left;
+if (first) svg.dispatchEvent(new PointerEvent("pointermove", { clientX: left + svg.clientWidth / 2 }));
+const read = [...document.querySelectorAll("#curves .panel .chips")].map((chips) => chips.innerText.split(/\\s+/).join(" "));
 if (first) first.querySelector(".tool").click();
 const ticks = first ? first.querySelector("svg").textContent : "";
 if (first) first.querySelector(".chip").click();
@@ -36,6 +39,7 @@ const result = {
   ink: before[0],
   turned: canvas ? canvas.toDataURL() !== before[1] : null,
   ticks,
+  read,
   hidden: first ? first.querySelectorAll("svg path").length : null,
   theme: document.documentElement.dataset.theme,
   wide: document.documentElement.scrollWidth > document.documentElement.clientWidth,
@@ -66,6 +70,7 @@ def test_scripts_draw_and_nothing_complains(run_folder, tmp_path, width):
     assert (found["images"], found["broken"]) == (1, 0)
     assert found["ink"] > 5000
     assert found["turned"]
+    assert found["read"] == ["train 0.7 epoch 2", "val 0.125 epoch 2", "train 0.6 val 0.75 epoch 2"]  # under the pointer
     assert "0.6" in found["ticks"]
     assert found["hidden"] == 0
     assert found["theme"] == "dark"

@@ -141,6 +141,14 @@ def test_a_checkpoint_names_its_run_and_another_folder_is_refused(run_folder, tm
         write_report(tmp_path)
 
 
+@pytest.mark.parametrize("name", ["scores.json", "run.json", "plots/trajectories.json", "plots/captions.json"])
+def test_a_damaged_file_gets_a_sentence(run_folder, name):
+    folder = run_folder()
+    (folder / name).write_text("{")
+    with pytest.raises(CheckpointError, match=rf"{name} is damaged .*: move it away"):
+        write_report(folder)
+
+
 def test_added_pictures_come_with_title_and_caption(run_folder):
     tree = parsed(write_report(run_folder()))
     (image,) = [i for i in tree.iter("img")]
