@@ -36,8 +36,10 @@ lint: $(STAMP)             ## ruff and pyright
 	$(PIP) -q --editable ".[dev]"
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/pyright
 
-docs: $(STAMP)             ## check that every link and code block of README and docs holds
-	$(BIN)/python -m pytest -q tests/test_docs.py
+docs: $(STAMP)             ## run every code block of README and docs, and build the site into site/ (open site/index.html)
+	$(PIP) -q --editable ".[docs]"
+	$(BIN)/python -m pytest -q tests/test_docs.py tests/test_docs_commands.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
-clean:                     ## remove .venv and what tests left
-	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis
+clean:                     ## remove .venv, the site and what tests left
+	rm -rf $(VENV) site .pytest_cache .ruff_cache .hypothesis

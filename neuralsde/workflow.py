@@ -1,7 +1,6 @@
 """The one path from a config to a scored checkpoint: data, model, fit, score, plots."""
 
 import json
-import os
 import sys
 import time
 from pathlib import Path
@@ -15,37 +14,22 @@ from rich.console import Console
 from rich.table import Table
 
 from neuralsde.datamodules.batches import TrialDataModule
-from neuralsde.evaluation.baselines import baseline_table
+from neuralsde.evaluation.baselines import baseline_table, times_of
 from neuralsde.evaluation.figures import draw_figures
+from neuralsde.evaluation.glossary import SCORE_NAMES
 from neuralsde.evaluation.load import Run, load
+from neuralsde.evaluation.predict import Prediction
+from neuralsde.evaluation.progress_pictures import ProgressPictures
+from neuralsde.evaluation.report import write_report, write_trajectories
 from neuralsde.evaluation.scores import score
 from neuralsde.training.build import instantiate_part
 from neuralsde.training.csv_log import CSVLog
+from neuralsde.training.files import write_whole
 from neuralsde.training.fit import Fit, fill_in_sizes, prepare_fit
 from neuralsde.training.fit_check import check_fit
+from neuralsde.training.run_record import RunRecord
 from neuralsde.training.settings import check_settings
-from neuralsde.training.wandb_log import wandb_logger
-
-SCORE_NAMES = {
-    "co_bps": "co-bps",
-    "fp_bps": "fp-bps",
-    "vel_r2": "vel R²",
-    "angle_r2": "angle R²",
-    "angle_error_deg": "angle error (deg)",
-    "psth_r2": "PSTH R²",
-    "tp_corr": "tp corr",
-    "rate_r2": "rate R²",
-    "state_r2": "state R²",
-    "signal_r2": "signal R²",
-    "forward_r2": "forward R²",
-    "forward_rmse": "forward RMSE",
-    "rmse": "RMSE",
-    "missing_rmse": "missing RMSE",
-    "log_loss": "log loss",
-    "accuracy": "accuracy",
-    "forward_log_loss": "forward log loss",
-    "forward_accuracy": "forward accuracy",
-}
+from neuralsde.training.wandb_log import log_checkpoints, wandb_logger
 
 
 def train(config: DictConfig) -> float:
@@ -63,12 +47,15 @@ def train(config: DictConfig) -> float:
     fill_in_sizes(config, data.spec)
     prepared = prepare_fit(config, data, run_dir)
     prepare_folder(run_dir, config)
+    record = RunRecord(run_dir, prepared, config.seed)
     loggers = make_loggers(config, run_dir)
     announce(prepared, data, run_dir, loggers)
-    prepared.run(loggers)
+    prepared.run(loggers, progress_pictures(config, data, loggers))
     checkpoint = run_dir / "checkpoints" / f"{config.predict.weights}.ckpt"
     scores = evaluate(load(checkpoint, allow_targets=("",)), data, run_dir, loggers, config)
-    print(f"{run_dir}: checkpoint {checkpoint.relative_to(run_dir)}, scores.json, metrics.csv, plots/")
+    record.end()
+    report = write_report(run_dir)
+    print(f"{run_dir}: checkpoint {checkpoint.relative_to(run_dir)}, scores.json, metrics.csv, plots/, {report.name}")
     print(f"Open it in Python with neuralsde.load({str(run_dir)!r}). Took {time.monotonic() - started:.0f} s.")
     return next((scores[key] for key in SCORE_NAMES if key in scores), float("nan"))
 
@@ -100,9 +87,18 @@ def make_loggers(config: DictConfig, run_dir: Path) -> list[Logger]:
     loggers: list[Logger] = [CSVLog(run_dir)]
     if config.logger.wandb:
         plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # pyright: ignore[reportAssignmentType]
-        settings = {key: value for key, value in plain["logger"].items() if key != "wandb"}
+        settings = {key: plain["logger"][key] for key in ("project", "entity", "group", "tags")}
         loggers.append(wandb_logger(run_dir, plain, **settings))
     return loggers
+
+
+def progress_pictures(config: DictConfig, data: TrialDataModule, loggers: list[Logger]) -> list[ProgressPictures]:
+    """What draws pictures while training goes on, for each logger that shows them."""
+    settings = config.logger
+    if not settings.wandb or settings.get("pictures_every") is None:
+        return []
+    shown_by = [logger for logger in loggers if isinstance(logger, WandbLogger)]
+    return [ProgressPictures(data.data, logger, settings.pictures_every, settings.pictures_share) for logger in shown_by]
 
 
 def evaluate(run: Run, data: TrialDataModule, run_dir: Path, loggers: list[Logger], config: DictConfig) -> dict[str, float]:
@@ -126,7 +122,9 @@ def evaluate(run: Run, data: TrialDataModule, run_dir: Path, loggers: list[Logge
     print_table(scores, baselines, recording.name, len(recording.eval))
     figures = draw_figures(recording, predictions, run_dir / "metrics.csv") if config.training.plots else {}
     save_figures(figures, run_dir / "plots")
-    log_to_wandb(loggers, scores, baselines, run_dir / "plots", figures)
+    if config.training.plots:
+        save_trajectories(run_dir, data, predictions["eval"])
+    log_to_wandb(loggers, scores, baselines, run_dir, figures, config)
     return scores
 
 
@@ -137,16 +135,6 @@ def provenance(run: Run, data: TrialDataModule) -> dict[str, Any]:
         "predict": OmegaConf.to_container(run.config.predict, resolve=True),
         "data": {"name": data.data.name, "source": data.data.source, "eval_trials": len(data.data.eval)},
     }
-
-
-def write_whole(path: Path, content: str) -> None:
-    """Write a text file whole or not at all."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        partial.write_text(content)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def print_table(scores: dict[str, float], baselines: dict[str, dict[str, float]], name: str, n_trials: int) -> None:
@@ -172,14 +160,22 @@ def save_figures(figures: dict[str, Figure], folder: Path) -> None:
         figure.savefig(folder / f"{name}.png", dpi=150)
 
 
+def save_trajectories(run_dir: Path, data: TrialDataModule, prediction: Prediction) -> None:
+    """Latent paths of the evaluation trials, for the report."""
+    trials, spec = data.data.eval, data.spec
+    times = times_of(trials, spec).mean(0)
+    write_trajectories(run_dir, prediction.latents, trials.condition, data.data.condition_names, times)
+
+
 def log_to_wandb(
     loggers: list[Logger],
     scores: dict[str, float],
     baselines: dict[str, dict[str, float]],
-    plots: Path,
+    run_dir: Path,
     figures: dict[str, Figure],
+    config: DictConfig,
 ) -> None:
-    """Final scores, the table and the pictures, where Weights & Biases is on; then close the run."""
+    """Final scores, the table, the pictures and the checkpoints, where Weights & Biases is on; then close the run."""
     for logger in loggers:
         if isinstance(logger, WandbLogger):
             run = logger.experiment
@@ -191,5 +187,7 @@ def log_to_wandb(
             ]
             logger.log_table("scores", columns=["model", "score", "value"], data=rows)
             for name in figures:
-                logger.log_image(f"plots/{name}", [str(plots / f"{name}.png")])
+                logger.log_image(f"plots/{name}", [str(run_dir / "plots" / f"{name}.png")])
+            if config.logger.checkpoints:
+                log_checkpoints(run, run_dir / "checkpoints", scores, config.predict.weights)
             run.finish()

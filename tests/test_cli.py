@@ -56,11 +56,14 @@ def test_the_bare_command_trains_scores_and_leaves_everything_in_its_folder(trai
     assert f"neuralsde.load('{folder}')" in out
     written = {str(p.relative_to(folder)) for p in folder.rglob("*") if "wandb" not in p.parts}
     assert {"config.yaml", "metrics.csv", "scores.json", "checkpoints/best.ckpt", "checkpoints/last.ckpt"} <= written
+    assert {"report.html", "run.json", "plots/trajectories.json"} <= written
     assert {"plots/raster.png", "plots/latents.png", "plots/training.png", "plots/rates.png"} <= written
     scores = json.loads((folder / "scores.json").read_text())
     assert {"co_bps", "fp_bps", "rate_r2", "baselines"} <= scores.keys()
     assert {"smoothing", "condition_psth"} <= scores["baselines"].keys()
-    assert list((folder / "wandb").glob("offline-run-*"))
+    (offline,) = (folder / "wandb").glob("offline-run-*")
+    images = {path.name.split("_")[0] for path in (offline / "files" / "media" / "images" / "plots").glob("*.png")}
+    assert {"raster", "latents", "training", "rates"} <= images
 
 
 def test_the_installed_command_is_the_same_from_anywhere(trained, run, tmp_path, monkeypatch):

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from omegaconf import OmegaConf
 
 import neuralsde.sde
 from neuralsde.cli import CONFIGS
+from neuralsde.training.settings import check_settings
 from neuralsde.workflow import train
 from tests.helpers.tiny import tiny_config, tiny_simulated
 
@@ -34,15 +36,23 @@ def test_links_lead_somewhere(page):
 
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if "…" not in c and "--" not in c])
-def test_training_commands_compose(command):
+def test_training_commands_compose_into_possible_settings(command):
     with initialize_config_dir(CONFIGS, version_base="1.3"):
-        compose("train", overrides=shlex.split(command))
+        check_settings(compose("train", overrides=[*shlex.split(command), "run_dir=unused"]))
+
+
+@pytest.fixture(scope="module")
+def mine(tmp_path_factory):
+    """The run that blocks read from `runs/mine`, trained once."""
+    folder = tmp_path_factory.mktemp("docs") / "mine"
+    train(tiny_config(folder))
+    return folder
 
 
 @pytest.mark.parametrize(("name", "block"), BLOCKS, ids=[name for name, _ in BLOCKS])
-def test_python_blocks_run(name, block, tmp_path, monkeypatch):
+def test_python_blocks_run(name, block, tmp_path, monkeypatch, request):
     if "runs/mine" in block:
-        train(tiny_config(tmp_path / "runs" / "mine"))
+        shutil.copytree(request.getfixturevalue("mine"), tmp_path / "runs" / "mine")
     monkeypatch.chdir(tmp_path)
     exec(compile(block, name, "exec"), {"__name__": "__main__"})
 

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import lightning as L
@@ -153,6 +154,10 @@ class TrialDataModule(L.LightningDataModule, ABC):
         Raises:
             DataError: the file is missing, damaged, or lacks what was asked for.
         """
+
+    def files(self) -> list[Path]:
+        """The files that are read, for their checksums in the run's record; none where the data are generated."""
+        return []
 
     @property
     def data(self) -> TrialData:

@@ -76,6 +76,9 @@ class LorenzFile(TrialDataModule):
         self.heldout_fraction, self.forward_bins = heldout_fraction, forward_bins
         self.trials_per_condition = trials_per_condition
 
+    def files(self) -> list[Path]:
+        return [self.path]
+
     def read(self) -> TrialData:
         """Read the file.
 

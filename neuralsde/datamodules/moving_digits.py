@@ -99,6 +99,9 @@ class MovingDigits(TrialDataModule):
         self.observed_bins, self.forward_bins = observed_bins, forward_bins
         self.frame_s, self.data_seed = above_zero("frame_s", frame_s), data_seed
 
+    def files(self) -> list[Path]:
+        return [] if self.mnist is None else [self.mnist]
+
     def read(self) -> TrialData:
         """Make the videos; the same `data_seed` makes the same.
 

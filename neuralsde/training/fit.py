@@ -2,7 +2,7 @@
 
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -179,8 +179,12 @@ class Fit:
     data: TrialDataModule
     resume: Path | None
 
-    def run(self, loggers: list[Logger]) -> None:
+    def run(self, loggers: list[Logger], callbacks: Sequence[Callback] = ()) -> None:
         """Train.
+
+        Args:
+            loggers: where metrics go.
+            callbacks: further ones, which come before the trainer's own: at validation they meet the averaged weights.
 
         Raises:
             DivergenceError: the loss stopped being finite.
@@ -192,6 +196,7 @@ class Fit:
                 if isinstance(logger, CSVLog):
                     logger.continue_from(begin)
         self.trainer.loggers = loggers
+        self.trainer.callbacks[:0] = callbacks  # pyright: ignore[reportAttributeAccessIssue]
         try:
             self.trainer.fit(self.module, datamodule=self.data, ckpt_path=self.resume, weights_only=True)
         except SystemExit as stop:  # how Lightning ends on Ctrl-C (1) and on SIGTERM (no status)

@@ -61,6 +61,9 @@ RULES: dict[str, Rule] = {
     "objective.kl_ramp_epochs": per_term(number(0)),
     "objective.samples": optional(whole(1)),
     "objective.estimator": optional(one_of(*(e.value for e in Estimator))),
+    "logger.pictures_every": optional(number(1.0)),
+    "logger.pictures_share": optional(number(0.0, 1.0)),
+    "logger.checkpoints": optional(one_of(True, False)),
     "trainer.max_epochs": optional(whole(1)),
     "trainer.check_val_every_n_epoch": whole(1),
     "trainer.gradient_clip_val": optional(number(0.0)),
@@ -89,6 +92,8 @@ def check_settings(config: DictConfig) -> None:
     for name, (allows, text) in RULES.items():
         group, key = name.split(".") if "." in name else ("", name)
         part = config[group] if group else config
+        if key not in part and group in ("logger", "objective"):
+            continue  # not all choices have all settings
         if key in part and OmegaConf.is_interpolation(part, key):
             continue  # a default that the data decide
         value = OmegaConf.select(config, name)

@@ -1,5 +1,6 @@
 """Weights & Biases without a prompt: online when logged in, offline otherwise."""
 
+import math
 import netrc
 import os
 from pathlib import Path
@@ -49,3 +50,24 @@ def wandb_logger(
         settings=wandb.Settings(silent=mode != "online", console="off", init_timeout=30),
     )
     return WandbLogger(experiment=experiment, save_dir=run_dir)
+
+
+def log_checkpoints(run: Any, folder: Path, scores: dict[str, float], scored: str) -> None:
+    """Keep the run's checkpoints as versions of one artifact: `best` first, then the last one, which is the `latest`.
+
+    The files are not copied: an offline run's are uploaded from the run's folder when it is synchronised.
+
+    Args:
+        run: the run of Weights & Biases.
+        folder: where `best.ckpt` and `last.ckpt` lie.
+        scores: metadata of the checkpoint that was scored, where they are finite.
+        scored: its name, `best` or `last`.
+    """
+    finite = {name: value for name, value in scores.items() if math.isfinite(value)}
+    for name, alias in (("best", "best"), ("last", "latest")):
+        path = folder / f"{name}.ckpt"
+        if path.is_file():
+            metadata = {"weights": name, **(finite if name == scored else {})}
+            artifact = wandb.Artifact(f"model-{run.id}", type="model", metadata=metadata)
+            artifact.add_file(str(path), policy="immutable", skip_cache=True)
+            run.log_artifact(artifact, aliases=[alias])

@@ -48,6 +48,9 @@ class ArrayData(TrialDataModule):
         scored_split(phase, self.layout.shares)
         self._built: Built | None = None
 
+    def files(self) -> list[Path]:
+        return [self.path]
+
     def read(self) -> TrialData:
         """Read the file and cut it.
 

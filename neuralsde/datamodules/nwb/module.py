@@ -52,6 +52,9 @@ class NWBDataModule(TrialDataModule):
             return f"fetch them with `python -m neuralsde download {self.download}`, or {GIVE_PATH}"
         return GIVE_PATH
 
+    def files(self) -> list[Path]:
+        return find_files(self.path, self.remedy).present()
+
     def read(self) -> TrialData:
         """Read the recording (from its cache where there is one)."""
         files = find_files(self.path, self.remedy)

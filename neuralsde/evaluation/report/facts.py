@@ -1,0 +1,96 @@
+"""How a run was made, in rows of a name and a value."""
+
+import math
+from typing import Any, NamedTuple
+
+from omegaconf import DictConfig, OmegaConf
+
+NOT_RECORDED = "not recorded"
+PARTS = ("encoder", "dynamics", "dynamics.sde", "dynamics.solver", "dynamics.control", "noise", "decoder", "likelihood")
+KINDS = {"counts": "units", "real": "channels", "binary": "channels", "category": "channels"}
+
+
+class Fact(NamedTuple):
+    """A row.
+
+    Args:
+        name: what.
+        values: one or more lines.
+        code: whether the lines are to be copied as they are.
+    """
+
+    name: str
+    values: list[str]
+    code: bool = False
+
+
+def made_of(record: dict[str, Any], config: DictConfig) -> list[Fact]:
+    """Command, seed, versions and machine, from `run.json`."""
+    starts = record.get("starts", [])
+    versions, machine = record.get("versions", {}), record.get("machine", {})
+    cores = f"cores: {machine.get('cores')}, threads: {machine.get('threads')}" if machine else ""
+    return [
+        Fact("Command" if len(starts) < 2 else "Commands", [s["command"] for s in starts] or [NOT_RECORDED], bool(starts)),
+        Fact("Began (UTC)", [s["began"].replace("T", " ").removesuffix("+00:00") for s in starts] or [NOT_RECORDED]),
+        Fact("Wall time", [duration(wall_time(record))]),
+        Fact("Seed", [str(config.get("seed", NOT_RECORDED))]),
+        Fact("Versions", [", ".join(f"{name} {version}" for name, version in versions.items()) or NOT_RECORDED]),
+        Fact("Machine", [", ".join([machine["device"], cores, machine["system"]]) if machine else NOT_RECORDED]),
+    ]
+
+
+def data_of(record: dict[str, Any], scores: dict[str, Any]) -> list[Fact]:
+    """The recording and the checksums of its files."""
+    data = record.get("data") or scores.get("data", {})
+    facts = [Fact("Recording", [data.get("name", NOT_RECORDED)]), Fact("Source", [data.get("source") or NOT_RECORDED])]
+    if "channels" in data:
+        kind = KINDS.get(data["kind"], "channels")
+        width = "irregular width" if data["bin_width_s"] is None else f"{1000 * data['bin_width_s']:g} ms"
+        facts += [
+            Fact("Trials", [f"{data['train_trials']} for training, {data['eval_trials']} for evaluation"]),
+            Fact("Size", [f"{data['channels'][0]} {kind} seen and {data['channels'][1]} held out"]),
+            Fact("Time", [f"{data['bins'][0]} bins observed and {data['bins'][1]} to forecast, of {width}"]),
+        ]
+    files = [f"{file['name']}  ({file['bytes'] / 1e6:.1f} MB)  sha256 {file['sha256']}" for file in data.get("files", [])]
+    return [*facts, Fact("Files", files or ["none: generated from the settings"], bool(files))] if "files" in data else facts
+
+
+def model_of(record: dict[str, Any], config: DictConfig, scores: dict[str, Any]) -> list[Fact]:
+    """The parts, the number of weights, and the checkpoint that was scored."""
+    facts = [
+        Fact(part.replace(".", ": ").capitalize(), [target.removesuffix(".of").rpartition(".")[2]], True)
+        for part in PARTS
+        if (target := OmegaConf.select(config, f"model.{part}._target_"))
+    ]
+    if "parameters" in record:
+        facts.append(Fact("Weights", [f"{record['parameters']:,}"]))
+    predict = scores.get("predict", {})
+    if predict:
+        facts.append(Fact("Scored", [f"{predict['weights']} checkpoint, {predict['n_samples']} posterior samples per trial"]))
+    return facts
+
+
+def wall_time(record: dict[str, Any]) -> float:
+    """Seconds of all finished starts; NaN where none has finished."""
+    known = [s["wall_s"] for s in record.get("starts", []) if s["wall_s"] is not None]
+    return sum(known) if known else math.nan
+
+
+def duration(seconds: float) -> str:
+    """In the units that one would say it in."""
+    if math.isnan(seconds):
+        return NOT_RECORDED
+    minutes, hours = divmod(round(seconds), 60), divmod(round(seconds / 60), 60)
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{minutes[0]} min {minutes[1]} s" if seconds < 7200 else f"{hours[0]} h {hours[1]} min"
+
+
+def title_of(record: dict[str, Any], config: DictConfig, scores: dict[str, Any]) -> tuple[str, str]:
+    """What was trained, and on what."""
+    data = (record.get("data") or scores.get("data", {})).get("name", "")
+    model = record.get("choices", {}).get("model", "")
+    if not model:
+        process = OmegaConf.select(config, "model.dynamics.sde._target_") or OmegaConf.select(config, "model.dynamics._target_")
+        model = str(process or "model").rpartition(".")[2]
+    return model, data or str(OmegaConf.select(config, "data._target_") or "").rpartition(".")[2]

@@ -1,0 +1,127 @@
+"""`run.json`: how a run was made — the commands, versions, machine and data — so that its report can say so later."""
+
+import json
+import os
+import platform
+import shlex
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import lightning
+import numpy as np
+import torch
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import OmegaConf
+
+import neuralsde
+from neuralsde.datamodules.batches import TrialDataModule
+from neuralsde.datamodules.checksums import sha256_of
+from neuralsde.training.files import read_json, write_whole
+from neuralsde.training.fit import Fit
+
+FILE = "run.json"
+GROUPS = ("model", "data", "model/encoder", "model/dynamics", "model/noise", "model/decoder", "model/likelihood", "experiment")
+
+
+class RunRecord:
+    """Writes `run.json` when a run starts, and its wall time when it ends; a resumed run adds a start.
+
+    Args:
+        folder: the run's folder.
+        prepared: what is about to be trained.
+        seed: the run's seed.
+    """
+
+    def __init__(self, folder: Path, prepared: Fit, seed: int):
+        self.path, self.begin = folder / FILE, time.monotonic()
+        earlier = read_record(folder).get("starts", [])
+        start = {"command": command_line(sys.argv), "began": datetime.now(UTC).isoformat(timespec="seconds"), "wall_s": None}
+        self.content = {
+            "seed": seed,
+            "choices": choices() or read_record(folder).get("choices", {}),
+            "parameters": sum(p.numel() for p in prepared.module.model.parameters()),
+            "versions": versions(),
+            "machine": machine(prepared.trainer.strategy.root_device),
+            "data": data_record(prepared.data),
+            "starts": [*earlier, start],
+        }
+        self.write()
+
+    def end(self) -> None:
+        """Note how long this start took."""
+        self.content["starts"][-1]["wall_s"] = round(time.monotonic() - self.begin, 1)
+        self.write()
+
+    def write(self) -> None:
+        write_whole(self.path, json.dumps(self.content, indent=2, ensure_ascii=False) + "\n")
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """What `run.json` holds; empty where there is none."""
+    return read_json(folder / FILE)
+
+
+def command_line(argv: list[str]) -> str:
+    """What was typed, as a shell reads it.
+
+    Args:
+        argv: as `sys.argv`; `neuralsde train` has been joined in its first word.
+    """
+    program, *command = argv[0].rsplit(" ", 1) if argv[0].endswith(" train") else [argv[0]]
+    path = Path(program)
+    if path.name == "__main__.py":
+        words = ["python", "-m", path.parent.name]
+    elif path.suffix == ".py":
+        words = ["python", program]
+    else:
+        words = [path.name]
+    return shlex.join([*words, *command, *argv[1:]])
+
+
+def choices() -> dict[str, str]:
+    """Which file of each config group was chosen, where the command line composed the config."""
+    if not HydraConfig.initialized():
+        return {}
+    chosen = OmegaConf.to_container(HydraConfig.get().runtime.choices)
+    return {group: chosen[group] for group in GROUPS if isinstance(chosen, dict) and chosen.get(group)}
+
+
+def versions() -> dict[str, str]:
+    """Of what the numbers depend on."""
+    return {
+        "neuralsde": neuralsde.__version__,
+        "python": platform.python_version(),
+        "torch": str(torch.__version__),
+        "lightning": lightning.__version__,
+        "numpy": np.__version__,
+    }
+
+
+def machine(device: torch.device) -> dict[str, Any]:
+    """Where it ran; the machine's name is nobody's business."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    return {
+        "device": name,
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "system": f"{platform.system()} {platform.machine()}",
+    }
+
+
+def data_record(data: TrialDataModule) -> dict[str, Any]:
+    """What was trained on, with the checksums of the files that it came from."""
+    recording, spec = data.data, data.spec
+    return {
+        "name": recording.name,
+        "source": recording.source,
+        "kind": spec.kind,
+        "train_trials": len(recording.train),
+        "eval_trials": len(recording.eval),
+        "channels": [spec.observed_dim, spec.target_dim - spec.observed_dim],
+        "bins": [spec.observed_bins, spec.forward_bins],
+        "bin_width_s": spec.bin_width_s if spec.longest_s is None else None,
+        "files": [{"name": p.name, "bytes": p.stat().st_size, "sha256": sha256_of(p)} for p in data.files()],
+    }
