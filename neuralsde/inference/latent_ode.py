@@ -55,6 +55,7 @@ class LatentODE(GaussianStart):
         observed_bins: int,
         estimator: Estimator = Estimator.ANALYTIC,
         evidence: Evidence | None = None,
+        samples: int = 1,
     ) -> LatentPath:
         summary = torch.cat([context[:, 0], context[:, :observed_bins].mean(1)], 1)
         y0, kl = gaussian_sample(*self.posterior_start(summary), self.prior_mean, self.prior_log_var, estimator)

@@ -103,11 +103,12 @@ class LatentSDE(GaussianStart):
         observed_bins: int,
         estimator: Estimator = Estimator.ANALYTIC,
         evidence: Evidence | None = None,
+        samples: int = 1,
     ) -> LatentPath:
         sde, bins = self.sde.prepared(), context.shape[1] if self.steer_forward else observed_bins
         grid = time_grid(self.clock(times[:, :bins]), context[:, 0], self.substeps) if bins > 1 else None
         bank = None if grid is None else self.noise.bank(grid, context.dtype)
-        start, plan = self._condition(sde, context[:, :bins].transpose(0, 1), grid, bank, evidence)
+        start, plan = self._condition(sde, context[:, :bins].transpose(0, 1), grid, bank, evidence, samples)
         z0, memory, kl = self._begin(sde, start, context[:, 0], estimator)
         states, kl_path = z0[None], torch.zeros_like(kl["kl_initial"])
         if grid is not None and plan is not None:
@@ -172,6 +173,7 @@ class LatentSDE(GaussianStart):
         grid: Tensor | None,
         bank: OUBank | None,
         evidence: Evidence | None,
+        samples: int = 1,
     ) -> tuple[tuple[Tensor, Scale], Plan | None]:
         """The start's posterior, and what steers the path over `grid`; no plan where there is but one bin."""
         start = self.posterior_start(context[0])

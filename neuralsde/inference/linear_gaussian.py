@@ -33,7 +33,7 @@ from neuralsde.errors import ConfigError
 from neuralsde.inference.control import Control, Features, Memory, NoControl
 from neuralsde.inference.latent_sde import LatentSDE, with_memory
 from neuralsde.inference.path import Estimator, Evidence, gaussian_sample
-from neuralsde.inference.scale import PrecisionScale, Scale
+from neuralsde.inference.scale import PrecisionScale, Scale, repeated
 from neuralsde.inference.steering import AbstractMover, Plan, divergence, steer
 from neuralsde.noise import Brownian, FractionalBrownian, Increments, OUBank, Outlook
 from neuralsde.sde import AbstractSDE, OrnsteinUhlenbeck
@@ -95,14 +95,9 @@ class Smoother(NamedTuple):
 
     def repeated(self, samples: int) -> "Smoother":
         """That of so many samples of each trial, samples outside, trials inside."""
-        gain, aim, root = (repeated(part, samples) for part in (self.gain, self.aim, self.scale.root))
+        gain, aim = (repeated(part, samples) for part in (self.gain, self.aim))
         start = (repeated(part[None], samples)[0] for part in (self.precision, self.information))
-        return Smoother(gain, aim, PrecisionScale(root), *start)
-
-
-def repeated(part: Float[Tensor, "step batch *rest"], samples: int) -> Float[Tensor, "step paths *rest"]:
-    """A part of each trial, for all trials under the first sample, then under the second, …; one of all trials stays one."""
-    return part.repeat(1, samples, *[1] * (part.ndim - 2)) if samples > 1 and part.shape[1] > 1 else part
+        return Smoother(gain, aim, self.scale.repeated(samples), *start)
 
 
 def smoother(chain: Chain, evidence: Evidence, every: int = 1) -> Smoother:
@@ -237,6 +232,7 @@ class LinearGaussianSDE(LatentSDE):
         grid: Tensor | None,
         bank: OUBank | None,
         evidence: Evidence | None,
+        samples: int = 1,
     ) -> tuple[tuple[Tensor, Scale], Plan | None]:
         assert evidence is not None
         assert isinstance(sde, OrnsteinUhlenbeck)

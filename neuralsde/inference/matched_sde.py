@@ -25,9 +25,9 @@ KINDS: dict[str, Callable[..., AbstractMarginals]] = {"full": FullMarginals, "di
 class _FollowMarginals(Control):
     """Takes a path from one marginal to the next; its parameters are those of the prior, which it makes up for."""
 
-    def __init__(self, marginals: AbstractMarginals, sde: AbstractSDE):
+    def __init__(self, marginals: AbstractMarginals, sde: AbstractSDE, samples: int):
         super().__init__(0, 0, narrows=False)  # the marginals say how narrow the increments are
-        self.marginals, self.sde = marginals, sde
+        self.marginals, self.sde, self.samples = marginals, sde, samples
 
     def plan(
         self,
@@ -41,7 +41,7 @@ class _FollowMarginals(Control):
     def forward(
         self, y: Float[Tensor, "batch state"], memory: Memory, *features: Float[Tensor, "#batch *_"]
     ) -> Float[Tensor, "batch noise"]:
-        return self.marginals.steer(self.sde, y, *features)
+        return self.marginals.steer(self.sde, y.unflatten(0, (self.samples, -1)), *features).flatten(0, 1)
 
 
 class MatchedSDE(LatentSDE):
@@ -138,16 +138,20 @@ class MatchedSDE(LatentSDE):
         grid: Tensor | None,
         bank: OUBank | None,
         evidence: Evidence | None,
+        samples: int = 1,
     ) -> tuple[tuple[Tensor, Scale], Plan | None]:
         refuse_single_bin(len(context))
         assert grid is not None
-        ends = grid[..., 0].t().to(context.dtype)
-        place = Place(self.marginals, sde, context.transpose(0, 1), ends[:, :: self.substeps])
+        trials = context.shape[1] // samples  # the same under each sample
+        ends = grid[..., 0].t()[:trials].to(context.dtype)
+        place = Place(self.marginals, sde, context[:, :trials].transpose(0, 1), ends[:, :: self.substeps])
         here, there = place.at(ends[:, :-1]), place.at(ends[:, 1:])
         taken = self.marginals.steps(sde, here.t, there.t - here.t, here.moments, there.moments)
         features = tuple(part.transpose(0, 1) for part in taken.features)
-        scale = self.marginals.scale(taken.scale.transpose(0, 1))
-        return self.marginals.start(sde, here.moments), Plan(_FollowMarginals(self.marginals, sde), features, scale)
+        scale = self.marginals.scale(taken.scale.transpose(0, 1)).repeated(samples)
+        mean, spread = self.marginals.start(sde, here.moments)
+        plan = Plan(_FollowMarginals(self.marginals, sde, samples), features, scale)
+        return (mean.repeat(samples, 1), spread.repeated(samples)), plan
 
 
 class Point(NamedTuple):

@@ -107,6 +107,7 @@ class LatentProcess(nn.Module, ABC):
         observed_bins: int,
         estimator: Estimator = Estimator.ANALYTIC,
         evidence: Evidence | None = None,
+        samples: int = 1,
     ) -> LatentPath:
         """A path of the posterior.
 
@@ -117,6 +118,7 @@ class LatentProcess(nn.Module, ABC):
             estimator: how the divergences are estimated.
             evidence: what the observations say of the path, for a process that `wants_evidence`; of each trial once where the
                 context holds several samples of all trials.
+            samples: how many times the context holds all trials, one after the other.
         """
 
     def match(

@@ -78,6 +78,7 @@ class ReleasedLangevin(LatentProcess):
         observed_bins: int,
         estimator: Estimator = Estimator.ANALYTIC,
         evidence: Evidence | None = None,
+        samples: int = 1,
     ) -> LatentPath:
         first = context[:, 0]
         z, kl_z = sample_standard(self.heads["z_m"](first), self.heads["z_l"](first))

@@ -34,6 +34,10 @@ class Scale(ABC):
     def detached(self) -> "Scale":
         """The same, carrying no gradient."""
 
+    @abstractmethod
+    def repeated(self, samples: int) -> "Scale":
+        """That of so many samples of each trial, samples outside, trials inside."""
+
 
 class DiagonalScale(Scale):
     """A factor for each component.
@@ -59,6 +63,9 @@ class DiagonalScale(Scale):
 
     def detached(self) -> "DiagonalScale":
         return DiagonalScale(self.log.detach())
+
+    def repeated(self, samples: int) -> "DiagonalScale":
+        return DiagonalScale(repeated(self.log, samples))
 
 
 class TriangularScale(Scale):
@@ -87,6 +94,9 @@ class TriangularScale(Scale):
     def detached(self) -> "TriangularScale":
         return TriangularScale(self.root.detach())
 
+    def repeated(self, samples: int) -> "TriangularScale":
+        return TriangularScale(repeated(self.root, samples))
+
 
 class PrecisionScale(Scale):
     r"""The map $S = R^{-\top}$ of a precision $R R^\top$: increments of covariance $(R R^\top)^{-1} h$.
@@ -114,3 +124,11 @@ class PrecisionScale(Scale):
 
     def detached(self) -> "PrecisionScale":
         return PrecisionScale(self.root.detach())
+
+    def repeated(self, samples: int) -> "PrecisionScale":
+        return PrecisionScale(repeated(self.root, samples))
+
+
+def repeated(part: Float[Tensor, "step batch *rest"], samples: int) -> Float[Tensor, "step paths *rest"]:
+    """A part of each trial, for all trials under the first sample, then under the second, …; one of all trials stays one."""
+    return part.repeat(1, samples, *[1] * (part.ndim - 2)) if samples > 1 and part.shape[1] > 1 else part

@@ -146,7 +146,7 @@ class LatentModel(nn.Module):
         context = context[..., : self.context_size]
         if samples > 1:
             context, times = context.repeat(samples, 1, 1), times.repeat(samples if len(times) > 1 else 1, 1)
-        return self.dynamics(context, times, observed_bins, estimator, evidence)
+        return self.dynamics(context, times, observed_bins, estimator, evidence, samples)
 
     def evidence(
         self, values: Float[Tensor, "batch observed_bin channel"], seen: Bool[Tensor, "batch observed_bin channel"]

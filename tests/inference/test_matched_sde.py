@@ -285,7 +285,9 @@ def test_points_are_stratified():
     points = stratified(100, 8, torch.device("cpu"), torch.float64)
     assert ((points * 8).long() == torch.arange(8)).all()
     bins = some_bins(100, 23, 7, torch.device("cpu"))
-    assert (bins.diff(dim=1) >= 0).all() and bins.min() >= 0 and bins.max() <= 22
+    assert (bins.diff(dim=1) >= 0).all()
+    assert bins.min() >= 0
+    assert bins.max() <= 22
     assert (some_bins(2, 5, 9, torch.device("cpu")) == torch.arange(5)).all()
 
 
