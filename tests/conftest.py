@@ -19,3 +19,5 @@ import torch.distributions
 import torchdiffeq
 import torchsde
 import wandb  # noqa: F401
+
+import tests.helpers.shapes  # noqa: F401, E402  jaxtyping looks it up as an attribute of `tests`
