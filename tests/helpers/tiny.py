@@ -66,10 +66,10 @@ def tiny_overrides(run_dir: Path, *overrides: str) -> list[str]:
     return [*data, *FAST, f"run_dir={run_dir}", *overrides]
 
 
-def composed(*overrides: str) -> DictConfig:
-    """The config that a command line describes."""
+def composed(*overrides: str, name: str = "train") -> DictConfig:
+    """The config that a command line describes, or that of one file."""
     with initialize_config_dir(CONFIGS, version_base="1.3"):
-        return compose("train", overrides=list(overrides))
+        return compose(name, overrides=list(overrides))
 
 
 def tiny_config(run_dir: Path, *overrides: str) -> DictConfig:
