@@ -1,7 +1,7 @@
 """A checkpoint becomes a model and its data again."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -10,6 +10,11 @@ from typing import Any
 import numpy as np
 from omegaconf import DictConfig, OmegaConf
 
+from neuralsde.analysis.decode import Activity, Decoding, decode
+from neuralsde.analysis.dynamics import Dynamics, dynamics_of
+from neuralsde.analysis.psth import PSTH, psth
+from neuralsde.analysis.smoothed import decode_smoothed
+from neuralsde.analysis.targets import target_of
 from neuralsde.datamodules.batches import TrialDataModule
 from neuralsde.datamodules.trials import DataSpec, TrialData, Trials
 from neuralsde.errors import CheckpointError, ConfigError
@@ -100,6 +105,91 @@ class Run:
         if isinstance(trials, Trials):
             return predict(trials)
         return predict(self.split(trials)).with_condition_names(self.data.condition_names)
+
+    def decode(
+        self,
+        target: str = "behavior",
+        source: str = "rates",
+        decoder: str = "ridge",
+        lags_ms: Sequence[float] = (0,),
+        folds: int = 5,
+        kind: str | None = None,
+        seed: int = 0,
+        compare: bool = True,
+        **settings: Any,
+    ) -> Decoding:
+        """Behaviour of the evaluation trials, by a decoder fitted to the training trials; beside it the same from smoothed
+        spikes. What is chosen is chosen by leaving out training trials.
+
+        Args:
+            target: `behavior` for the one that the data hold, one of its channels, another series of the file (such as
+                `hand_pos`, which is read for it), or `condition`.
+            source: `rates`, `latents` or `smoothed`.
+            decoder: `ridge` or `gru`; conditions are decoded by logistic regression.
+            lags_ms: times by which activity precedes behaviour, such as (0, 40, 80), all read at once.
+            folds: parts of the training trials that are left out in turn.
+            kind: `values`, `angle` (a direction, or an angle in radians), `trial` (a column of the trials table, one value
+                per trial) or `condition`; None for what the target suggests.
+            seed: of the folds, and of a GRU.
+            compare: whether smoothed spikes are decoded too.
+            settings: as of `predict`.
+
+        Raises:
+            ConfigError: a setting is impossible.
+            DataError: the data have no such behaviour.
+        """
+        run = self._with_behavior(target, kind)
+        data, common = run.data, (decoder, tuple(lags_ms), folds, seed)
+        goal = target_of(data, target, kind)
+        if source == "smoothed":
+            return decode_smoothed(data, goal, *common)
+        found = decode(run._activity(source, settings), goal, data.spec, source, *common)
+        return replace(found, compared=decode_smoothed(data, goal, *common)) if compare else found
+
+    def _activity(self, source: str, settings: dict[str, Any]) -> Activity:
+        """Rates or latents of the observed bins of training and evaluation trials."""
+        if source not in ("rates", "latents"):
+            raise ConfigError(f"decode got source={source!r}; give rates, latents or smoothed.")
+        bins = slice(None, self.data.spec.observed_bins)
+        return Activity(*(getattr(self.predict(name, **settings), source)[:, bins] for name in ("train", "eval")))
+
+    def _with_behavior(self, target: str, kind: str | None) -> "Run":
+        """The same model, with data that hold the behaviour `target`."""
+        held = self.config.data.get("behavior")
+        if target in ("condition", "behavior", held) or "behavior" not in self.config.data:
+            return self
+        if target in self.data.behavior_names:
+            return self
+        if kind == "trial":
+            return self.with_data(behavior=None, trial_behavior=[target])
+        return self.with_data(behavior=target, behavior_channels=None, trial_behavior=[])
+
+    def psth(self, trials: str = "eval", kernel_ms: float = 0.0, **settings: Any) -> PSTH:
+        """Condition averages of the model and of the data, with numbers of trials and standard errors.
+
+        Args:
+            trials: the name of a split.
+            kernel_ms: standard deviation of the Gaussian that smooths the data, trial by trial; 0 for none.
+            settings: as of `predict`.
+
+        Raises:
+            DataError: the trials have no conditions.
+        """
+        return psth(self.data, self.split(trials), self.predict(trials, **settings).rates, kernel_ms)
+
+    def dynamics(self, at_s: float | None = None, seeds: int = 200, seed: int = 0, **settings: Any) -> Dynamics:
+        """What the model's prior does without noise: fixed points, flow field, learned parameters.
+
+        Args:
+            at_s: time since the trial's start at which an equation that changes with time is held, in seconds.
+            seeds: visited states from which fixed points are looked for.
+            seed: of the choice of those states.
+            settings: as of `predict`.
+
+        Raises:
+            ConfigError: the model has no drift, or one that changes with time and `at_s` is None.
+        """
+        return dynamics_of(self.module.model.dynamics, self.predict("eval", **settings), at_s, seeds, seed)
 
     def generate(self, n: int, bins: int | None = None, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Trials drawn from the prior: observations, expected values, latents; see `neuralsde.evaluation.predict.generate`."""
