@@ -16,6 +16,7 @@ from rich.table import Table
 
 from neuralsde.datamodules.batches import TrialDataModule
 from neuralsde.evaluation.baselines import baseline_table
+from neuralsde.evaluation.ensemble import Ensemble
 from neuralsde.evaluation.figures import draw_figures
 from neuralsde.evaluation.load import Run, load
 from neuralsde.evaluation.scores import score
@@ -103,7 +104,7 @@ def make_loggers(config: DictConfig, run_dir: Path) -> list[Logger]:
     return loggers
 
 
-def evaluate(run: Run, data: TrialDataModule, run_dir: Path, loggers: list[Logger], config: DictConfig) -> dict[str, float]:
+def evaluate(run: Run | Ensemble, data: TrialDataModule, run_dir: Path, loggers: list[Logger], config: DictConfig) -> dict[str, float]:
     """Predict every split, score it beside the baselines, write `scores.json` and the plots; returns the scores."""
     recording = data.data
     print(
@@ -128,7 +129,7 @@ def evaluate(run: Run, data: TrialDataModule, run_dir: Path, loggers: list[Logge
     return scores
 
 
-def provenance(run: Run, data: TrialDataModule) -> dict[str, Any]:
+def provenance(run: Run | Ensemble, data: TrialDataModule) -> dict[str, Any]:
     """What the scores were computed from."""
     return {
         "checkpoint": str(run.path),

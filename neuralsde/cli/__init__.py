@@ -1,0 +1,9 @@
+"""The command line: `neuralsde train|resume|evaluate|predict|decode|dynamics|sample|submit|download …`.
+
+A command is one module with `HELP`, `EXAMPLES`, `add_arguments` and `run`, named in `COMMANDS`.
+"""
+
+from neuralsde.cli.main import COMMANDS, main
+from neuralsde.cli.train import CONFIGS, train
+
+__all__ = ["COMMANDS", "CONFIGS", "main", "train"]
