@@ -50,7 +50,7 @@ class Decoding:
     target: Target
     source: str
     decoder: str
-    lags_ms: tuple[float, ...]
+    lags_ms: tuple[float | int, ...]
     scores: dict[str, float]
     predicted: np.ndarray
     chosen: dict[str, float]
@@ -79,7 +79,7 @@ def decode(
     spec: DataSpec,
     source: str,
     decoder: str = "ridge",
-    lags_ms: Sequence[float] = (0,),
+    lags_ms: Sequence[float | int] = (0,),
     folds: int = 5,
     seed: int = 0,
 ) -> Decoding:
@@ -116,7 +116,7 @@ def decode(
     return Decoding(target, source, decoder, tuple(lags_ms), scores, predicted, fitted.chosen, weights, fitted.intercept)
 
 
-def check(target: Target, decoder: str, lags_ms: Sequence[float], folds: int) -> None:
+def check(target: Target, decoder: str, lags_ms: Sequence[float | int], folds: int) -> None:
     """Raises:
     ConfigError: a setting is impossible.
     """

@@ -53,7 +53,7 @@ class Dynamics:
     flow: FlowField | None
     learned: dict[str, Learned]
     typical_speed: float
-    at_s: float | None
+    at_s: float | int | None
     landscape: Landscape | None
     minima: tuple[Minimum, ...]
     visited: Prediction
@@ -73,7 +73,7 @@ class Dynamics:
         }
 
 
-def dynamics_of(process: LatentProcess, prediction: Prediction, at_s: float | None, seeds: int, seed: int) -> Dynamics:
+def dynamics_of(process: LatentProcess, prediction: Prediction, at_s: float | int | None, seeds: int, seed: int) -> Dynamics:
     """Analyse the prior of a latent process around the latents that it visits.
 
     Args:

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float
-from scipy.optimize import least_squares
 from torch import Tensor
+
+from neuralsde.analysis.descent import descend
 
 Field = Callable[[Tensor], Tensor]
 """A flow: states (*batch, state) in double precision to their rates of change, per second."""
@@ -96,35 +97,17 @@ def fixed_points(field: Field, visited: np.ndarray, seeds: int, seed: int) -> tu
     """
     starts = np.random.default_rng(seed).permutation(visited)[:seeds]
     typical, spread = typical_speed(field, visited), spread_of(visited)
-    found = sorted((slowest(field, start, typical, spread) for start in starts), key=lambda pair: pair[1])
+    # In units of the spread, from the mean: the solver wants numbers of about unit size.
     centre = visited.mean(0)
     furthest = FAR * np.linalg.norm(visited - centre, axis=1).max(initial=0) + SAME * spread
+    origin = torch.from_numpy(centre)
+    found, speeds = descend(lambda y: field(origin + spread * y) / typical, torch.from_numpy((starts - centre) / spread))
     kept: list[np.ndarray] = []
-    for state, speed in found:
+    for state, share in sorted(zip(centre + spread * found.numpy(), speeds.tolist(), strict=True), key=lambda pair: pair[1]):
         new = all(np.linalg.norm(state - other) > SAME * spread for other in kept)
-        if new and speed <= SLOW * typical and np.linalg.norm(state - centre) <= furthest:
+        if new and share <= SLOW and np.linalg.norm(state - centre) <= furthest:
             kept.append(state)
     return tuple(described(field, state, visited, typical, spread) for state in kept)
-
-
-def slowest(field: Field, start: np.ndarray, typical: float, spread: float) -> tuple[np.ndarray, float]:
-    """The state of least speed that is reached from `start`, and its speed."""
-
-    # Solved for the way from the start, so that steps are small beside it also where the point is the origin.
-    def at(way: np.ndarray) -> np.ndarray:
-        return start + spread * way
-
-    found = least_squares(
-        lambda way: field(torch.from_numpy(at(way))).numpy() / typical,
-        np.zeros_like(start),
-        lambda way: jacobian(field, at(way)) * (spread / typical),
-        method="lm",
-        xtol=1e-12,
-        ftol=1e-14,
-        gtol=1e-14,
-        max_nfev=200,
-    )
-    return at(found.x), float(np.linalg.norm(found.fun)) * typical
 
 
 def described(field: Field, state: np.ndarray, visited: np.ndarray, typical: float, spread: float) -> FixedPoint:

@@ -7,7 +7,7 @@ import numpy as np
 from neuralsde.errors import ConfigError
 
 
-def bins_of(lags_ms: Sequence[float], bin_width_s: float, regular: bool, n_bins: int) -> tuple[int, ...]:
+def bins_of(lags_ms: Sequence[float | int], bin_width_s: float, regular: bool, n_bins: int) -> tuple[int, ...]:
     """Lags in bins.
 
     Raises:

@@ -19,7 +19,7 @@ def smoothed(data: TrialData, kernel_sd_s: float) -> Activity:
 
 
 def decode_smoothed(
-    data: TrialData, target: Target, decoder: str, lags_ms: tuple[float, ...], folds: int, seed: int
+    data: TrialData, target: Target, decoder: str, lags_ms: tuple[float | int, ...], folds: int, seed: int
 ) -> Decoding:
     """What `decode` makes of smoothed spikes; the kernel is the one from which ridge regression decodes left-out training
     trials best (40 ms where the target is of the whole trial). Arguments as `decode`."""
@@ -32,7 +32,7 @@ def decode_smoothed(
 
 
 def validation_r2(
-    data: TrialData, target: Target, kernel_sd_s: float, lags_ms: tuple[float, ...], folds: int, seed: int
+    data: TrialData, target: Target, kernel_sd_s: float, lags_ms: tuple[float | int, ...], folds: int, seed: int
 ) -> float:
     """R² on training trials that were left out, of spikes smoothed by this kernel."""
     spec = data.spec

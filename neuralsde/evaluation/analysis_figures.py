@@ -18,7 +18,9 @@ def decoding_figures(found: Decoding, data: TrialData) -> dict[str, Figure]:
         found: what was decoded.
         data: the recording.
     """
-    target, title = found.target, f"{data.name}: {found.target.name} decoded from {found.source}"
+    target = found.target
+    what = f"direction of {target.name}" if target.kind == "angle" else target.name
+    title = f"{data.name}: {what} decoded from {found.source}"
     if target.kind == "condition":
         names = short_names(target.channels)
         return {"decoded": plots.confusion(target.eval.ravel(), found.predicted.ravel(), names, title)}
@@ -29,8 +31,8 @@ def decoding_figures(found: Decoding, data: TrialData) -> dict[str, Figure]:
     other = found.compared
     scores = {"model": found.scores["r2_uniform"]} | ({"smoothed spikes": other.scores["r2_uniform"]} if other else {})
     smoothed = None if other is None else other.predicted
-    width = data.spec.bin_width_s
-    drawn = {"decoded": plots.decoded_traces(target.eval, found.predicted, smoothed, width, target.channels, scores, title)}
+    width, channels = data.spec.bin_width_s, [name if name == target.name else f"{target.name} {name}" for name in target.channels]
+    drawn = {"decoded": plots.decoded_traces(target.eval, found.predicted, smoothed, width, channels, scores, title)}
     if len(target.channels) == 2 and "vel" in target.name:
         condition, names = data.eval.condition, data.condition_names
         drawn["hand"] = plots.hand_trajectories(target.eval, found.predicted, width, condition, names, title=title)

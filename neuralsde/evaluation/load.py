@@ -111,7 +111,7 @@ class Run:
         target: str = "behavior",
         source: str = "rates",
         decoder: str = "ridge",
-        lags_ms: Sequence[float] = (0,),
+        lags_ms: Sequence[float | int] = (0,),
         folds: int = 5,
         kind: str | None = None,
         seed: int = 0,
@@ -177,7 +177,7 @@ class Run:
         """
         return psth(self.data, self.split(trials), self.predict(trials, **settings).rates, kernel_ms)
 
-    def dynamics(self, at_s: float | None = None, seeds: int = 200, seed: int = 0, **settings: Any) -> Dynamics:
+    def dynamics(self, at_s: float | int | None = None, seeds: int = 200, seed: int = 0, **settings: Any) -> Dynamics:
         """What the model's prior does without noise: fixed points, flow field, learned parameters.
 
         Args:

@@ -29,10 +29,11 @@ def eigenvalue_plane(eigenvalues: Sequence[np.ndarray], kinds: Sequence[str], ti
         look |= {"mec": color, "mew": 1.2} if kind == "unstable" else {}
         ax.plot(values.real, values.imag / (2 * np.pi), **look)
         looks[f"{number}: {kind}"] = look
-    # Symmetric around zero growth, so that nobody mistakes the frame for the boundary.
-    reach = 1.15 * max((float(np.abs(values.real).max()) for values, *_ in shown), default=1.0) or 1.0
-    ax.set_xlim(-reach, reach)
-    ax.axvspan(-reach, 0, color="0.96", zorder=0)
+    growth = np.concatenate([np.zeros(1), *(values.real for values, *_ in shown)])
+    reach = 1.15 * float(np.abs(growth).max()) or 1.0
+    low, high = min(1.15 * float(growth.min()), -reach / 4), max(1.15 * float(growth.max()), reach / 4)
+    ax.set_xlim(low, high)
+    ax.axvspan(low, 0, color="0.96", zorder=0)
     ax.axvline(0, color=TRUTH, lw=0.8, zorder=1)
     ax.axhline(0, color=TRUTH, lw=0.4, zorder=1)
     ax.text(0.02, 0.02, "decays", transform=ax.transAxes, fontsize=7, color="0.4")

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from neuralsde.plots.style import MEDIUM, SMALL, TRUTH, condition_colors, legend, new_figure, short_names, tidy
 from neuralsde.plots.trajectories import condition_groups
@@ -51,7 +52,7 @@ def flow_field(
     """
     figure = new_figure(5.0, 4.6, title)
     ax = figure.add_subplot()
-    image = ax.pcolormesh(x, y, speed, cmap="Greys", shading="gouraud", vmin=0, vmax=1.6 * float(speed.max()), zorder=0)
+    image = ax.pcolormesh(x, y, speed, cmap="Greys", shading="gouraud", vmin=0, vmax=2.2 * float(speed.max()), zorder=0)
     width = 0.5 + 0.9 * speed / max(float(speed.max()), 1e-12)
     ax.streamplot(x, y, vectors[..., 0], vectors[..., 1], color="0.5", linewidth=width, density=1.1, arrowsize=0.7, zorder=1)
     looks = {} if paths is None else draw_paths(ax, paths, condition, names)
@@ -121,7 +122,7 @@ def potential_map(
     figure = new_figure(4.8, 4.2, title)
     ax = figure.add_subplot()
     top = float(np.quantile(values, 0.97))
-    levels = np.linspace(float(values.min()), top, 13) if top > values.min() else np.array([0.0, 1.0])
+    levels = MaxNLocator(12).tick_values(float(values.min()), max(top, float(values.min()) + 1e-6))
     filled = ax.contourf(x, y, values, levels=levels, cmap="Blues_r", extend="max")
     ax.contour(x, y, values, levels=levels, colors="white", linewidths=0.4)
     looks = draw_points(ax, minima, ["stable"] * len(minima), (x[0], x[-1]), (y[0], y[-1]))

@@ -13,7 +13,7 @@ import pytest
 from neuralsde.cli import main
 from tests.helpers.tiny import tiny_overrides
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def process(*words):
