@@ -98,7 +98,7 @@ def decoded_values(true: np.ndarray, model: np.ndarray, channels: Sequence[str],
     return figure
 
 
-def square(figure: Figure, ax: Axes, ticks: Sequence[float], x: str, y: str) -> Figure:
+def square(figure: Figure, ax: Axes, ticks: Sequence[int], x: str, y: str) -> Figure:
     """Equal axes with the same ticks."""
     ax.set_xticks(ticks)
     ax.set_yticks(ticks)

@@ -52,8 +52,9 @@ def flow_field(
     """
     figure = new_figure(5.0, 4.6, title)
     ax = figure.add_subplot()
-    image = ax.pcolormesh(x, y, speed, cmap="Greys", shading="gouraud", vmin=0, vmax=2.2 * float(speed.max()), zorder=0)
-    width = 0.5 + 0.9 * speed / max(float(speed.max()), 1e-12)
+    fastest = max(float(speed.max()), 1e-12)
+    image = ax.pcolormesh(x, y, speed, cmap="Greys", shading="gouraud", vmin=0, vmax=2.2 * fastest, zorder=0)
+    width = 0.5 + 0.9 * speed / fastest
     ax.streamplot(x, y, vectors[..., 0], vectors[..., 1], color="0.5", linewidth=width, density=1.1, arrowsize=0.7, zorder=1)
     looks = {} if paths is None else draw_paths(ax, paths, condition, names)
     looks |= draw_points(ax, points, kinds, (x[0], x[-1]), (y[0], y[-1]))
@@ -63,7 +64,7 @@ def flow_field(
     tidy(ax, "", *labels)
     bar = figure.colorbar(image, ax=ax, shrink=0.7, aspect=28, pad=0.02)
     bar.set_label("speed (latent units / s)", fontsize=MEDIUM)
-    bar.ax.set_ylim(0, float(speed.max()))
+    bar.ax.set_ylim(0, fastest)
     bar.ax.tick_params(labelsize=SMALL, width=0.6, length=2.5)
     bar.outline.set_linewidth(0.6)  # pyright: ignore[reportCallIssue]
     if looks:
@@ -82,7 +83,7 @@ def draw_paths(ax: Axes, paths: np.ndarray, condition: np.ndarray | None, names:
             mean = paths[trials].mean(0)
             ax.plot(*mean.T, color=color, lw=1.8, zorder=3)
             ax.plot(*mean[0], "o", color=color, ms=3.5, zorder=3)
-    if not names or len(groups) > 8 or max(groups) >= len(names):
+    if condition is None or not names or len(groups) > 8 or max(groups) >= len(names):
         return {}
     shown = short_names(names)
     return {shown[i]: {"color": color, "lw": 2.0} for i, color in zip(groups, colors, strict=True)}

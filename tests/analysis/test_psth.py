@@ -58,7 +58,7 @@ def test_smoothing_keeps_what_is_unknown_unknown(data):
     assert np.nanstd(fine.data.mean) < np.nanstd(rough.data.mean)
     with pytest.raises(ConfigError, match=r"kernel_ms=-1\.0"):
         psth(data, data.train, rates, -1.0)
-    with pytest.raises(DataError, match=r"has no conditions to average over; .* condition_columns"):
+    with pytest.raises(DataError, match=r"has no conditions to average over; .*condition_columns"):
         psth(data, replace(data.train, condition=None), rates)
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from neuralsde.cli import main
 from tests.helpers.tiny import tiny_overrides
 
 ROOT = Path(__file__).parents[2]
@@ -23,22 +22,6 @@ def process(*words):
         [sys.executable, *map(str, words)], cwd=ROOT, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL
     )
     return done.returncode, done.stdout, done.stderr
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    """Runs `neuralsde …` in this process; gives its status, standard output and error."""
-
-    def command(*words):
-        monkeypatch.setattr(sys, "argv", ["neuralsde", *map(str, words)])
-        try:
-            main()
-            status = 0
-        except SystemExit as stop:
-            status = stop.code or 0
-        return status, *capsys.readouterr()
-
-    return command
 
 
 @pytest.fixture(scope="module")
