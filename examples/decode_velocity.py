@@ -3,8 +3,8 @@
     python train.py model=langevinflow data=reach8 run_dir=runs/mine
     python examples/decode_velocity.py runs/mine --into decoded
 
-Four decoders are compared on the evaluation trials, which neither the model nor a decoder was fitted to: ridge regression on the
-rates of the same bin, on those of three bins, on the latents, and a small GRU on the rates; each beside the same decoder of
+Four decoders are compared on the evaluation trials, which neither the model nor a decoder was fitted to: ridge regression on
+the rates of the same bin, on those of three bins, on the latents, and a small GRU on the rates; each beside the same decoder of
 smoothed spikes, whose kernel is chosen on training trials.
 """
 

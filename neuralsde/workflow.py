@@ -104,7 +104,9 @@ def make_loggers(config: DictConfig, run_dir: Path) -> list[Logger]:
     return loggers
 
 
-def evaluate(run: Run | Ensemble, data: TrialDataModule, run_dir: Path, loggers: list[Logger], config: DictConfig) -> dict[str, float]:
+def evaluate(
+    run: Run | Ensemble, data: TrialDataModule, run_dir: Path, loggers: list[Logger], config: DictConfig
+) -> dict[str, float]:
     """Predict every split, score it beside the baselines, write `scores.json` and the plots; returns the scores."""
     recording = data.data
     print(

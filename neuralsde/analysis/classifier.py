@@ -37,7 +37,10 @@ class FittedClassifier:
     @property
     def chosen(self) -> dict[str, float]:
         """What cross-validation chose, and how well it did."""
-        return {"C": float(self.search.best_params_["logisticregression__C"]), "validation_accuracy": float(self.search.best_score_)}
+        return {
+            "C": float(self.search.best_params_["logisticregression__C"]),
+            "validation_accuracy": float(self.search.best_score_),
+        }
 
 
 def fit_classifier(features: np.ndarray, labels: np.ndarray, folds: int, seed: int) -> FittedClassifier:

@@ -126,8 +126,8 @@ def check(target: Target, decoder: str, lags_ms: Sequence[float | int], folds: i
         raise ConfigError(f"decode got folds={folds}; give a whole number of at least 2.")
     if not target.per_bin and (decoder != "ridge" or tuple(lags_ms) != (0,)):
         raise ConfigError(
-            f"decode got decoder={decoder!r} and lags_ms={list(lags_ms)}, but {target.name} is one value per trial, read from the "
-            f"mean activity in {SEGMENTS} parts of it: leave both out."
+            f"decode got decoder={decoder!r} and lags_ms={list(lags_ms)}, but {target.name} is one value per trial, read from "
+            f"the mean activity in {SEGMENTS} parts of it: leave both out."
         )
 
 

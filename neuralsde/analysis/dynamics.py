@@ -61,9 +61,7 @@ class Dynamics:
     @property
     def summary(self) -> dict[str, Any]:
         """Plain numbers and names, for a file."""
-        minima = [
-            {"position": m.position.tolist(), "value": m.value, "curvatures": m.curvatures.tolist()} for m in self.minima
-        ]
+        minima = [{"position": m.position.tolist(), "value": m.value, "curvatures": m.curvatures.tolist()} for m in self.minima]
         return {
             "fixed_points": [point.summary for point in self.fixed_points],
             "learned": {name: one.summary for name, one in self.learned.items()},
@@ -122,12 +120,13 @@ def refuse_time(process: LatentProcess, visited: np.ndarray, duration_s: float) 
         return lambda states: process.drift(states, t_s)
 
     first, *later = (values_of(at(t), some) for t in (0.0, duration_s / 2, duration_s))
-    change = max(float(np.abs(values - first).max()) for values in later)
-    if change > 1e-9 * max(float(np.abs(first).max()), 1e-300):
+    largest = max(float(np.abs(first).max()), 1e-300)
+    change = max(float(np.abs(values - first).max()) for values in later) / largest
+    if change > 1e-9:
         raise ConfigError(
             f"The drift of {type(process.equation()).__name__} changes in the course of a trial (by up to "
-            f"{change / max(float(np.abs(first).max()), 1e-300):.0%} of its largest value), so that it has no fixed points: give "
-            f"at_s= (--at-s), a time from 0 to {duration_s:g}, to look at it as it is then, or train with "
+            f"{change:.0%} of its largest value), so that it has no fixed points: give at_s= (--at-s), a time from 0 to "
+            f"{duration_s:g}, to look at it as it is then, or train with "
             "model/dynamics=langevin_type, which does not read the time."
         )
 

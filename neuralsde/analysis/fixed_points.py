@@ -52,7 +52,7 @@ class FixedPoint:
         not quite stand still."""
         if self.share > STILL:
             return "slow"
-        growth = self.eigenvalues.real
+        growth = np.real(self.eigenvalues)
         small = 1e-6 * np.abs(self.eigenvalues).max(initial=0)
         if (np.abs(growth) <= small).any():
             return "marginal"
@@ -62,13 +62,13 @@ class FixedPoint:
     def time_constants_s(self) -> np.ndarray:
         """Time in which a deviation along each eigenvector falls to 1/e, (state,); negative where it grows, infinite where it
         does neither."""
-        growth = self.eigenvalues.real
+        growth = np.real(self.eigenvalues)
         return np.where(growth == 0, np.inf, -1 / np.where(growth == 0, 1.0, growth))
 
     @property
     def frequencies_hz(self) -> np.ndarray:
         """Frequency of oscillation along each eigenvector, (state,); 0 for none."""
-        return np.abs(self.eigenvalues.imag) / (2 * np.pi)
+        return np.abs(np.imag(self.eigenvalues)) / (2 * np.pi)
 
     @property
     def summary(self) -> dict[str, Any]:
@@ -115,7 +115,7 @@ def described(field: Field, state: np.ndarray, visited: np.ndarray, typical: flo
     speed = float(field(torch.from_numpy(state)).norm())
     slope = jacobian(field, state)
     eigenvalues = np.linalg.eigvals(slope).astype(complex)
-    order = np.lexsort((-eigenvalues.imag, -eigenvalues.real))
+    order = np.lexsort((-np.imag(eigenvalues), -np.real(eigenvalues)))
     distance = np.linalg.norm(visited - state, axis=1).min() / spread
     return FixedPoint(state, speed, speed / typical, float(distance), slope, eigenvalues[order])
 

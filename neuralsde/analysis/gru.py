@@ -79,16 +79,17 @@ def fit_gru(features: np.ndarray, values: np.ndarray, seed: int) -> FittedGRU:
     Raises:
         DataError: there are too few trials with known values.
     """
-    known = ~np.isnan(values).any(-1)
-    apart = (trial_folds(known.any(1), VALIDATED, seed) == 0) & known.any(1)
-    fitted = ~apart & known.any(1)
-    units = [units_of(part[fitted][known[fitted]]) for part in (features, values)]
-    x, y = (standardised(part, unit) for part, unit in zip((features, values), units, strict=True))
+    known = np.asarray(~np.isnan(values).any(-1))
+    usable = np.asarray(known.any(1))
+    apart = (trial_folds(usable, VALIDATED, seed) == 0) & usable
+    fitted = ~apart & usable
+    inputs, outputs = (units_of(part[fitted][known[fitted]]) for part in (features, values))
+    x, y = standardised(features, inputs), standardised(values, outputs)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         net = GRUDecoder(x.shape[2], y.shape[2])
         epochs, loss = train(net, (x[fitted], y[fitted]), (x[apart], y[apart]))
-    return FittedGRU(net, *units, epochs, loss)
+    return FittedGRU(net, inputs, outputs, epochs, loss)
 
 
 def train(net: GRUDecoder, fitted: tuple[Tensor, Tensor], apart: tuple[Tensor, Tensor]) -> tuple[int, float]:

@@ -11,15 +11,17 @@ def bins_of(lags_ms: Sequence[float | int], bin_width_s: float, regular: bool, n
     """Lags in bins.
 
     Raises:
-        ConfigError: there is no lag, one is not a multiple of the bin width or as long as a trial, one occurs twice, or bins are
-            not equally wide.
+        ConfigError: there is no lag, one is not a multiple of the bin width or as long as a trial, one occurs twice, or bins
+            are not equally wide.
     """
     lags = tuple(round(lag / (1e3 * bin_width_s)) for lag in lags_ms)
     if not lags or len(set(lags)) < len(lags):
         raise ConfigError(f"decode got lags_ms={list(lags_ms)}; give at least one lag, each once, such as (0,) or (0, 40, 80).")
     for lag, bins in zip(lags_ms, lags, strict=True):
         if abs(bins * 1e3 * bin_width_s - lag) > 1e-6:
-            raise ConfigError(f"decode got a lag of {lag:g} ms, which is no multiple of the bin width of {1e3 * bin_width_s:g} ms.")
+            raise ConfigError(
+                f"decode got a lag of {lag:g} ms, which is no multiple of the bin width of {1e3 * bin_width_s:g} ms."
+            )
         if abs(bins) >= n_bins:
             raise ConfigError(f"decode got a lag of {lag:g} ms, but a trial has {n_bins} bins of {1e3 * bin_width_s:g} ms.")
     if lags != (0,) and not regular:

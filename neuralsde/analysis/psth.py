@@ -73,10 +73,10 @@ def psth(data: TrialData, trials: Trials, rates: np.ndarray, kernel_ms: float = 
     recorded = indicators(stack_targets(trials, spec), spec.n_classes).astype(np.float64)
     if kernel_ms > 0:
         recorded = np.where(np.isnan(recorded), np.nan, smooth(recorded, kernel_ms / (1e3 * spec.bin_width_s)))
-    averages = (average(unjittered(part, trials), trials.condition, n) for part in (rates, recorded))
+    model, measured = (average(unjittered(part, trials), trials.condition, n) for part in (rates, recorded))
     counts = np.bincount(trials.condition[trials.condition >= 0], minlength=n)
     names = data.condition_names or tuple(map(str, range(n)))
-    return PSTH(*averages, np.arange(spec.total_bins) * spec.bin_width_s, spec.bin_width_s, counts, names)
+    return PSTH(model, measured, np.arange(spec.total_bins) * spec.bin_width_s, spec.bin_width_s, counts, names)
 
 
 def unjittered(values: np.ndarray, trials: Trials) -> np.ndarray:

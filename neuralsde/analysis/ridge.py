@@ -51,8 +51,9 @@ def fit_ridge(features: np.ndarray, values: np.ndarray, folds: int, seed: int) -
     Raises:
         DataError: there are fewer than two trials with known values per fold.
     """
-    known = ~np.isnan(values).any(-1)
-    part = np.where(known.any(1), trial_folds(known.any(1), folds, seed), -1)
+    known = np.asarray(~np.isnan(values).any(-1))
+    usable = np.asarray(known.any(1))
+    part = np.where(usable, trial_folds(usable, folds, seed), -1)
     rows = np.broadcast_to(part[:, None], known.shape)[known]
     scaler = StandardScaler().fit(features[known])
     x, y = np.asarray(scaler.transform(features[known])), values[known]
@@ -73,7 +74,9 @@ def trial_folds(known: np.ndarray, folds: int, seed: int) -> np.ndarray:
     """
     n = int(known.sum())
     if n < 2 * folds:
-        raise DataError(f"Cross-validation in {folds} folds needs {2 * folds} training trials with a known target, but there are {n}.")
+        raise DataError(
+            f"Cross-validation in {folds} folds needs {2 * folds} training trials with a known target, but there are {n}."
+        )
     number = np.zeros(len(known), int)
     number[known] = np.random.default_rng(seed).permutation(n) % folds
     return number

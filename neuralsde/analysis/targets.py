@@ -81,8 +81,8 @@ def conditions(data: TrialData, name: str) -> Target:
     labels = data.train.condition, data.eval.condition
     if labels[0] is None or labels[1] is None or not all((part >= 0).any() for part in labels if part is not None):
         raise DataError(
-            f"{data.name} has no conditions to decode; name the trial columns that make one with data.condition_columns=[…], or "
-            "load(…, data={'condition_columns': […]})."
+            f"{data.name} has no conditions to decode; name the trial columns that make one with data.condition_columns=[…], "
+            "or load(…, data={'condition_columns': […]})."
         )
     names = data.condition_names or tuple(map(str, range(int(max(part.max() for part in labels if part is not None)) + 1)))
     return Target(name, "condition", labels[0][:, None, None], labels[1][:, None, None], names)
@@ -123,8 +123,8 @@ def angles(name: str, values: Pair, channels: tuple[str, ...]) -> Pair:
     """
     if values.train.ndim != 3 or len(channels) > 2:
         raise ConfigError(
-            f"decode got kind='angle', but {name} has channels {', '.join(channels)}; give an angle in radians per bin, or a series "
-            "of two channels x and y."
+            f"decode got kind='angle', but {name} has channels {', '.join(channels)}; give an angle in radians per bin, or a "
+            "series of two channels x and y."
         )
     if len(channels) == 1:
         return values

@@ -18,7 +18,9 @@ EXAMPLES = """  neuralsde dynamics runs/mine
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_checkpoint(parser)
-    parser.add_argument("--at-s", type=float, metavar="S", help="time in the trial at which a changing flow is held, in seconds")
+    parser.add_argument(
+        "--at-s", type=float, metavar="S", help="time in the trial at which a changing flow is held, in seconds"
+    )
     parser.add_argument("--seeds", type=int, default=200, help="visited states to look for fixed points from (default: 200)")
     parser.add_argument("--seed", type=int, default=0, help="of their choice")
     add_samples(parser)

@@ -48,7 +48,9 @@ def destination(into: str | None, runs: "list[Run]") -> Path:
     if into is not None:
         return Path(into)
     if len(runs) > 1:
-        raise CheckpointError(f"{len(runs)} checkpoints have no folder in common: say with --into where scores.json and plots go.")
+        raise CheckpointError(
+            f"{len(runs)} checkpoints have no folder in common: say with --into where scores.json and plots go."
+        )
     if runs[0].path.parent.name != "checkpoints":
         raise CheckpointError(f"{runs[0].path} lies in no run's folder: say with --into where scores.json and plots go.")
     return runs[0].path.parent.parent

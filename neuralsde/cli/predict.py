@@ -30,7 +30,9 @@ def run(arguments: argparse.Namespace) -> Result:
     """Write the file; the result says what is in it."""
     path = Path(arguments.file)
     if path.suffix not in WRITERS:
-        raise ConfigError(f"{path} is no kind of file that predictions are written to: give one that ends in {', '.join(WRITERS)}.")
+        raise ConfigError(
+            f"{path} is no kind of file that predictions are written to: give one that ends in {', '.join(WRITERS)}."
+        )
     chosen = {key: value for key in ("average", "interval") if (value := getattr(arguments, key)) is not None}
     if arguments.quantiles:
         chosen["quantiles"] = numbers(arguments.quantiles)

@@ -31,7 +31,10 @@ def decoding_figures(found: Decoding, data: TrialData) -> dict[str, Figure]:
     other = found.compared
     scores = {"model": found.scores["r2_uniform"]} | ({"smoothed spikes": other.scores["r2_uniform"]} if other else {})
     smoothed = None if other is None else other.predicted
-    width, channels = data.spec.bin_width_s, [name if name == target.name else f"{target.name} {name}" for name in target.channels]
+    width, channels = (
+        data.spec.bin_width_s,
+        [name if name == target.name else f"{target.name} {name}" for name in target.channels],
+    )
     drawn = {"decoded": plots.decoded_traces(target.eval, found.predicted, smoothed, width, channels, scores, title)}
     if len(target.channels) == 2 and "vel" in target.name:
         condition, names = data.eval.condition, data.condition_names

@@ -23,12 +23,15 @@ def fetch(name: str, api: Any = None) -> Path:
     """
     path = name.removeprefix(PREFIX)
     if not 1 <= path.count("/") <= 2 or ":" not in path.rsplit("/")[-1]:
-        raise CheckpointError(f"{name} names no artifact: give wandb:entity/project/name:alias, such as wandb:lab/reach/model:best.")
+        raise CheckpointError(
+            f"{name} names no artifact: give wandb:entity/project/name:alias, such as wandb:lab/reach/model:best."
+        )
     import wandb
+    from wandb.errors import Error
 
     try:
         folder = Path((api or wandb.Api()).artifact(path).download())
-    except (wandb.errors.Error, ValueError, OSError) as error:
+    except (Error, ValueError, OSError) as error:
         reason = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
         raise CheckpointError(
             f"{name} cannot be fetched ({reason}): check the name and the alias, and log in with `wandb login`."

@@ -65,8 +65,8 @@ class Ensemble:
         own = {key: value for key, value in self.config.predict.items() if key != "weights"} | settings
         if own.get("interval") is not None or len(own.get("quantiles") or ()):
             raise ConfigError(
-                "An ensemble averages rates, and intervals or quantiles cannot be averaged: predict with interval=None, or open the "
-                "checkpoints one by one."
+                "An ensemble averages rates, and intervals or quantiles cannot be averaged: predict with interval=None, or "
+                "open the checkpoints one by one."
             )
         members = [run.predict(trials, **own) for run in self.runs]
         rates = np.mean([one.rates for one in members], axis=0)
@@ -82,8 +82,8 @@ def refuse_other_data(first: Run, other: Run) -> None:
         sizes = all(same_trials(first, other, name) for name in ("train", "eval"))
     if not sizes:
         raise CheckpointError(
-            f"{first.path} and {other.path} were not trained on the same trials and units: give checkpoints of one recording, with "
-            "the same data settings."
+            f"{first.path} and {other.path} were not trained on the same trials and units: give checkpoints of one recording, "
+            "with the same data settings."
         )
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from neuralsde.errors import NeuralSDEError
 
+
 @dataclass(frozen=True)
 class Coordinates:
     """What the axes of a prediction stand for.

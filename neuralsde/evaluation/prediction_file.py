@@ -54,10 +54,12 @@ def read(path: Path) -> Prediction:
                 raise DataError(f"{path} holds no prediction: give a file that prediction.save or `neuralsde predict` wrote.")
             return read_file(file)
     except (OSError, KeyError, RuntimeError) as error:
-        raise DataError(f"{path} cannot be read ({one_line(error)}): it is damaged or no HDF5 file, so predict again.") from error
+        raise DataError(
+            f"{path} cannot be read ({one_line(error)}): it is damaged or no HDF5 file, so predict again."
+        ) from error
 
 
-def read_file(file: h5py.File) -> Prediction:
+def read_file(file: Any) -> Prediction:
     arrays = {name: file[name][()] for name in ARRAYS if name in file}
     quantiles = {float(name): values[()] for name, values in file["quantiles"].items()}
     axes = read_coordinates(file["coordinates"]) if "coordinates" in file else None

@@ -27,9 +27,9 @@ def eigenvalue_plane(eigenvalues: Sequence[np.ndarray], kinds: Sequence[str], ti
     for number, (values, kind, color) in enumerate(shown, start=1):
         look = {"color": color, "marker": MARKS[kind]["marker"], "lw": 0, "ms": 4.5, "mec": "white", "mew": 0.4}
         look |= {"mec": color, "mew": 1.2} if kind == "unstable" else {}
-        ax.plot(values.real, values.imag / (2 * np.pi), **look)
+        ax.plot(np.real(values), np.imag(values) / (2 * np.pi), **look)
         looks[f"{number}: {kind}"] = look
-    growth = np.concatenate([np.zeros(1), *(values.real for values, *_ in shown)])
+    growth = np.concatenate([np.zeros(1), *(np.real(values) for values, *_ in shown)])
     reach = 1.15 * float(np.abs(growth).max()) or 1.0
     low, high = min(1.15 * float(growth.min()), -reach / 4), max(1.15 * float(growth.max()), reach / 4)
     ax.set_xlim(low, high)

@@ -133,5 +133,5 @@ def potential_map(
     bar.ax.tick_params(labelsize=SMALL, width=0.6, length=2.5)
     bar.outline.set_linewidth(0.6)  # pyright: ignore[reportCallIssue]
     if looks:
-        legend(figure, {"minimum": look for look in looks.values()})
+        legend(figure, {"minimum": looks["stable"]})
     return figure

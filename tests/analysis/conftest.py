@@ -15,7 +15,9 @@ def opened(*words: str) -> Run:
     """A run after two steps, its data in memory already."""
     config, data = copy.deepcopy(light_config(*words)), light_data(*words)
     config.model.dynamics.latent_size = 4
-    run = Run(light_training(config, data).eval(), OmegaConf.create(OmegaConf.to_container(config, resolve=True)), Path("unused"))
+    run = Run(
+        light_training(config, data).eval(), OmegaConf.create(OmegaConf.to_container(config, resolve=True)), Path("unused")
+    )
     run.__dict__["datamodule"] = data
     return run
 

@@ -143,7 +143,9 @@ def test_a_value_of_the_whole_trial(data):
     def with_column(split):
         return replace(split, behavior=split.heldin[..., :1].mean(1))
 
-    column = replace(data, train=with_column(data.train), eval=with_column(data.eval), behavior_kind="timing", behavior_names=("rt",))
+    column = replace(
+        data, train=with_column(data.train), eval=with_column(data.eval), behavior_kind="timing", behavior_names=("rt",)
+    )
     found = decoded(column, "rt")
     assert found.target.kind == "trial"
     assert found.predicted.shape == (20, 1, 1)
@@ -190,7 +192,7 @@ def test_a_run_decodes_what_its_data_hold_and_what_its_file_holds_besides(reachi
     assert position.target.channels == ("x", "y")
     assert not np.allclose(position.target.eval, velocity.target.eval)
     assert reaching.decode("rt", kind="trial", source="latents", n_samples=2, folds=2).predicted.shape == (10, 1, 1)
-    with pytest.raises(DataError, match="there is no behaviour series `hand_speed`.* hand_pos, hand_vel"):
+    with pytest.raises(DataError, match=r"there is no behaviour series `hand_speed`.* hand_pos, hand_vel"):
         reaching.decode("hand_speed")
     with pytest.raises(ConfigError, match="source='spikes'"):
         reaching.decode("hand_vel", source="spikes")

@@ -18,7 +18,9 @@ from tests.helpers.tiny import TINY_LORENZ, light_config, light_data, light_trai
 
 
 def opened(*words):
-    run = Run(light_training(copy.deepcopy(light_config(*words)), light_data(*words)).eval(), light_config(*words), Path("unused"))
+    run = Run(
+        light_training(copy.deepcopy(light_config(*words)), light_data(*words)).eval(), light_config(*words), Path("unused")
+    )
     run.__dict__["datamodule"] = light_data(*words)
     return run
 

@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 
 import h5py
+
 import neuralsde
 from neuralsde.workflow import train
 from tests.helpers.tiny import TINY_LORENZ, shrink, tiny_config, tiny_simulated
