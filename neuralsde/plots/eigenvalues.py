@@ -25,7 +25,9 @@ def eigenvalue_plane(eigenvalues: Sequence[np.ndarray], kinds: Sequence[str], ti
     colors, looks = condition_colors(MOST_POINTS), {}
     shown = list(zip(eigenvalues, kinds, colors, strict=False))[:MOST_POINTS]
     for number, (values, kind, color) in enumerate(shown, start=1):
-        look = {"color": color, "marker": MARKS[kind]["marker"], "lw": 0, "ms": 4.5, "mec": "white", "mew": 0.4}
+        # Smaller from point to point, so that one does not hide another of the same eigenvalue.
+        size = 7.5 - 0.8 * number
+        look = {"color": color, "marker": MARKS[kind]["marker"], "lw": 0, "ms": size, "mec": "white", "mew": 0.4}
         look |= {"mec": color, "mew": 1.2} if kind == "unstable" else {}
         ax.plot(np.real(values), np.imag(values) / (2 * np.pi), **look)
         looks[f"{number}: {kind}"] = look
