@@ -42,7 +42,7 @@ class Decoding:
         predicted: (trial, bin, channel) in the target's unit; of angles in radians, of conditions their indices.
         chosen: what was chosen by leaving out training trials: the penalty, or when to stop, and how well those were decoded.
         weights: change of each channel per unit of each feature, (lag, feature, channel); (segment, feature, channel) where the
-            target is of the whole trial; None of a GRU.
+            target is of the whole trial; of angles to cosine and sine, of conditions to log-odds; None of a GRU.
         intercept: (channel,); None of a GRU.
         compared: the same from smoothed spikes, which need no model; None where it was not asked for.
     """

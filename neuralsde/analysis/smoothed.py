@@ -1,5 +1,7 @@
 """Smoothed spikes, what every decoder's input is compared with."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from neuralsde.analysis.decode import Activity, Decoding, decode, numbers
@@ -27,8 +29,7 @@ def decode_smoothed(
     if target.per_bin:
         sds = sorted(KERNEL_SDS_S, key=lambda sd: -validation_r2(data, target, sd, lags_ms, folds, seed))
     found = decode(smoothed(data, sds[0]), target, data.spec, "smoothed", decoder, lags_ms, folds, seed)
-    found.chosen["kernel_sd_ms"] = 1e3 * sds[0]
-    return found
+    return replace(found, chosen={**found.chosen, "kernel_sd_ms": 1e3 * sds[0]})
 
 
 def validation_r2(
