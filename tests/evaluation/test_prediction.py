@@ -57,11 +57,11 @@ def test_quantiles_and_the_interval_are_of_the_same_draws(prediction):
 
 
 def test_samples_by_the_batch_have_the_law_of_samples_one_by_one(run):
-    one, many = (run.predict(n_samples=30, sample_batch=k).rates for k in (1, 17))
+    one, many = (run.predict(n_samples=20, sample_batch=k).rates for k in (1, 17))
     draws = np.stack([run.predict(n_samples=1, seed=s).rates for s in range(1, 11)])
-    # The largest of 936 entries lies within 6 standard errors of a difference of two means of 30; a batch that were summed and
+    # The largest of 936 entries lies within 6 standard errors of a difference of two means of 20; a batch that were summed and
     # not averaged would be 17 times too large.
-    assert (abs(one - many) < 6 * draws.std(0, ddof=1).max() * np.sqrt(2 / 30)).all()
+    assert (abs(one - many) < 6 * draws.std(0, ddof=1).max() * np.sqrt(2 / 20)).all()
     assert not np.array_equal(one, many)
 
 
