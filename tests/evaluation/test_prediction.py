@@ -3,6 +3,7 @@
 import copy
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
@@ -223,7 +224,7 @@ def test_libraries_that_are_not_there_are_named(prediction, monkeypatch, tmp_pat
     def absent(name):
         raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
-    monkeypatch.setattr(extras.importlib, "import_module", absent)
+    monkeypatch.setattr(extras, "importlib", SimpleNamespace(import_module=absent))
     with pytest.raises(ConfigError, match=r"to_xarray needs xarray, .* pip install 'neuralsde\[analysis\]'"):
         prediction.to_xarray()
     with pytest.raises(ConfigError, match=r"to_nwb needs pynwb, .* pip install 'neuralsde\[nlb\]'"):
