@@ -14,7 +14,8 @@ from rich.console import Console
 from rich.table import Table
 
 from neuralsde.datamodules.batches import TrialDataModule
-from neuralsde.evaluation.baselines import baseline_table, times_of
+from neuralsde.evaluation.baselines import baseline_table
+from neuralsde.evaluation.ensemble import Ensemble
 from neuralsde.evaluation.figures import draw_figures
 from neuralsde.evaluation.glossary import SCORE_NAMES
 from neuralsde.evaluation.load import Run, load
@@ -101,7 +102,9 @@ def progress_pictures(config: DictConfig, data: TrialDataModule, loggers: list[L
     return [ProgressPictures(data.data, logger, settings.pictures_every, settings.pictures_share) for logger in shown_by]
 
 
-def evaluate(run: Run, data: TrialDataModule, run_dir: Path, loggers: list[Logger], config: DictConfig) -> dict[str, float]:
+def evaluate(
+    run: Run | Ensemble, data: TrialDataModule, run_dir: Path, loggers: list[Logger], config: DictConfig
+) -> dict[str, float]:
     """Predict every split, score it beside the baselines, write `scores.json` and the plots; returns the scores."""
     recording = data.data
     print(
@@ -128,7 +131,7 @@ def evaluate(run: Run, data: TrialDataModule, run_dir: Path, loggers: list[Logge
     return scores
 
 
-def provenance(run: Run, data: TrialDataModule) -> dict[str, Any]:
+def provenance(run: Run | Ensemble, data: TrialDataModule) -> dict[str, Any]:
     """What the scores were computed from."""
     return {
         "checkpoint": str(run.path),

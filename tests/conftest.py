@@ -1,3 +1,4 @@
+# ruff: noqa: F401
 import os
 
 # Two test processes on two cores: one thread each, also in the processes that tests start. Before torch is imported.
@@ -18,6 +19,6 @@ import sklearn.metrics
 import torch.distributions
 import torchdiffeq
 import torchsde
-import wandb  # noqa: F401
+import wandb
 
-import tests.helpers.shapes  # noqa: F401, E402  jaxtyping looks it up as an attribute of `tests`
+import tests.helpers.shapes  # jaxtyping looks it up as an attribute of `tests`

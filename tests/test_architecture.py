@@ -14,7 +14,7 @@ LAYERS = {
     "inference": 3, "datamodules": 3,
     "models": 4,
     "training": 5,
-    "evaluation": 6,
+    "analysis": 6, "evaluation": 6,
     "workflow": 7, "search": 7,
     "cli": 8, "__main__": 8,
 }  # fmt: skip

@@ -1,6 +1,8 @@
 """A checkpoint becomes a model and its data again."""
 
-from dataclasses import dataclass
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -8,9 +10,15 @@ from typing import Any
 import numpy as np
 from omegaconf import DictConfig, OmegaConf
 
+from neuralsde.analysis.decode import Activity, Decoding, decode
+from neuralsde.analysis.dynamics import Dynamics, dynamics_of
+from neuralsde.analysis.psth import PSTH, psth
+from neuralsde.analysis.smoothed import decode_smoothed
+from neuralsde.analysis.targets import target_of
 from neuralsde.datamodules.batches import TrialDataModule
-from neuralsde.datamodules.trials import DataSpec, Trials
-from neuralsde.errors import CheckpointError
+from neuralsde.datamodules.trials import DataSpec, TrialData, Trials
+from neuralsde.errors import CheckpointError, ConfigError
+from neuralsde.evaluation.artifact import PREFIX, fetch
 from neuralsde.evaluation.predict import Prediction, forecast, generate, predict
 from neuralsde.training.build import instantiate_part
 from neuralsde.training.checkpoint import ALLOWED, read_checkpoint, refuse_foreign_targets
@@ -34,59 +42,194 @@ class Run:
 
     @cached_property
     def datamodule(self) -> TrialDataModule:
-        """The data that the model was trained on, read at first use."""
+        """The data that the model was trained on, read at first use.
+
+        Raises:
+            CheckpointError: they have other sizes now.
+            DataError: a file is missing or damaged, or lacks what was asked for.
+        """
         datamodule = instantiate_part(self.config, "data")
-        if datamodule.spec != self.module.spec:
+        before, now = (model_sizes(spec) for spec in (self.module.spec, datamodule.spec))
+        if now != before:
+            then, found = (", ".join(f"{k}={v}" for k, v in a.items() if b[k] != v) for a, b in ((before, now), (now, before)))
             raise CheckpointError(
-                f"{self.path} was trained on {self.module.spec}, but its data now read as {datamodule.spec}: point "
-                "load(..., data={'path': …}) at the original recording."
+                f"{self.path} was trained on {then}, but its data now read as {found}: point load(..., data={{'path': …}}) "
+                "at the original recording."
             )
         return datamodule
 
-    def predict(self, trials: Trials | None = None, **settings: Any) -> Prediction:
-        """Rates and latents of `trials` (default: the evaluation trials), with the run's own prediction settings.
+    @property
+    def data(self) -> TrialData:
+        """The recording: `run.data.eval.behavior`, `run.data.condition_names`, …"""
+        return self.datamodule.data
+
+    def with_data(self, **settings: Any) -> "Run":
+        """The same model with other settings of its data, such as `path=` or `behavior=`."""
+        return replace(self, config=with_data(self.config, settings))
+
+    def split(self, name: str) -> Trials:
+        """Trials of the split `train`, `eval`, or of one of the recording's extra ones.
+
+        Raises:
+            ConfigError: there is no such split.
+        """
+        splits = {"train": self.data.train, "eval": self.data.eval, **self.data.extra}
+        if name not in splits:
+            raise ConfigError(f"There is no split {name!r} of {self.data.name}; choose one of {', '.join(splits)}.")
+        return splits[name]
+
+    def predict(self, trials: Trials | str = "eval", **settings: Any) -> Prediction:
+        """Rates and latents of `trials`, with the run's own prediction settings.
 
         Args:
-            trials: trials with the model's units and bins.
-            settings: arguments of `neuralsde.evaluation.predict` that replace the run's.
+            trials: the name of a split, or trials with the model's units and bins.
+            settings: arguments of `neuralsde.evaluation.predict` that replace the run's, such as `n_samples=1000`,
+                `interval=0.9`, `quantiles=(0.05, 0.5, 0.95)`, `average="median"` or `label="…"` for a progress bar.
         """
         own = {key: value for key, value in self.config.predict.items() if key != "weights"}
-        return predict(self.module, self.datamodule.data.eval if trials is None else trials, **{**own, **settings})
+        return self._named(lambda chosen: predict(self.module, chosen, **{**own, **settings}), trials)
 
-    def forecast(self, ahead: int, trials: Trials | None = None, **settings: Any) -> Prediction:
-        """What follows the observed bins of `trials` (default: the evaluation trials), by the prior.
+    def forecast(self, ahead: int, trials: Trials | str = "eval", **settings: Any) -> Prediction:
+        """What follows the observed bins of `trials`, by the prior.
 
         Args:
             ahead: bins beyond the observed ones.
-            trials: trials with the model's units and bins.
+            trials: the name of a split, or trials with the model's units and bins.
             settings: arguments of `neuralsde.evaluation.predict.forecast`, such as `interval=0.9`.
         """
         own = {key: self.config.predict[key] for key in ("n_samples", "average", "seed")}
-        return forecast(self.module, self.datamodule.data.eval if trials is None else trials, ahead, **{**own, **settings})
+        return self._named(lambda chosen: forecast(self.module, chosen, ahead, **{**own, **settings}), trials)
+
+    def _named(self, predict: Callable[[Trials], Prediction], trials: Trials | str) -> Prediction:
+        """The prediction of `trials`, with names of their conditions where they are a split of the run's own data."""
+        if isinstance(trials, Trials):
+            return predict(trials)
+        return predict(self.split(trials)).with_condition_names(self.data.condition_names)
+
+    def decode(
+        self,
+        target: str = "behavior",
+        source: str = "rates",
+        decoder: str = "ridge",
+        lags_ms: Sequence[float | int] = (0,),
+        folds: int = 5,
+        kind: str | None = None,
+        seed: int = 0,
+        compare: bool = True,
+        **settings: Any,
+    ) -> Decoding:
+        """Behaviour of the evaluation trials, by a decoder fitted to the training trials; beside it the same from smoothed
+        spikes. What is chosen is chosen by leaving out training trials.
+
+        Args:
+            target: `behavior` for the one that the data hold, one of its channels, another series of the file (such as
+                `hand_pos`, which is read for it), or `condition`.
+            source: `rates`, `latents` or `smoothed`.
+            decoder: `ridge` or `gru`; conditions are decoded by logistic regression.
+            lags_ms: times by which activity precedes behaviour, such as (0, 40, 80), all read at once.
+            folds: parts of the training trials that are left out in turn.
+            kind: `values`, `angle` (a direction, or an angle in radians), `trial` (a column of the trials table, one value
+                per trial) or `condition`; None for what the target suggests.
+            seed: of the folds, and of a GRU.
+            compare: whether smoothed spikes are decoded too.
+            settings: as of `predict`.
+
+        Raises:
+            ConfigError: a setting is impossible.
+            DataError: the data have no such behaviour.
+        """
+        run = self._with_behavior(target, kind)
+        data, common = run.data, (decoder, tuple(lags_ms), folds, seed)
+        goal = target_of(data, target, kind)
+        if source == "smoothed":
+            return decode_smoothed(data, goal, *common)
+        found = decode(run._activity(source, settings), goal, data.spec, source, *common)
+        return replace(found, compared=decode_smoothed(data, goal, *common)) if compare else found
+
+    def _activity(self, source: str, settings: dict[str, Any]) -> Activity:
+        """Rates or latents of the observed bins of training and evaluation trials."""
+        if source not in ("rates", "latents"):
+            raise ConfigError(f"decode got source={source!r}; give rates, latents or smoothed.")
+        bins = slice(None, self.data.spec.observed_bins)
+        return Activity(*(getattr(self.predict(name, **settings), source)[:, bins] for name in ("train", "eval")))
+
+    def _with_behavior(self, target: str, kind: str | None) -> "Run":
+        """The same model, with data that hold the behaviour `target`."""
+        held = self.config.data.get("behavior")
+        if target in ("condition", "behavior", held) or "behavior" not in self.config.data:
+            return self
+        if target in self.data.behavior_names:
+            return self
+        if kind == "trial":
+            return self.with_data(behavior=None, trial_behavior=[target])
+        return self.with_data(behavior=target, behavior_channels=None, trial_behavior=[])
+
+    def psth(self, trials: str = "eval", kernel_ms: float = 0.0, **settings: Any) -> PSTH:
+        """Condition averages of the model and of the data, with numbers of trials and standard errors.
+
+        Args:
+            trials: the name of a split.
+            kernel_ms: standard deviation of the Gaussian that smooths the data, trial by trial; 0 for none.
+            settings: as of `predict`.
+
+        Raises:
+            DataError: the trials have no conditions.
+        """
+        return psth(self.data, self.split(trials), self.predict(trials, **settings).rates, kernel_ms)
+
+    def dynamics(self, at_s: float | int | None = None, seeds: int = 200, seed: int = 0, **settings: Any) -> Dynamics:
+        """What the model's prior does without noise: fixed points, flow field, learned parameters.
+
+        Args:
+            at_s: time since the trial's start at which an equation that changes with time is held, in seconds.
+            seeds: visited states from which fixed points are looked for.
+            seed: of the choice of those states.
+            settings: as of `predict`.
+
+        Raises:
+            ConfigError: the model has no drift, or one that changes with time and `at_s` is None.
+        """
+        return dynamics_of(self.module.model.dynamics, self.predict("eval", **settings), at_s, seeds, seed)
 
     def generate(self, n: int, bins: int | None = None, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Trials drawn from the prior: observations, expected values, latents; see `neuralsde.evaluation.predict.generate`."""
         return generate(self.module, n, bins, seed)
 
 
+UNSIZED = ("behavior_dim", "n_conditions")
+"""Sizes of the data that no part of a model takes, so that another behaviour may be read beside the same spikes."""
+
+
+def model_sizes(spec: DataSpec) -> dict[str, Any]:
+    """The sizes that a model is made for."""
+    return {key: value for key, value in asdict(spec).items() if key not in UNSIZED}
+
+
+def with_data(config: DictConfig, settings: dict[str, Any]) -> DictConfig:
+    """A copy of `config` with other settings of the data."""
+    config = copy.deepcopy(config)
+    OmegaConf.update(config, "data", settings, merge=True)
+    return config
+
+
 def load(path: str | Path, data: dict[str, Any] | None = None, allow_targets: tuple[str, ...] = ()) -> Run:
     """Load a checkpoint that a training run wrote; the data are read when they are first asked for.
 
     Args:
-        path: a checkpoint, or a run's folder (then the weights that its `predict.weights` names).
+        path: a checkpoint, a run's folder (then the weights that its `predict.weights` names), or an artifact on Weights &
+            Biases, `wandb:entity/project/name:alias`, which is downloaded first.
         data: settings of the data to replace, such as `{"path": "recordings/maze"}` when the files have moved.
         allow_targets: further packages whose classes the checkpoint's config may build, such as `("mypackage.",)`; code in
             them is run, so name only what you trust.
 
     Raises:
-        CheckpointError: the file is missing, damaged, or not one of ours.
+        CheckpointError: the file is missing, damaged, or not one of ours, or the artifact cannot be fetched.
     """
-    path = checkpoint_in(Path(path))
+    path = checkpoint_in(fetch(str(path)) if str(path).startswith(PREFIX) else Path(path))
     checkpoint = read_checkpoint(path)
     record = checkpoint["neuralsde"]
     refuse_foreign_targets(record["config"], path, (*ALLOWED, *allow_targets))
-    config = DictConfig(record["config"])
-    OmegaConf.update(config, "data", data or {}, merge=True)
+    config = with_data(DictConfig(record["config"]), data or {})
     module = build_module(config, DataSpec(**record["spec"]))
     try:
         module.load_state_dict(checkpoint["state_dict"])

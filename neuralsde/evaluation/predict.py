@@ -1,50 +1,45 @@
-"""Rates, latents, intervals and forecasts of trials, over posterior samples."""
+"""Rates, latents, intervals, quantiles and forecasts of trials, over posterior samples."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 import torch
-from rich.progress import track
+from rich.console import Console
+from rich.progress import Progress
 from torch import Tensor
 
 from neuralsde.datamodules.batches import TrialBatch, TrialDataset
-from neuralsde.datamodules.trials import Trials
+from neuralsde.datamodules.trials import DataSpec, Trials
 from neuralsde.errors import CheckpointError, ConfigError
+from neuralsde.evaluation.prediction import Coordinates, Prediction
 from neuralsde.models.latent import ModelOutput
 from neuralsde.training.module import LatentDynamics
 
+__all__ = ["Coordinates", "Prediction", "Sampling", "forecast", "generate", "predict"]
 
-@dataclass(frozen=True)
-class Prediction:
-    """What a model says of trials. The bins are observed and forward ones, of a forecast those beyond the data.
-
-    Args:
-        rates: expected values (counts per bin), (trial, bin, held-in + held-out unit), float32; of categories the
-            probabilities, (trial, bin, unit * class).
-        latents: mean latent path, (trial, bin, latent), float32.
-        lower: lower end of the predictive interval of the observations, (trial, bin, unit), where one was asked for.
-        upper: its upper end.
-    """
-
-    rates: np.ndarray
-    latents: np.ndarray
-    lower: np.ndarray | None = None
-    upper: np.ndarray | None = None
+KEPT = 2**26
+"""Draws (numbers) that are held at a time where quantiles or a median are asked for: a quarter of a gigabyte."""
+AVERAGES = ("rate", "log_rate", "median")
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """How posterior samples become a prediction.
+    """How posterior samples become a prediction. Memory does not grow with their number, up to what one trial's draws need
+    where an interval, quantiles or a median are asked for.
 
     Args:
         n_samples: posterior samples.
-        average: average the samples' rates, or their logarithms (a geometric mean).
+        average: `rate` averages the samples' rates, `log_rate` their logarithms (a geometric mean), and `median` takes the
+            middle one, which heavy tails do not move.
         interval: probability of the central predictive interval of the observations, such as .9; None for no interval.
         seed: seed of the samples; the global random state is left as it was.
+        quantiles: probabilities of quantiles of the observations, such as (.05, .5, .95).
+        sample_batch: samples at a time; more are faster where trials are few, and give other draws.
 
     Raises:
         ConfigError: a setting is impossible.
@@ -54,22 +49,44 @@ class Sampling:
     average: str = "rate"
     interval: float | None = None
     seed: int = 0
+    quantiles: Sequence[float] = ()
+    sample_batch: int = 1
 
     def __post_init__(self):
-        if self.n_samples < 1 or self.average not in ("rate", "log_rate"):
-            raise ConfigError(
-                f"predict got n_samples={self.n_samples} and average={self.average!r}; give at least 1, and rate or log_rate."
-            )
+        refuse_no_count("predict", "n_samples", self.n_samples)
+        refuse_no_count("predict", "sample_batch", self.sample_batch)
+        if self.average not in AVERAGES:
+            raise ConfigError(f"predict got average={self.average!r}; give {', '.join(AVERAGES[:-1])} or {AVERAGES[-1]}.")
         if self.interval is not None and not 0 < self.interval < 1:
             raise ConfigError(
                 f"predict got interval={self.interval}; give a probability between 0 and 1, such as 0.9, or None."
             )
-        if self.interval is not None and self.interval > (self.n_samples - 1) / (self.n_samples + 1):
-            least = math.ceil((1 + self.interval) / (1 - self.interval))
+        if not all(0 < p < 1 for p in self.quantiles):
+            raise ConfigError(f"predict got quantiles={list(self.quantiles)}; give probabilities between 0 and 1, such as 0.5.")
+        tail = min((p for q in self.probabilities for p in (q, 1 - q)), default=0.5)
+        if tail < 1 / (self.n_samples + 1) * (1 - 1e-9):
+            what = f"interval={self.interval}" if self.interval is not None else f"quantiles={list(self.quantiles)}"
             raise ConfigError(
-                f"predict got interval={self.interval} of n_samples={self.n_samples}, whose extremes cover less; give at least "
-                f"{least} samples."
+                f"predict got {what} of n_samples={self.n_samples}, whose extremes cover less; give at least "
+                f"{math.ceil(1 / tail - 1 - 1e-9)} samples."
             )
+
+    @property
+    def probabilities(self) -> list[float]:
+        """Of all quantiles that are needed, those of the interval last."""
+        tail = [] if self.interval is None else [(1 - self.interval) / 2, (1 + self.interval) / 2]
+        return [*self.quantiles, *tail]
+
+    @property
+    def passes(self) -> list[int]:
+        """Samples in each pass through the model."""
+        whole, rest = divmod(self.n_samples, self.sample_batch)
+        return [self.sample_batch] * whole + [rest] * (rest > 0)
+
+    def trials_at_once(self, batch_size: int, numbers: int) -> int:
+        """How many trials of so many numbers each fit into memory with all that is kept of their samples."""
+        kinds = (len(self.probabilities) > 0) + (self.average == "median")
+        return max(1, min(batch_size, KEPT // (self.n_samples * numbers * kinds))) if kinds else batch_size
 
 
 def predict(
@@ -82,36 +99,40 @@ def predict(
     seed: int = 0,
     batch_size: int = 256,
     label: str = "",
+    quantiles: Sequence[float] = (),
+    sample_batch: int = 1,
 ) -> Prediction:
-    """Rates and latents of `trials`; the same seed and batch size give the same numbers on the same machine.
+    """Rates and latents of `trials`; the same seed and batch sizes give the same numbers on the same machine.
 
     Args:
         module: a trained module; it computes on the device it is on.
         trials: trials with the module's units and bins.
-        n_samples: see `Sampling`, as `average`, `interval` and `seed`.
+        n_samples: see `Sampling`, as `average`, `interval`, `seed`, `quantiles` and `sample_batch`.
         dropout: leave dropout on, as the LangevinFlow release does.
-        batch_size: trials at a time.
+        batch_size: trials at a time, at most.
         label: shown on a progress bar; empty for none.
 
     Raises:
         ConfigError: a setting is impossible.
         CheckpointError: the trials have other units or bins than the module.
     """
-    sampling = Sampling(n_samples, average, interval, seed)
+    sampling = Sampling(n_samples, average, interval, seed, quantiles, sample_batch)
+    spec = module.spec
 
     def passes(batch: TrialBatch) -> Iterator[ModelOutput]:
         model, inputs = module.model, inputs_of(module, batch)
         # Without dropout the encoder is deterministic: it runs once for all samples.
         context = None if module.training else model.encoder(*inputs)
         evidence = model.evidence(*inputs[:2])
-        for _ in range(n_samples):
+        for samples in sampling.passes:
             if context is None:
-                yield model(*inputs)
+                yield model(*inputs, samples=samples)
             else:
-                yield model.sample(context, inputs[2], inputs[0].shape[1], evidence=evidence)
+                yield model.sample(context, inputs[2], inputs[0].shape[1], samples, evidence=evidence)
 
+    axes = coordinates(spec, trials, bin_times(spec, trials), spec.observed_bins)
     with sampled(module, seed, dropout):
-        return join(summarise(module, passes(b), sampling) for b in batches(module, trials, batch_size, label))
+        return gathered(module, trials, sampling, batch_size, label, passes, axes)
 
 
 def forecast(
@@ -124,6 +145,8 @@ def forecast(
     seed: int = 0,
     batch_size: int = 256,
     label: str = "",
+    quantiles: Sequence[float] = (),
+    sample_batch: int = 1,
 ) -> Prediction:
     """The prior's continuation of the posterior, `ahead` bins beyond the observed ones.
 
@@ -131,26 +154,30 @@ def forecast(
         module: a trained module whose decoder reads the latent path alone.
         trials: trials with the module's units and bins.
         ahead: bins of the recording's own width, counted from the last observed bin.
-        n_samples: see `Sampling`, as `average`, `interval` and `seed`.
-        batch_size: trials at a time.
+        n_samples: see `Sampling`, as `average`, `interval`, `seed`, `quantiles` and `sample_batch`. Where the equation's noise
+            grows with its state, single samples carry the mean away: take `average="median"`.
+        batch_size: trials at a time, at most.
         label: shown on a progress bar; empty for none.
 
     Raises:
         ConfigError: a setting is impossible, or the decoder reads the encoder's context as well.
         CheckpointError: the trials have other units or bins than the module.
     """
-    sampling = Sampling(n_samples, average, interval, seed)
+    sampling = Sampling(n_samples, average, interval, seed, quantiles, sample_batch)
     refuse_no_count("forecast", "ahead", ahead)
+    spec, steps = module.spec, np.arange(1, ahead + 1)
 
     def passes(batch: TrialBatch) -> Iterator[ModelOutput]:
         values, seen, times = inputs_of(module, batch)
         past = times[:, : values.shape[1]]
-        future = past[:, -1:] + module.spec.bin_width_s * torch.arange(1, ahead + 1, device=times.device)
-        for _ in range(n_samples):
-            yield module.model.forecast(values, seen, past, future)
+        future = past[:, -1:] + spec.bin_width_s * torch.arange(1, ahead + 1, device=times.device)
+        for samples in sampling.passes:
+            yield module.model.forecast(values, seen, past, future, samples)
 
+    last = bin_times(spec, trials)[:, spec.observed_bins - 1 : spec.observed_bins]
+    axes = coordinates(spec, trials, last + spec.bin_width_s * steps, 0)
     with sampled(module, seed):
-        return join(summarise(module, passes(b), sampling) for b in batches(module, trials, batch_size, label))
+        return gathered(module, trials, sampling, batch_size, label, passes, axes)
 
 
 def generate(
@@ -201,8 +228,39 @@ def sampled(module: LatentDynamics, seed: int, dropout: bool = False) -> Iterato
         module.train(was_training)
 
 
-def batches(module: LatentDynamics, trials: Trials, batch_size: int, label: str) -> Iterable[TrialBatch]:
-    """`trials` in batches, behind a progress bar where there is a label.
+def gathered(
+    module: LatentDynamics,
+    trials: Trials,
+    sampling: Sampling,
+    batch_size: int,
+    label: str,
+    passes: Callable[[TrialBatch], Iterable[ModelOutput]],
+    axes: Coordinates,
+) -> Prediction:
+    """The prediction of all trials, batch by batch, behind a progress bar where there is a label."""
+    refuse_no_count("predict", "batch_size", batch_size)
+    if sampling.average == "median" and module.spec.n_classes:
+        raise ConfigError("predict.average=median of probabilities does not sum to one over classes: set predict.average=rate.")
+    at_once = sampling.trials_at_once(batch_size, axes.times.shape[1] * module.spec.target_dim)
+    total = math.ceil(len(trials) / at_once) * len(sampling.passes)
+    with progress(label, total) as advance:
+        parts = [summarise(module, passes(b), sampling, advance) for b in batches(module, trials, at_once)]
+    return join(parts, axes)
+
+
+@contextmanager
+def progress(label: str, total: int) -> Iterator[Callable[[], None]]:
+    """A bar on standard error that the function it gives moves on by one of `total`; none without a label."""
+    if not label:
+        yield lambda: None
+        return
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(f"predict {label}", total=total)
+        yield lambda: bar.advance(task)
+
+
+def batches(module: LatentDynamics, trials: Trials, batch_size: int) -> Iterator[TrialBatch]:
+    """`trials` in batches.
 
     Raises:
         CheckpointError: the trials have other units or bins than the module.
@@ -214,9 +272,27 @@ def batches(module: LatentDynamics, trials: Trials, batch_size: int, label: str)
             f"{trials.heldin.shape[1]} × {trials.heldin.shape[2]}: load the data that the model was trained on."
         )
     dataset = TrialDataset(trials, spec)
-    starts = range(0, len(dataset), batch_size)
-    for start in track(starts, description=f"predict {label}", transient=True) if label else starts:
+    for start in range(0, len(dataset), batch_size):
         yield dataset.__getitems__(list(range(start, min(start + batch_size, len(dataset)))))
+
+
+def bin_times(spec: DataSpec, trials: Trials) -> np.ndarray:
+    """Time of each observed and forward bin, (trial, bin), in seconds; one row where trials share them."""
+    return np.arange(spec.total_bins)[None] * spec.bin_width_s if trials.times is None else np.asarray(trials.times, np.float64)
+
+
+def coordinates(spec: DataSpec, trials: Trials, times: np.ndarray, observed_bins: int) -> Coordinates:
+    """What the axes of a prediction of `trials` stand for."""
+    return Coordinates(
+        times=times,
+        bin_width_s=spec.bin_width_s,
+        observed_bins=observed_bins,
+        heldin=spec.observed_dim,
+        n_classes=spec.n_classes,
+        trial_id=trials.trial_id,
+        condition=trials.condition,
+        kind=spec.kind,
+    )
 
 
 def inputs_of(module: LatentDynamics, batch: TrialBatch) -> list[Tensor]:
@@ -224,31 +300,46 @@ def inputs_of(module: LatentDynamics, batch: TrialBatch) -> list[Tensor]:
     return [part.to(module.device) for part in (batch.values, batch.seen, batch.times)]
 
 
-def summarise(module: LatentDynamics, passes: Iterable[ModelOutput], sampling: Sampling) -> Prediction:
-    """Averages and interval over passes through the model, one sample each."""
+def summarise(
+    module: LatentDynamics, passes: Iterable[ModelOutput], sampling: Sampling, advance: Callable[[], None]
+) -> Prediction:
+    """Averages and quantiles over passes through the model."""
     likelihood = module.model.likelihood
-    expected: Callable[[Tensor], Tensor] = likelihood.mean if sampling.average == "rate" else likelihood.log_mean
+    expected: Callable[[Tensor], Tensor] = likelihood.log_mean if sampling.average == "log_rate" else likelihood.mean
     rates = latents = torch.zeros(())
-    draws = []
-    for output in passes:
-        rates = rates + expected(output.parameter).float().cpu() / sampling.n_samples
-        latents = latents + output.latents.float().cpu() / sampling.n_samples
-        if sampling.interval is not None:
-            draws.append(likelihood.sample(output.parameter).float().cpu().numpy())
-    rates = rates if sampling.average == "rate" else rates.exp()
-    if sampling.interval is None:
-        return Prediction(rates.numpy(), latents.numpy())
-    tail = (1 - sampling.interval) / 2
+    draws, means = [], []
+    for output, samples in zip(passes, sampling.passes, strict=True):
+        mean = expected(output.parameter).float().cpu().unflatten(0, (samples, -1))
+        rates = rates + mean.sum(0) / sampling.n_samples
+        latents = latents + output.latents.float().cpu().unflatten(0, (samples, -1)).sum(0) / sampling.n_samples
+        if sampling.average == "median":
+            means.append(mean.numpy())
+        if sampling.probabilities:
+            draws.append(likelihood.sample(output.parameter).float().cpu().unflatten(0, (samples, -1)).numpy())
+        advance()
+    if means:
+        rates = torch.from_numpy(np.median(np.concatenate(means), axis=0))
+    rates = rates.exp() if sampling.average == "log_rate" else rates
+    return Prediction(rates.numpy(), latents.numpy(), **quantiles_of(draws, sampling))
+
+
+def quantiles_of(draws: list[np.ndarray], sampling: Sampling) -> dict[str, Any]:
+    """Quantiles of the observations, as fields of a `Prediction`."""
+    if not draws:
+        return {}
     # Weibull's rule covers what it says; numpy's own covers .85 instead of .9 at 32 samples.
-    lower, upper = np.quantile(np.stack(draws), (tail, 1 - tail), axis=0, method="weibull").astype(np.float32)
-    return Prediction(rates.numpy(), latents.numpy(), lower, upper)
+    found = np.quantile(np.concatenate(draws), sampling.probabilities, axis=0, method="weibull").astype(np.float32)
+    ends = {} if sampling.interval is None else {"lower": found[-2], "upper": found[-1]}
+    return {"quantiles": dict(zip(map(float, sampling.quantiles), found, strict=False)), **ends}
 
 
-def join(parts: Iterable[Prediction]) -> Prediction:
+def join(parts: list[Prediction], axes: Coordinates) -> Prediction:
     """The batches of a prediction, one after the other."""
-    parts = list(parts)
-    rates, latents = np.concatenate([p.rates for p in parts]), np.concatenate([p.latents for p in parts])
-    if parts[0].lower is None:
-        return Prediction(rates, latents)
-    lower, upper = ([getattr(p, end) for p in parts] for end in ("lower", "upper"))
-    return Prediction(rates, latents, np.concatenate(lower), np.concatenate(upper))
+    first = parts[0]
+    arrays = {
+        name: np.concatenate([getattr(part, name) for part in parts])
+        for name in ("rates", "latents", "lower", "upper")
+        if getattr(first, name) is not None
+    }
+    quantiles = {p: np.concatenate([part.quantiles[p] for part in parts]) for p in first.quantiles}
+    return Prediction(**arrays, quantiles=quantiles, coordinates=axes)

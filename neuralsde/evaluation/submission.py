@@ -4,17 +4,14 @@ Source: Pei et al. 2021 (arXiv 2109.04463) and nlb_tools' `make_tensors.py`: one
 gzip; rates are expected counts **per bin**, split by held-in and held-out units and by observed and forward bins.
 """
 
-import io
-from collections.abc import Callable
 from pathlib import Path
 
 import h5py
 import numpy as np
 
-from neuralsde.datamodules.nwb.cache import write_atomically
-from neuralsde.datamodules.nwb.hdf5 import one_line
 from neuralsde.datamodules.trials import TrialData, Trials
 from neuralsde.errors import DataError
+from neuralsde.evaluation.hdf5_file import edit_file
 from neuralsde.evaluation.scores import valid_rates
 
 VARIABLE = h5py.vlen_dtype(np.int32)
@@ -97,7 +94,7 @@ def write_group(path: Path, name: str, group: dict[str, np.ndarray]) -> None:
         for key, values in group.items():
             put(file.require_group(name), key, values)
 
-    edit_atomically(path, fill)
+    edit_file(path, fill)
 
 
 def put(group: h5py.Group, key: str, values: np.ndarray) -> None:
@@ -107,35 +104,3 @@ def put(group: h5py.Group, key: str, values: np.ndarray) -> None:
         return
     stored = {"f": np.float32, "i": np.int32}.get(values.dtype.kind, values.dtype)
     group.create_dataset(key, data=values.astype(stored), compression="gzip")
-
-
-def edit_atomically(path: Path, edit: Callable[[h5py.File], None]) -> None:
-    """Apply `edit` to the HDF5 file at `path` (or to a new one) in memory, then put the result in its place."""
-    try:
-        image = edited(path, edit)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, image)
-    except OSError as error:
-        reason = error.strerror or one_line(error)
-        raise DataError(f"{path} cannot be written ({reason}); free space or give another file.") from error
-
-
-def edited(path: Path, edit: Callable[[h5py.File], None]) -> bytes:
-    """The HDF5 image that `edit` makes of the file at `path`, or of an empty one.
-
-    Raises:
-        DataError: there is a file of another kind, or a damaged one.
-        OSError: it cannot be read.
-    """
-    old = path.read_bytes() if path.exists() else None
-    buffer = io.BytesIO(old or b"")
-    try:
-        with h5py.File(buffer, "r+" if old else "w") as file:
-            edit(file)
-    except (OSError, RuntimeError, KeyError) as error:
-        if old is None:
-            raise
-        raise DataError(
-            f"{path} cannot be written (it is no HDF5 file, or a damaged one: {one_line(error)}); give another file."
-        ) from error
-    return buffer.getvalue()

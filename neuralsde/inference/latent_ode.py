@@ -62,6 +62,9 @@ class LatentODE(GaussianStart):
         states = self._solve(self.sde.prepared().from_coordinates(y0), times)
         return LatentPath(states, {"kl_initial": kl}, states[:, -1])
 
+    def equation(self) -> AbstractSDE:
+        return self.sde.prepared()
+
     def from_prior(self, n: int, times: Float[Tensor, "#batch bin"]) -> Float[Tensor, "n bin latent"]:
         return self._solve(self.sde.prepared().from_coordinates(self.prior_start(n)), times)
 

@@ -13,6 +13,7 @@ from neuralsde.inference.scale import DiagonalScale, Scale
 from neuralsde.inference.steering import Plan, Solved, divergence, steer
 from neuralsde.noise import AbstractNoise, Brownian, FixedPath, Increments, OUBank, run
 from neuralsde.sde import AbstractSDE, NoiseType
+from neuralsde.sde.convert import along
 from neuralsde.solvers import AbstractSolver, integrate
 from neuralsde.solvers.integrate import time_grid
 
@@ -90,6 +91,21 @@ class LatentSDE(GaussianStart):
 
     def learned(self) -> dict[str, Float[Tensor, " _"]]:
         return self.sde.learned() | self.noise.learned()
+
+    def units(self) -> dict[str, str]:
+        # Fractional noise grows with time to the Hurst index.
+        grown = {} if self.noise.is_brownian else {"state/√time": "state/time^H"}
+        return {name: grown.get(unit, unit) for name, unit in self.sde.units.items()}
+
+    def equation(self) -> AbstractSDE:
+        return self.sde.prepared()
+
+    def drift(self, latents: Float[Tensor, "*batch latent"], t_s: float) -> Float[Tensor, "*batch latent"]:
+        if not self.decode_coordinates:
+            return super().drift(latents, t_s)
+        sde, t = self.sde.prepared(), latents.new_tensor(t_s * self.per_second)
+        z = sde.from_coordinates(latents)
+        return along(sde.coordinates, z, sde.drift(t, z)) * self.per_second
 
     def control_sizes(self) -> dict[str, int]:
         """What the control is made from beside the context."""

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from neuralsde.errors import ConfigError
 from neuralsde.inference.scale import DiagonalScale, Scale
 from neuralsde.noise import AbstractNoise
+from neuralsde.sde import AbstractSDE
 
 
 class Estimator(enum.Enum):
@@ -92,12 +93,14 @@ class LatentPath:
 class LatentProcess(nn.Module, ABC):
     """A prior over paths and its amortised posterior. Class facts: `estimators`, what it can estimate its
     divergence by; `wants_evidence`, whether it reads the observations' own likelihood beside the context. `learns_forward` says
-    whether forward bins are to be learned from: not where the prior alone runs there, of which one path explains little."""
+    whether forward bins are to be learned from: not where the prior alone runs there, of which one path explains little;
+    `per_second` is how many units of the equation's time make a second."""
 
     wants_evidence: ClassVar[bool] = False
     estimators: ClassVar[frozenset[Estimator]] = frozenset(Estimator)
     output_size: int
     learns_forward: bool = True
+    per_second: float = 1.0
 
     @abstractmethod
     def forward(
@@ -141,6 +144,29 @@ class LatentProcess(nn.Module, ABC):
     def learned(self) -> dict[str, Float[Tensor, " _"]]:
         """What it has learned that has a name in the field; logged in each epoch."""
         return {}
+
+    def units(self) -> dict[str, str]:
+        """Units of what it has learned, by name, where there is one; a `time` in them is the equation's, see `per_second`."""
+        return {}
+
+    def equation(self) -> AbstractSDE:
+        """The prior's equation.
+
+        Raises:
+            ConfigError: the process is a recursion from bin to bin.
+        """
+        raise ConfigError(
+            f"model.dynamics {type(self).__name__} steps from bin to bin and has no drift to analyse: train with another "
+            "model/dynamics, such as underdamped_langevin or langevin_type."
+        )
+
+    def drift(self, latents: Float[Tensor, "*batch latent"], t_s: float) -> Float[Tensor, "*batch latent"]:
+        """Rate of change of what the decoder reads under the prior without its noise, per second, `t_s` seconds into a trial.
+
+        Raises:
+            ConfigError: the process is a recursion from bin to bin.
+        """
+        return self.equation().drift(latents.new_tensor(t_s * self.per_second), latents) * self.per_second
 
     @abstractmethod
     def from_prior(self, n: int, times: Float[Tensor, "#batch bin"]) -> Float[Tensor, "n bin latent"]:

@@ -2,6 +2,9 @@
 
 from neuralsde.plots.angles import angle_traces
 from neuralsde.plots.curves import learned_curves, read_metrics, training_curves
+from neuralsde.plots.decoded import confusion, decoded_directions, decoded_traces, decoded_values
+from neuralsde.plots.eigenvalues import eigenvalue_plane
+from neuralsde.plots.flow import flow_field, potential_map
 from neuralsde.plots.frames import frames
 from neuralsde.plots.raster import raster_and_rates
 from neuralsde.plots.rates import condition_means, psth_grid, rates_vs_truth
@@ -11,10 +14,17 @@ from neuralsde.plots.trajectories import hand_trajectories, latent_trajectories
 __all__ = [
     "angle_traces",
     "condition_means",
+    "confusion",
+    "decoded_directions",
+    "decoded_traces",
+    "decoded_values",
+    "eigenvalue_plane",
+    "flow_field",
     "frames",
     "hand_trajectories",
     "latent_trajectories",
     "learned_curves",
+    "potential_map",
     "psth_grid",
     "raster_and_rates",
     "rates_vs_truth",

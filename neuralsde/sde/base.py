@@ -2,6 +2,8 @@
 
 import abc
 import enum
+from collections.abc import Mapping
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -35,6 +37,7 @@ class AbstractSDE(nn.Module, abc.ABC):
 
     noise: NoiseType  # facts of the class, except of a class that wraps another equation
     calculus: Calculus
+    units: ClassVar[Mapping[str, str]] = {}  # of what it has learned, by name, where there is one: "1/time", "Hz"
     in_seconds: bool = False  # whether its coefficients are per second, so that no other clock fits
 
     @abc.abstractmethod

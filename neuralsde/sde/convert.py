@@ -18,11 +18,11 @@ def correction(sde: AbstractSDE, t: Time, z: Float[Tensor, "*batch state"]) -> F
         g, slope = sde.diffusion_with_slope(t, z)
         return g * slope / 2
     g = sde.diffusion(t, z)
-    columns = (_along(lambda x, j=j: sde.diffusion(t, x)[..., j], z, g[..., j]) for j in range(g.shape[-1]))
+    columns = (along(lambda x, j=j: sde.diffusion(t, x)[..., j], z, g[..., j]) for j in range(g.shape[-1]))
     return torch.stack(list(columns)).sum(0) / 2
 
 
-def _along(function: Callable[[Tensor], Tensor], z: Tensor, direction: Tensor) -> Tensor:
+def along(function: Callable[[Tensor], Tensor], z: Tensor, direction: Tensor) -> Tensor:
     """The derivative of `function` along `direction`: the transpose of the reverse-mode product, itself linear.
 
     Torch's forward mode would say it in one call, but warns of its own deprecated parts when first used.

@@ -1,5 +1,6 @@
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -34,6 +35,7 @@ class LearnedLangevin(AbstractSDE):
     noise = NoiseType.ADDITIVE
     calculus = Calculus.ITO
     in_seconds = True
+    units: ClassVar[Mapping[str, str]] = {"friction": "1/s", "frequency_hz": "Hz"}
 
     def __init__(
         self,

@@ -1,5 +1,6 @@
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -53,6 +54,7 @@ class LearnedOrnsteinUhlenbeck(AbstractSDE):
 
     noise = NoiseType.ADDITIVE
     calculus = Calculus.ITO
+    units: ClassVar[Mapping[str, str]] = {"rate": "1/time", "sigma": "state/√time"}
 
     def __init__(self, state_size: int, rates: Sequence[float] | None = (0.5, 5.0), deviation: float = 1.0):
         super().__init__()

@@ -27,7 +27,7 @@ from tests.helpers.tiny import tiny_config
         "trainer.devices=0",
         "trainer.precision=nonsense",
         "predict.n_samples=many",
-        "predict.average=median",
+        "predict.average=mode",
         "objective.kl_weight=-1",
         "data.batch_size=2.5",
         "data.eval_batch_size=0",

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from neuralsde.cli import data_settings, main, parser
+from neuralsde.cli.console import data_settings
+from neuralsde.cli.main import parser
 from tests.helpers.tiny import tiny_overrides
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def process(*words):
@@ -23,22 +24,6 @@ def process(*words):
         [sys.executable, *map(str, words)], cwd=ROOT, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL
     )
     return done.returncode, done.stdout, done.stderr
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    """Runs `neuralsde …` in this process; gives its status, standard output and error."""
-
-    def command(*words):
-        monkeypatch.setattr(sys, "argv", ["neuralsde", *map(str, words)])
-        try:
-            main()
-            status = 0
-        except SystemExit as stop:
-            status = stop.code or 0
-        return status, *capsys.readouterr()
-
-    return command
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,63 @@
+"""The `neuralsde` command."""
+
+import argparse
+import sys
+from typing import Any
+
+from neuralsde import __version__
+from neuralsde.cli import decode, download, dynamics, evaluate, predict, report, resume, sample, submit
+from neuralsde.cli.console import execute, run_or_explain
+from neuralsde.cli.train import train
+
+COMMANDS: dict[str, Any] = {
+    "resume": resume,
+    "evaluate": evaluate,
+    "predict": predict,
+    "decode": decode,
+    "dynamics": dynamics,
+    "report": report,
+    "sample": sample,
+    "submit": submit,
+    "download": download,
+}
+"""The module of each command but `train`, whose words are Hydra's."""
+
+EXAMPLES = """examples:
+  neuralsde train model=langevinflow data=lorenz
+  neuralsde train model=langevinflow data=nlb_mc_maze trainer.max_epochs=100
+  neuralsde resume runs/lorenz/langevinflow/2026-01-31_12-00-00
+  neuralsde evaluate runs/mine
+  neuralsde decode runs/mine --target hand_vel
+  neuralsde download nlb_mc_maze
+
+`neuralsde COMMAND --help` shows those of a command.
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The commands and their options."""
+    top = argparse.ArgumentParser("neuralsde", epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
+    top.add_argument("--version", action="version", version=f"neuralsde {__version__}")
+    commands = top.add_subparsers(dest="command", required=True, metavar="|".join(["train", *COMMANDS]))
+    commands.add_parser("train", help="train a model (`neuralsde train --help` shows every option)", add_help=False)
+    for name, module in COMMANDS.items():
+        command = commands.add_parser(
+            name,
+            help=module.HELP,
+            description=module.__doc__,
+            epilog=f"examples:\n{module.EXAMPLES}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        module.add_arguments(command)
+        command.add_argument("--json", action="store_true", help="print one JSON object, and nothing else, on standard output")
+    return top
+
+
+def main() -> None:
+    """Entry point: status 0, or 2 for a user's mistake."""
+    if sys.argv[1:2] == ["train"]:
+        sys.argv[:2] = [f"{sys.argv[0]} train"]
+        train()
+        return
+    arguments = parser().parse_args()
+    run_or_explain(lambda: execute(COMMANDS[arguments.command].run, arguments))

@@ -1,0 +1,35 @@
+"""Go on with a run that was stopped, with the settings that it was started with."""
+
+import argparse
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+
+from neuralsde.cli.console import Result, quiet_chatter
+from neuralsde.errors import CheckpointError
+
+HELP = "go on with a run that was stopped"
+EXAMPLES = """  neuralsde resume runs/mine
+  neuralsde resume runs/mine --steps 8000
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run_dir", help="the run's folder")
+    parser.add_argument("--steps", type=int, help="optimiser steps in all, where trainer.max_epochs was not given")
+
+
+def run(arguments: argparse.Namespace) -> Result:
+    """Train on; the result is the main score."""
+    from neuralsde import workflow
+
+    quiet_chatter()
+    path = Path(arguments.run_dir) / "config.yaml"
+    if not path.is_file():
+        raise CheckpointError(f"There is no {path}: give the folder of a run.")
+    config = OmegaConf.load(path)
+    OmegaConf.update(config, "ckpt", "last")
+    OmegaConf.update(config, "run_dir", arguments.run_dir)
+    if arguments.steps:
+        OmegaConf.update(config, "training.steps", arguments.steps)
+    return {"run_dir": arguments.run_dir, "score": workflow.train(DictConfig(config))}

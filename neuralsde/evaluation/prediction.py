@@ -1,0 +1,141 @@
+"""What a model says of trials, and where it goes from there: files, and labelled arrays."""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from neuralsde.errors import NeuralSDEError
+
+
+@dataclass(frozen=True)
+class Coordinates:
+    """What the axes of a prediction stand for.
+
+    Args:
+        times: time of each bin since the first observed one, (trial, bin), in seconds; one row where all trials share them.
+        bin_width_s: width of a bin, in seconds.
+        observed_bins: bins that the model observed; those after them are forecast.
+        heldin: units that the model observed; those after them were held out.
+        n_classes: classes of each unit of categories, 0 otherwise.
+        trial_id: identity of each trial in its file, (trial,).
+        condition: index of each trial's condition, (trial,), -1 for none.
+        condition_names: of the conditions, where known.
+        kind: what an entry is: `counts`, `real`, `binary` or `category`.
+    """
+
+    times: np.ndarray
+    bin_width_s: float
+    observed_bins: int
+    heldin: int
+    n_classes: int = 0
+    trial_id: np.ndarray | None = None
+    condition: np.ndarray | None = None
+    condition_names: tuple[str, ...] = ()
+    kind: str = "counts"
+
+    def labels(self) -> list[str] | None:
+        """Name (or number) of each trial's condition, empty for none; None where trials have no conditions."""
+        if self.condition is None:
+            return None
+        names = self.condition_names or tuple(map(str, range(int(self.condition.max(initial=-1)) + 1)))
+        return [names[index] if index >= 0 else "" for index in self.condition]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model says of trials. The bins are observed and forward ones, of a forecast those beyond the data.
+
+    Args:
+        rates: expected values (counts per bin), (trial, bin, held-in + held-out unit), float32; of categories the
+            probabilities, (trial, bin, unit * class).
+        latents: mean latent path, (trial, bin, latent), float32.
+        lower: lower end of the predictive interval of the observations, (trial, bin, unit), where one was asked for.
+        upper: its upper end.
+        quantiles: of the observations, by probability, each (trial, bin, unit), where some were asked for.
+        coordinates: what the axes stand for; None where the arrays were put together by hand.
+    """
+
+    rates: np.ndarray
+    latents: np.ndarray
+    lower: np.ndarray | None = None
+    upper: np.ndarray | None = None
+    quantiles: dict[float, np.ndarray] = field(default_factory=dict)
+    coordinates: Coordinates | None = None
+
+    def __len__(self) -> int:
+        return len(self.rates)
+
+    @property
+    def axes(self) -> Coordinates:
+        """The coordinates, of a prediction that has them.
+
+        Raises:
+            NeuralSDEError: it has none.
+        """
+        if self.coordinates is None:
+            raise NeuralSDEError(
+                "The prediction does not say what its axes stand for; take one of run.predict, or give coordinates=."
+            )
+        return self.coordinates
+
+    @property
+    def forward_rates(self) -> np.ndarray:
+        """Rates of the bins that the model did not observe, (trial, forward bin, unit)."""
+        return self.rates[:, self.axes.observed_bins :]
+
+    @property
+    def heldout_rates(self) -> np.ndarray:
+        """Rates of the held-out units in the observed bins, (trial, observed bin, held-out unit)."""
+        axes = self.axes
+        return self.rates[:, : axes.observed_bins, axes.heldin * max(axes.n_classes, 1) :]
+
+    def with_condition_names(self, names: tuple[str, ...]) -> "Prediction":
+        """The same with names of the conditions."""
+        return replace(self, coordinates=replace(self.axes, condition_names=names))
+
+    def save(self, path: str | Path) -> None:
+        """Write an HDF5 file, whole or not at all; `Prediction.load` reads it.
+
+        Raises:
+            DataError: `path` cannot be written.
+        """
+        from neuralsde.evaluation.prediction_file import write
+
+        write(Path(path), self)
+
+    @staticmethod
+    def load(path: str | Path) -> "Prediction":
+        """The prediction that `save` wrote.
+
+        Raises:
+            DataError: the file is missing, damaged or of another kind.
+        """
+        from neuralsde.evaluation.prediction_file import read
+
+        return read(Path(path))
+
+    def to_xarray(self) -> Any:
+        """An `xarray.Dataset`, with dimensions trial, time, unit and latent; needs the extra `analysis`.
+
+        Raises:
+            ConfigError: xarray is not installed.
+            NeuralSDEError: the prediction has no coordinates.
+        """
+        from neuralsde.evaluation.prediction_xarray import dataset
+
+        return dataset(self)
+
+    def to_nwb(self, path: str | Path, description: str = "Rates and latents inferred by neuralsde") -> None:
+        """Write an NWB file whose processing module `neuralsde` holds rates and latents, trials one after the other, and
+        whose trials table says which samples are whose; needs the extra `nlb`.
+
+        Raises:
+            ConfigError: pynwb is not installed.
+            DataError: `path` cannot be written.
+            NeuralSDEError: the prediction has no coordinates.
+        """
+        from neuralsde.evaluation.prediction_nwb import write
+
+        write(Path(path), self, description)
