@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from neuralsde.datamodules.batches import TrialDataModule
-from neuralsde.evaluation.baselines import baseline_table
+from neuralsde.evaluation.baselines import baseline_table, times_of
 from neuralsde.evaluation.ensemble import Ensemble
 from neuralsde.evaluation.figures import draw_figures
 from neuralsde.evaluation.glossary import SCORE_NAMES

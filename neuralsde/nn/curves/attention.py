@@ -80,10 +80,11 @@ def differentiated(curve: Callable[[Tensor], Tensor], t: Float[Tensor, "batch po
     """A curve whose points do not depend on each other's times, with its derivatives by forward differentiation."""
 
     def with_slope(s: Tensor) -> tuple[Tensor, Tensor]:
-        return torch.func.jvp(curve, (s,), (torch.ones_like(s),))
+        value, slope = torch.func.jvp(curve, (s,), (torch.ones_like(s),))[:2]
+        return value, slope
 
     if not bends:
         value, slope = with_slope(t)
         return Curve(value, slope, torch.zeros_like(slope))
-    (value, slope), (_, bend) = torch.func.jvp(with_slope, (t,), (torch.ones_like(t),))
+    (value, slope), (_, bend) = torch.func.jvp(with_slope, (t,), (torch.ones_like(t),))[:2]
     return Curve(value, slope, bend)
