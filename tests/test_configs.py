@@ -19,8 +19,15 @@ from neuralsde.evaluation.predict import predict
 from neuralsde.training.fit import build_module, fill_in_sizes
 from neuralsde.workflow import train
 from tests.helpers.tiny import (
-    TINY_LORENZ, composed, light_config, light_data, light_training, shrink, tiny_config, tiny_simulated,
-)  # fmt: skip
+    TINY_LORENZ,
+    composed,
+    light_config,
+    light_data,
+    light_training,
+    shrink,
+    tiny_config,
+    tiny_simulated,
+)
 
 ROOT = Path(CONFIGS)
 SPEC = DataSpec(
