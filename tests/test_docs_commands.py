@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from neuralsde.cli import parser
+from neuralsde.cli.main import parser
 from neuralsde.evaluation import wandb_workspace
 from tests.test_docs import ROOT, TEXT
 
