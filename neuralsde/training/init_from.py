@@ -41,9 +41,10 @@ class InitialModel:
         ConfigError: the data `name` are of another kind than those that the model was trained on.
         """
         if kind != self.spec.kind:
+            wanted, found = (KINDS.get(k, k) for k in (self.spec.kind, kind))
             raise ConfigError(
-                f"{self.path} was trained on {KINDS[self.spec.kind]}, but data {name} hold {KINDS.get(kind, kind)}: choose "
-                "data of the same kind, or leave out init_from."
+                f"{self.path} was trained on {wanted}, but data {name} hold {found}: choose data of the same kind, or leave "
+                "out init_from."
             )
 
     def refuse_other_sizes(self, spec: DataSpec) -> None:
