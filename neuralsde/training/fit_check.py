@@ -9,6 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 import neuralsde
 from neuralsde.datamodules.batches import TrialDataModule
 from neuralsde.errors import ConfigError
+from neuralsde.inference.matched_sde import MatchedSDE
 from neuralsde.inference.objectives import SDEMatching
 from neuralsde.inference.path import Estimator, LatentProcess
 from neuralsde.likelihoods import Likelihood
@@ -76,7 +77,8 @@ def refuse_unmatched_dynamics(config: DictConfig) -> None:
             f"objective=sde_matching learns without simulating, but model.dynamics {dynamics.__name__} can only be simulated: "
             f"{instead(config, 'the MatchedSDE that it sets')}."
         )
-    if lacking := [key for key in EQUATION if key not in config.model.dynamics]:
+    lacking = [key for key in EQUATION if key not in config.model.dynamics]
+    if issubclass(dynamics, MatchedSDE) and lacking:
         raise ConfigError(
             f"objective=sde_matching learns an equation that noise drives, but {chosen_dynamics(config)} gives none "
             f"(no {', '.join(lacking)}): {instead(config, 'model/dynamics=langevin_type or another with an sde and a solver')}."
