@@ -1,5 +1,5 @@
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -39,7 +39,7 @@ class _FollowMarginals(Control):
         raise NotImplementedError  # the features come with the marginals
 
     def forward(
-        self, y: Float[Tensor, "batch state"], memory: Memory, *features: Float[Tensor, "#batch *_"]
+        self, y: Float[Tensor, "batch state"], memory: Memory, *features: Float[Tensor, "#trial *_"]
     ) -> Float[Tensor, "batch noise"]:
         return self.marginals.steer(self.sde, y.unflatten(0, (self.samples, -1)), *features).flatten(0, 1)
 
@@ -64,7 +64,7 @@ class MatchedSDE(LatentSDE):
         ConfigError: equation or noise have no such posterior; the sentence says why.
     """
 
-    matches = True
+    matches: ClassVar[bool] = True
 
     def __init__(
         self,
