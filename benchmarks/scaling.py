@@ -21,6 +21,7 @@ import json
 import statistics
 import time
 from collections.abc import Callable
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -112,6 +113,10 @@ def encoder_step(case: Case) -> Callable[[], None]:
     return step
 
 
+def step_of(case: Case) -> Callable[[], None]:
+    return encoder_step(case) if case.part == "encoder" else objective_step(case)
+
+
 def cpu_seconds(step: Callable[[], None]) -> float:
     torch.manual_seed(0)
     begin = time.process_time()
@@ -128,23 +133,29 @@ def peak_mib(step: Callable[[], None]) -> float:
     events = [e for e in results.events() if e.name() == "[memory]"]
     held = most = 0
     for event in sorted(events, key=lambda e: e.start_ns()):
-        held += event.nbytes()
+        held += event.nbytes()  # pyright: ignore[reportAttributeAccessIssue]  # the stub lacks it
         most = max(most, held)
     return most / 2**20
 
 
+def peak_of(case: Case) -> float:
+    step = step_of(case)
+    step()  # code is loaded
+    return peak_mib(step)
+
+
 def measure(cases: list[Case], repeats: int) -> dict[Case, tuple[float, float]]:
     """Milliseconds and MiB of each case."""
-    steps = {case: (encoder_step if case.part == "encoder" else objective_step)(case) for case in cases}
-    memory, seconds = {}, {case: [] for case in cases}
-    for case, step in steps.items():
-        step()  # code is loaded
-        memory[case] = peak_mib(step)
+    with get_context("fork").Pool(1, maxtasksperchild=1) as pool:  # gives back the gigabytes that a long profile takes
+        memory = pool.map(peak_of, cases, chunksize=1)
+    steps, seconds = {case: step_of(case) for case in cases}, {case: [] for case in cases}
+    for step in steps.values():
+        step()
     for n in range(repeats):
         for case, step in steps.items():
             if n < 3 or sum(seconds[case]) < LIMIT_S:
                 seconds[case].append(cpu_seconds(step))
-    return {case: (1e3 * statistics.median(seconds[case]), memory[case]) for case in cases}
+    return {case: (1e3 * statistics.median(seconds[case]), mib) for case, mib in zip(cases, memory, strict=True)}
 
 
 def cases_of(bins: list[int], longest_solver: int) -> list[Case]:
