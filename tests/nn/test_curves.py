@@ -10,7 +10,12 @@ from scipy.interpolate import BPoly, CubicHermiteSpline
 from neuralsde.errors import ConfigError
 from neuralsde.nn.curves import AttentionCurves, KernelCurves, SplineCurves
 
-CURVES = {"spline": SplineCurves, "attention": partial(AttentionCurves, hidden_size=8), "kernel": KernelCurves}
+CURVES = {
+    "spline": SplineCurves,
+    "sparse_spline": partial(SplineCurves, knot_bins=3),
+    "attention": partial(AttentionCurves, hidden_size=8),
+    "kernel": KernelCurves,
+}
 
 
 def made(kind, channels=3, bends=False):
@@ -94,6 +99,15 @@ def test_a_point_of_a_spline_depends_on_four_bins():
     assert (context.grad[0].abs().sum(1) > 0).nonzero().flatten().tolist() == [3, 4, 5, 6]
 
 
+def test_knots_every_few_bins_are_a_spline_through_those():
+    sparse, (context, clock, t) = made("sparse_spline"), trial(bins=9)
+    dense = made("spline")
+    dense.load_state_dict(sparse.state_dict())
+    knots = [0, 3, 6, 8]  # the last bin is always one
+    for one, other in zip(sparse(context, clock, t), dense(context[:, knots], clock[:, knots], t), strict=True):
+        torch.testing.assert_close(one, other)
+
+
 @pytest.mark.parametrize("kind", CURVES)
 def test_channels_that_start_at_zero(kind):
     curves, (context, clock, t) = CURVES[kind](4, 5).double(), trial()
@@ -106,6 +120,7 @@ def test_channels_that_start_at_zero(kind):
 @pytest.mark.parametrize(
     ("make", "reason"),
     [
+        (partial(SplineCurves, knot_bins=0), "knot_bins is 0; give a whole number"),
         (partial(AttentionCurves, window=3), "window is 3; give an even number"),
         (partial(KernelCurves, length=0.0), "length=0.0 and noise=0.3; give positive"),
     ],

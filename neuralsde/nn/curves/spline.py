@@ -4,6 +4,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from neuralsde.errors import ConfigError
 from neuralsde.nn.curves.base import AbstractCurves, Curve, gathered, interval_of, zero_rows
 
 # Polynomials on [0, 1], lowest power first: each is one, and the others are zero, in the value, slope (and bend) at its end.
@@ -33,10 +34,17 @@ class SplineCurves(AbstractCurves):
         context_size: channels of the context.
         channels: curves.
         bends: see `AbstractCurves`.
+        knot_bins: bins from one knot to the next, all of which a curve passes over smoothly: more where a bin tells little.
+
+    Raises:
+        ConfigError: `knot_bins` is no whole number of at least 1.
     """
 
-    def __init__(self, context_size: int, channels: int, bends: bool = False):
+    def __init__(self, context_size: int, channels: int, bends: bool = False, knot_bins: int = 1):
         super().__init__(context_size, channels, bends)
+        if type(knot_bins) is not int or knot_bins < 1:
+            raise ConfigError(f"model.dynamics.curves.knot_bins is {knot_bins}; give a whole number of at least 1.")
+        self.knot_bins = knot_bins
         self.value = nn.Linear(context_size, channels)
         self.correction = nn.Linear(context_size, channels * (3 if bends else 2))
         nn.init.zeros_(self.correction.weight)
@@ -51,8 +59,10 @@ class SplineCurves(AbstractCurves):
         clock: Float[Tensor, "#batch bin"],
         t: Float[Tensor, "#batch point"],
     ) -> Curve:
-        begin = interval_of(clock, t)
-        index = (begin[..., None] + torch.tensor(NEIGHBOURS, device=t.device)).clamp(0, clock.shape[1] - 1)
+        last = clock.shape[1] - 1
+        knots = torch.arange(0, last + self.knot_bins, self.knot_bins, device=t.device).clamp(max=last)
+        begin = interval_of(clock[:, knots] if self.knot_bins > 1 else clock, t)
+        index = ((begin[..., None] + torch.tensor(NEIGHBOURS, device=t.device)) * self.knot_bins).clamp(0, last)
         value, correction = self._of_bins(context, index)
         times = gathered(clock, index)
         steps, secants = secants_of(times, value)
@@ -71,6 +81,8 @@ class SplineCurves(AbstractCurves):
         clock: Float[Tensor, "#batch bin"],
         bins: Int[Tensor, "batch point"],
     ) -> Float[Tensor, "batch point channel"]:
+        if self.knot_bins > 1:
+            return super().at_bins(context, clock, bins)
         return self.value(context.take_along_dim(bins[..., None], 1))
 
     def _of_bins(
