@@ -81,6 +81,10 @@ def test_resume_goes_on_with_the_run_s_own_settings(trained, run, tmp_path):
     status, _, err = run("resume", tmp_path / "nowhere")
     assert status == 2
     assert "give the folder of a run" in err
+    (copy / "config.yaml").write_text("a: [1")
+    status, _, err = run("resume", copy)
+    assert status == 2
+    assert "config.yaml is damaged" in err
 
 
 def test_evaluate_repeats_the_scores(trained, run, tmp_path):
@@ -91,6 +95,16 @@ def test_evaluate_repeats_the_scores(trained, run, tmp_path):
     assert "this model" in out
     after = json.loads((tmp_path / "scores.json").read_text())
     assert after["co_bps"] == before["co_bps"]
+    assert not (tmp_path / "report.html").exists()
+
+
+def test_evaluate_renews_the_report_of_a_run(trained, run, tmp_path):
+    copy = tmp_path / "run"
+    shutil.copytree(trained[0], copy, ignore=shutil.ignore_patterns("wandb"))
+    (copy / "report.html").write_text("old")
+    status, _, err = run("evaluate", copy)
+    assert status == 0, err
+    assert "How it was made" in (copy / "report.html").read_text()
 
 
 @pytest.mark.parametrize(
