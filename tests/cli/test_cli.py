@@ -12,6 +12,7 @@ import pytest
 
 from neuralsde.cli.console import data_settings
 from neuralsde.cli.main import parser
+from neuralsde.workflow import print_table
 from tests.helpers.tiny import tiny_overrides
 
 ROOT = Path(__file__).parents[2]
@@ -96,6 +97,11 @@ def test_evaluate_repeats_the_scores(trained, run, tmp_path):
     after = json.loads((tmp_path / "scores.json").read_text())
     assert after["co_bps"] == before["co_bps"]
     assert not (tmp_path / "report.html").exists()
+
+
+def test_trials_that_cannot_be_scored_get_a_sentence_instead_of_an_empty_table(capsys):
+    print_table({}, {"smoothing": {}}, "reach8", 200)
+    assert "reach8: nothing of the 200 evaluation trials can be scored" in capsys.readouterr().out
 
 
 def test_evaluate_renews_the_report_of_a_run(trained, run, tmp_path):
