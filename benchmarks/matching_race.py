@@ -34,12 +34,13 @@ SAMPLES, LOOKS, CLIP = 16, 20, 100.0
 BOUND = ("training.coordinated_dropout.keep_probability=1.0", "objective.kl_weight=1.0", "objective.kl_ramp_epochs=0")
 CASES = {
     "stochastic_lorenz": ("experiment=latent_sde/stochastic_lorenz",),
+    "stochastic_lorenz_spikes": ("model=latent_sde", "data=stochastic_lorenz_spikes", "data.forward_bins=0"),
     "lorenz": ("model=latent_sde", "data=lorenz", "data.heldout_conditions=0"),
 }
 HOW = {
     "solver": ("objective=elbo",),
     "solver_fine": ("objective=elbo", "model.dynamics.substeps=4"),
-    "matching": ("objective=sde_matching", "model.dynamics.substeps=4"),
+    "matching": ("objective=sde_matching", "model.dynamics.substeps=4", "objective.points=8", "objective.observations=8"),
 }
 
 

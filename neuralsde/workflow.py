@@ -28,6 +28,7 @@ from neuralsde.training.csv_log import CSVLog
 from neuralsde.training.files import write_whole
 from neuralsde.training.fit import Fit, fill_in_sizes, prepare_fit
 from neuralsde.training.fit_check import check_fit
+from neuralsde.training.init_from import take_model
 from neuralsde.training.run_record import RunRecord
 from neuralsde.training.settings import check_settings
 from neuralsde.training.wandb_log import log_checkpoints, wandb_logger
@@ -42,11 +43,14 @@ def train(config: DictConfig) -> float:
     started = time.monotonic()
     check_settings(config)
     run_dir = Path(config.run_dir)
+    initial = take_model(config, run_dir)
     L.seed_everything(config.seed, verbose=False)
     data = instantiate_part(config, "data")
+    if initial is not None:
+        initial.refuse_other_kind(config.data.get("name") or type(data).__name__, data.kind)
     check_fit(config, data)
     fill_in_sizes(config, data.spec)
-    prepared = prepare_fit(config, data, run_dir)
+    prepared = prepare_fit(config, data, run_dir, initial)
     prepare_folder(run_dir, config)
     record = RunRecord(run_dir, prepared, config.seed)
     loggers = make_loggers(config, run_dir)
@@ -72,6 +76,8 @@ def announce(prepared: Fit, data: TrialDataModule, run_dir: Path, loggers: list[
     weights = sum(p.numel() for p in module.model.parameters())
     trainer = prepared.trainer
     print(f"model: {weights:,} weights, {trainer.max_epochs} epochs on {trainer.strategy.root_device}; run: {run_dir}")
+    if prepared.initial is not None:
+        print(f"It begins with the model of {prepared.initial}.")
     for logger in loggers:
         if isinstance(logger, WandbLogger):
             print(f"Weights & Biases: {'offline, upload with `wandb sync`' if logger.experiment.offline else 'online'}")

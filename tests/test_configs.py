@@ -27,7 +27,7 @@ from tests.helpers.tiny import (
     shrink,
     tiny_config,
     tiny_simulated,
-)  # fmt: skip
+)
 
 ROOT = Path(CONFIGS)
 SPEC = DataSpec(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from neuralsde.cli import parser
+from neuralsde.cli.main import parser
 from neuralsde.evaluation import wandb_workspace
 from tests.test_docs import ROOT, TEXT
 
@@ -61,7 +61,7 @@ def check_python(words):
 def check_neuralsde(words):
     """A command's own parser takes the words; `train` is Hydra's."""
     if words[0] != "train":
-        assert parser().parse_args(words).run
+        assert parser().parse_args(words).command == words[0]
 
 
 def check_make(words):

@@ -11,8 +11,9 @@ from omegaconf import DictConfig
 from neuralsde.datamodules.batches import TrialDataModule, stack_targets
 from neuralsde.datamodules.trials import Trials
 from neuralsde.errors import CheckpointError, ConfigError
-from neuralsde.evaluation.load import Run, model_sizes
+from neuralsde.evaluation.load import Run
 from neuralsde.evaluation.predict import Prediction
+from neuralsde.training.sizes import model_sizes
 
 
 @dataclass(frozen=True)

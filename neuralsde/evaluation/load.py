@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,10 @@ from neuralsde.errors import CheckpointError, ConfigError
 from neuralsde.evaluation.artifact import PREFIX, fetch
 from neuralsde.evaluation.predict import Prediction, forecast, generate, predict
 from neuralsde.training.build import instantiate_part
-from neuralsde.training.checkpoint import ALLOWED, read_checkpoint, refuse_foreign_targets
+from neuralsde.training.checkpoint import ALLOWED, checkpoint_in, load_weights, read_checkpoint, refuse_foreign_targets
 from neuralsde.training.fit import build_module
 from neuralsde.training.module import LatentDynamics
+from neuralsde.training.sizes import other_sizes
 
 
 @dataclass(frozen=True)
@@ -49,9 +50,8 @@ class Run:
             DataError: a file is missing or damaged, or lacks what was asked for.
         """
         datamodule = instantiate_part(self.config, "data")
-        before, now = (model_sizes(spec) for spec in (self.module.spec, datamodule.spec))
-        if now != before:
-            then, found = (", ".join(f"{k}={v}" for k, v in a.items() if b[k] != v) for a, b in ((before, now), (now, before)))
+        then, found = other_sizes(self.module.spec, datamodule.spec)
+        if found:
             raise CheckpointError(
                 f"{self.path} was trained on {then}, but its data now read as {found}: point load(..., data={{'path': …}}) "
                 "at the original recording."
@@ -196,15 +196,6 @@ class Run:
         return generate(self.module, n, bins, seed)
 
 
-UNSIZED = ("behavior_dim", "n_conditions")
-"""Sizes of the data that no part of a model takes, so that another behaviour may be read beside the same spikes."""
-
-
-def model_sizes(spec: DataSpec) -> dict[str, Any]:
-    """The sizes that a model is made for."""
-    return {key: value for key, value in asdict(spec).items() if key not in UNSIZED}
-
-
 def with_data(config: DictConfig, settings: dict[str, Any]) -> DictConfig:
     """A copy of `config` with other settings of the data."""
     config = copy.deepcopy(config)
@@ -228,26 +219,9 @@ def load(path: str | Path, data: dict[str, Any] | None = None, allow_targets: tu
     path = checkpoint_in(fetch(str(path)) if str(path).startswith(PREFIX) else Path(path))
     checkpoint = read_checkpoint(path)
     record = checkpoint["neuralsde"]
-    refuse_foreign_targets(record["config"], path, (*ALLOWED, *allow_targets))
+    trust = "if you trust it, name its package in load(…, allow_targets=(…,))"
+    refuse_foreign_targets(record["config"], path, trust, (*ALLOWED, *allow_targets))
     config = with_data(DictConfig(record["config"]), data or {})
     module = build_module(config, DataSpec(**record["spec"]))
-    try:
-        module.load_state_dict(checkpoint["state_dict"])
-    except (RuntimeError, TypeError, AttributeError) as error:
-        first = str(error).splitlines()[-1].strip()
-        raise CheckpointError(f"{path} holds weights of another shape than its own config describes: {first}") from error
+    load_weights(module, checkpoint["state_dict"], path)
     return Run(module.eval(), config, path)
-
-
-def checkpoint_in(path: Path) -> Path:
-    """The checkpoint file at `path`, a file or a run's folder."""
-    if not path.is_dir():
-        return path
-    found = [path / "checkpoints" / f"{name}.ckpt" for name in ("best", "last")]
-    config = path / "config.yaml"
-    if config.is_file() and "weights: last" in config.read_text(errors="replace"):
-        found.reverse()
-    existing = [file for file in found if file.is_file()]
-    if not existing:
-        raise CheckpointError(f"The folder {path} holds no checkpoints/best.ckpt or last.ckpt: give a run's folder or a .ckpt.")
-    return existing[0]

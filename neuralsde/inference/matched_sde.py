@@ -1,5 +1,5 @@
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -17,7 +17,6 @@ from neuralsde.inference.underdamped_marginals import UnderdampedMarginals
 from neuralsde.nn.curves import AbstractCurves
 from neuralsde.noise import OUBank, Outlook
 from neuralsde.sde import AbstractSDE, NoiseType, UnderdampedLangevin
-from neuralsde.solvers.integrate import time_grid
 
 KINDS: dict[str, Callable[..., AbstractMarginals]] = {"full": FullMarginals, "diagonal": DiagonalMarginals}
 
@@ -39,7 +38,7 @@ class _FollowMarginals(Control):
         raise NotImplementedError  # the features come with the marginals
 
     def forward(
-        self, y: Float[Tensor, "batch state"], memory: Memory, *features: Float[Tensor, "#batch *_"]
+        self, y: Float[Tensor, "batch state"], memory: Memory, *features: Float[Tensor, "#trial *_"]
     ) -> Float[Tensor, "batch noise"]:
         return self.marginals.steer(self.sde, y.unflatten(0, (self.samples, -1)), *features).flatten(0, 1)
 
@@ -64,7 +63,7 @@ class MatchedSDE(LatentSDE):
         ConfigError: equation or noise have no such posterior; the sentence says why.
     """
 
-    matches = True
+    matches: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -100,13 +99,15 @@ class MatchedSDE(LatentSDE):
         context, clock = context[:, :bins], self.clock(times[:, :bins])
         place = Place(self.marginals, sde, context, clock[..., 0].t().to(context.dtype))
         bin = some_bins(len(context), bins, matching.observations, context.device)
-        states = self.marginals.draw(sde, place.in_bins(bin), standard(bin.shape, self.output_size, context))
-        start = self.marginals.start(sde, place.in_bins(torch.zeros_like(bin[:, :1])))
+        moments = place.in_bins(torch.cat([torch.zeros_like(bin[:, :1]), bin], 1))  # at once: one gradient of all bins
+        noise = standard(bin.shape, self.output_size, context)
+        states = self.marginals.draw(sde, moments, nn.functional.pad(noise, (0, 0, 1, 0)))[:, 1:]
+        start = self.marginals.start(sde, moments)
         kl_initial = gaussian_sample(*start, self.prior_mean, self.prior_log_var, Estimator.ANALYTIC)[1]
         if matching.bound is Bound.CONTINUOUS:
             kl_path = self._divergence_rate(place, matching.points)
         else:
-            kl_path = self._divergence_of_steps(place, time_grid(clock, context[:, 0], self.substeps), matching.points)
+            kl_path = self._divergence_of_steps(place, matching.points)
         decoded = states if self.decode_coordinates else sde.from_coordinates(states)
         return Match(decoded, bin, {"kl_initial": kl_initial, "kl_path": kl_path})
 
@@ -117,13 +118,11 @@ class MatchedSDE(LatentSDE):
         u = self.marginals.control(place.sde, point.t, point.moments, standard(point.t.shape, self.output_size, point.t))
         return (end - begin)[:, 0] * 0.5 * u.square().sum(-1).mean(1)
 
-    def _divergence_of_steps(
-        self, place: "Place", grid: Float[Tensor, "points #batch 1"], points: int
-    ) -> Float[Tensor, " batch"]:
+    def _divergence_of_steps(self, place: "Place", points: int) -> Float[Tensor, " batch"]:
         """The divergence of the solver's steps, from so many of them."""
-        ends, steps = grid[..., 0].t().to(place.context.dtype), len(grid) - 1
-        step = some_bins(len(place.context), steps, points, ends.device)
-        here, there = (place.at(ends.expand(len(step), -1).gather(1, n)) for n in (step, step + 1))
+        steps = (place.clock.shape[1] - 1) * self.substeps
+        step = some_bins(len(place.context), steps, points, place.clock.device)
+        here, there = (place.at(step_ends(place.clock, n, self.substeps)) for n in (step, step + 1))
         dt = there.t - here.t
         taken = self.marginals.steps(place.sde, here.t, dt, here.moments, there.moments)
         y = self.marginals.draw(place.sde, here.moments, standard(here.t.shape, self.output_size, here.t))
@@ -194,6 +193,15 @@ def some_bins(batch: int, bins: int, n: int | None, device: torch.device) -> Int
     if n is None or n >= bins:
         return torch.arange(bins, device=device).expand(batch, -1)
     return (stratified(batch, n, device, torch.float64) * bins).long().clamp(max=bins - 1)
+
+
+def step_ends(
+    clock: Float[Tensor, "#batch bin"], steps: Int[Tensor, "batch point"], substeps: int
+) -> Float[Tensor, "batch point"]:
+    """When some steps begin, of `substeps` equal ones from each bin to the next; the last of all ends in the last bin."""
+    bins = steps.div(substeps, rounding_mode="floor").clamp(max=clock.shape[1] - 2)
+    begin, end = (clock.expand(len(steps), -1).gather(1, n) for n in (bins, bins + 1))
+    return torch.lerp(begin, end, (steps - bins * substeps).to(clock.dtype) / substeps)
 
 
 def refuse_single_bin(bins: int) -> None:

@@ -120,8 +120,7 @@ class LatentModel(nn.Module):
         context = self.encoder(values, seen, times)
         match = self.dynamics.match(context[..., : self.context_size], times, values.shape[1], matching)
         read = context if self.decode_context else context[..., self.context_size :]
-        if read.shape[2]:
-            read = read.take_along_dim(match.bins[..., None], 1)
+        read = read.take_along_dim(match.bins[..., None], 1)
         return ModelOutput(self.decode(match.states, read), match.states, match.kl, match.bins)
 
     def decode(

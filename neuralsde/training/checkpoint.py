@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from hydra.utils import get_object
 from lightning.pytorch.plugins.io import TorchCheckpointIO
+from omegaconf import DictConfig
+from torch import nn
 
 from neuralsde.datamodules.trials import DataSpec
 from neuralsde.errors import CheckpointError
@@ -64,20 +66,71 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     return checkpoint
 
 
-def refuse_foreign_targets(config: dict[str, Any], path: Path, allowed: tuple[str, ...]) -> None:
+def checkpoint_in(path: Path) -> Path:
+    """The checkpoint file at `path`, a file or a run's folder."""
+    if not path.is_dir():
+        return path
+    found = [path / "checkpoints" / f"{name}.ckpt" for name in ("best", "last")]
+    config = path / "config.yaml"
+    if config.is_file() and "weights: last" in config.read_text(errors="replace"):
+        found.reverse()
+    existing = [file for file in found if file.is_file()]
+    if not existing:
+        raise CheckpointError(f"The folder {path} holds no checkpoints/best.ckpt or last.ckpt: give a run's folder or a .ckpt.")
+    return existing[0]
+
+
+def checkpoint_to_resume(config: DictConfig, run_dir: Path) -> Path | None:
+    """The checkpoint that `ckpt=` names, or None.
+
+    Raises:
+        CheckpointError: there is no such file.
+    """
+    if config.ckpt is None:
+        return None
+    path = run_dir / "checkpoints" / "last.ckpt" if config.ckpt == "last" else Path(config.ckpt)
+    if not path.is_file():
+        hint = "give run_dir= of the run to go on with" if config.ckpt == "last" else "check ckpt="
+        raise CheckpointError(f"There is no checkpoint at {path}: {hint}.")
+    return path
+
+
+def load_weights(module: nn.Module, weights: Any, path: Path, prefix: str = "") -> None:
+    """Put weights into `module`, each in its place and none left over.
+
+    Args:
+        module: what they are of.
+        weights: a checkpoint's `state_dict`.
+        path: the checkpoint's file.
+        prefix: of the names of those to take.
+
+    Raises:
+        CheckpointError: the module has other weights.
+    """
+    try:
+        module.load_state_dict({name.removeprefix(prefix): w for name, w in weights.items() if name.startswith(prefix)})
+    except (RuntimeError, TypeError, AttributeError) as error:
+        first = str(error).splitlines()[-1].strip()
+        raise CheckpointError(f"{path} holds weights of another shape than its own config describes: {first}") from error
+
+
+def refuse_foreign_targets(config: dict[str, Any], path: Path, otherwise: str, allowed: tuple[str, ...] = ALLOWED) -> None:
     """Check what a config would build: the name it gives and the place where what it names was defined.
 
     `neuralsde.workflow.os.system` begins well and is not ours.
+
+    Args:
+        config: what would be built.
+        path: the checkpoint that it was read from.
+        otherwise: what the user may do about it.
+        allowed: packages that classes may be of.
 
     Raises:
         CheckpointError: the config names something outside the packages in `allowed`.
     """
     for target in targets_in(config):
         if not target.startswith(allowed) or not f"{defined_in(target, path)}.".startswith(allowed):
-            raise CheckpointError(
-                f"{path} asks for {target}, which a checkpoint may not build; if you trust it, name its package in "
-                "load(…, allow_targets=(…,))."
-            )
+            raise CheckpointError(f"{path} asks for {target}, which a checkpoint may not build; {otherwise}.")
 
 
 def defined_in(target: str, path: Path) -> str:
@@ -108,7 +161,8 @@ def refuse_other_settings(path: Path, checkpoint: dict[str, Any], record: dict[s
             more epochs than asked for.
     """
     before, now = checkpoint["neuralsde"], record
-    pairs = {"spec": (before["spec"], now["spec"])}
+    pairs = {"init_from": tuple(config["config"].get("init_from") for config in (before, now))}
+    pairs["spec"] = (before["spec"], now["spec"])
     for part in ("model", "optimizer", "schedule", "seed"):
         pairs[part] = (before["config"].get(part), now["config"][part])
     pairs["training.ema_decay"] = tuple(config["config"]["training"].get("ema_decay") for config in (before, now))

@@ -18,10 +18,11 @@ from torch import Tensor
 import neuralsde
 from neuralsde.datamodules.batches import TrialDataModule, TrialDataset, stack_targets
 from neuralsde.datamodules.trials import DataSpec
-from neuralsde.errors import CheckpointError, ConfigError
+from neuralsde.errors import ConfigError
 from neuralsde.training.build import instantiate_part
-from neuralsde.training.checkpoint import AtomicCheckpointIO, read_checkpoint, refuse_other_settings
+from neuralsde.training.checkpoint import AtomicCheckpointIO, checkpoint_to_resume, read_checkpoint, refuse_other_settings
 from neuralsde.training.csv_log import CSVLog
+from neuralsde.training.init_from import InitialModel
 from neuralsde.training.module import LatentDynamics
 from neuralsde.training.progress import EpochProgress
 
@@ -148,21 +149,6 @@ def monitored_score(config: DictConfig, validation: TrialDataset, spec: DataSpec
     return config.training.monitor if config.training.monitor in scores else otherwise
 
 
-def checkpoint_to_resume(config: DictConfig, run_dir: Path) -> Path | None:
-    """The checkpoint that `ckpt=` names, or None.
-
-    Raises:
-        CheckpointError: there is no such file.
-    """
-    if config.ckpt is None:
-        return None
-    path = run_dir / "checkpoints" / "last.ckpt" if config.ckpt == "last" else Path(config.ckpt)
-    if not path.is_file():
-        hint = "give run_dir= of the run to go on with" if config.ckpt == "last" else "check ckpt="
-        raise CheckpointError(f"There is no checkpoint at {path}: {hint}.")
-    return path
-
-
 @dataclass(frozen=True)
 class Fit:
     """A training run that has been checked and not begun: nothing has been written yet.
@@ -172,12 +158,14 @@ class Fit:
         trainer: Lightning's Trainer, without loggers.
         data: the datamodule.
         resume: the checkpoint to go on from, or None.
+        initial: the checkpoint whose model it begins with, or None.
     """
 
     module: LatentDynamics
     trainer: L.Trainer
     data: TrialDataModule
     resume: Path | None
+    initial: Path | None = None
 
     def run(self, loggers: list[Logger], callbacks: Sequence[Callback] = ()) -> None:
         """Train.
@@ -205,12 +193,18 @@ class Fit:
             raise SystemExit(130 if stop.code else 143) from None
 
 
-def prepare_fit(config: DictConfig, data: TrialDataModule, run_dir: Path) -> Fit:
+def prepare_fit(config: DictConfig, data: TrialDataModule, run_dir: Path, initial: InitialModel | None = None) -> Fit:
     """Build and check everything that training needs, without writing anything.
+
+    Args:
+        config: with the data's sizes filled in.
+        data: the datamodule.
+        run_dir: the run's folder.
+        initial: what `init_from` gives.
 
     Raises:
         ConfigError: an impossible setting.
-        CheckpointError: the checkpoint to go on from is missing, damaged or of another model.
+        CheckpointError: the checkpoint to go on from or to begin with is missing, damaged or of another model.
     """
     if config.ckpt is None and (old := sorted((run_dir / "checkpoints").glob("*.ckpt"))):
         raise ConfigError(
@@ -218,8 +212,12 @@ def prepare_fit(config: DictConfig, data: TrialDataModule, run_dir: Path) -> Fit
             "run_dir."
         )
     data.setup()
+    if initial is not None:
+        initial.refuse_other_sizes(data.spec)
     module = build_module(config, data.spec)
-    if config.training.start_at_mean_rates:
+    if initial is not None:
+        initial.load_into(module.model)
+    elif config.training.start_at_mean_rates:
         start_at_mean_rates(module, data)
     if config.training.compile:
         module.model.compile()
@@ -228,4 +226,4 @@ def prepare_fit(config: DictConfig, data: TrialDataModule, run_dir: Path) -> Fit
     resume = checkpoint_to_resume(config, run_dir)
     if resume is not None:
         refuse_other_settings(resume, read_checkpoint(resume), module.record, trainer.max_epochs or 0)
-    return Fit(module, trainer, data, resume)
+    return Fit(module, trainer, data, resume, None if initial is None else initial.path)

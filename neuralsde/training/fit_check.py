@@ -9,15 +9,18 @@ from omegaconf import DictConfig, OmegaConf
 import neuralsde
 from neuralsde.datamodules.batches import TrialDataModule
 from neuralsde.errors import ConfigError
+from neuralsde.inference.matched_sde import MatchedSDE
+from neuralsde.inference.objectives import SDEMatching
 from neuralsde.inference.path import Estimator, LatentProcess
 from neuralsde.likelihoods import Likelihood
+from neuralsde.training.sizes import KINDS
 
-LIKELIHOODS = Path(neuralsde.__file__).parent / "configs" / "model" / "likelihood"
-KINDS = {"counts": "counts", "real": "real values", "binary": "binary values", "category": "class indices"}
+PARTS = Path(neuralsde.__file__).parent / "configs" / "model"
+EQUATION = ("latent_size", "sde", "solver", "duration_s")  # of the dynamics that objective=sde_matching turns into MatchedSDE
 
 
 def check_fit(config: DictConfig, data: TrialDataModule) -> None:
-    """Hold the class facts of likelihood and dynamics against the data's kind and the objective.
+    """Hold the class facts of likelihood, dynamics and decoder against the data's kind and the objective.
 
     Raises:
         ConfigError: two parts do not fit; the sentence names both.
@@ -25,6 +28,9 @@ def check_fit(config: DictConfig, data: TrialDataModule) -> None:
     name = config.data.get("name") or type(data).__name__
     refuse_other_kind(config, data.kind, f"data {name} hold {KINDS.get(data.kind, data.kind)}")
     refuse_other_estimator(config)
+    if issubclass(class_of(config, "objective"), SDEMatching):
+        refuse_unmatched_dynamics(config)
+        refuse_mixed_bins(config)
 
 
 def refuse_other_kind(config: DictConfig, kind: str, found: str) -> None:
@@ -61,10 +67,63 @@ def refuse_other_estimator(config: DictConfig) -> None:
     )
 
 
+def refuse_unmatched_dynamics(config: DictConfig) -> None:
+    """Raises:
+    ConfigError: the objective does not simulate, and the dynamics can only be simulated.
+    """
+    dynamics = class_of(config, "model.dynamics")
+    if issubclass(dynamics, LatentProcess) and not dynamics.matches:
+        raise ConfigError(
+            f"objective=sde_matching learns without simulating, but model.dynamics {dynamics.__name__} can only be simulated: "
+            f"{instead(config, 'the MatchedSDE that it sets')}."
+        )
+    lacking = [key for key in EQUATION if key not in config.model.dynamics]
+    if issubclass(dynamics, MatchedSDE) and lacking:
+        raise ConfigError(
+            f"objective=sde_matching learns an equation that noise drives, but {chosen_dynamics(config)} gives none "
+            f"(no {', '.join(lacking)}): {instead(config, 'model/dynamics=langevin_type or another with an sde and a solver')}."
+        )
+
+
+def refuse_mixed_bins(config: DictConfig) -> None:
+    """Raises:
+    ConfigError: the objective decodes some bins of a trial alone, and something needs the others.
+    """
+    decoder = class_of(config, "model.decoder")
+    if getattr(decoder, "mixes_bins", False):
+        singles = [name for name, choice in choices_of("decoder").items() if not class_of(choice).mixes_bins]
+        raise ConfigError(
+            f"objective=sde_matching decodes single bins, but model.decoder {decoder.__name__} decodes a bin from the others "
+            f"too: {instead(config, ' or '.join(f'model/decoder={name}' for name in singles))}."
+        )
+    if config.training.get("sample_validation") is not None:
+        raise ConfigError(
+            "training.sample_validation scores entries in all bins, but objective=sde_matching decodes some of them: set "
+            "training.sample_validation=null, or choose objective=elbo."
+        )
+
+
+def instead(config: DictConfig, parts: str) -> str:
+    """What to choose where a model cannot be learned without simulating; `init_from` leaves no choice of parts."""
+    if source := config.get("init_from"):
+        return f"init_from={source} takes the whole model from there, so choose objective=elbo"
+    return f"choose {parts}, or objective=elbo"
+
+
+def chosen_dynamics(config: DictConfig) -> str:
+    """The choice of `model/dynamics` that left its settings, of which the objective replaced the class."""
+    fitting = (name for name, choice in choices_of("dynamics").items() if choice.keys() <= config.model.dynamics.keys())
+    return f"model/dynamics={name}" if (name := next(fitting, None)) else "model.dynamics"
+
+
 def likelihoods_of(kind: str) -> list[str]:
     """The choices of `model/likelihood` that describe data of this kind."""
-    configs = {path.stem: OmegaConf.load(path) for path in sorted(LIKELIHOODS.glob("*.yaml"))}
-    return [name for name, config in configs.items() if kind in class_of(config).kinds]
+    return [name for name, choice in choices_of("likelihood").items() if kind in class_of(choice).kinds]
+
+
+def choices_of(part: str) -> dict[str, Any]:
+    """The configs of `model/…`, by name."""
+    return {path.stem: OmegaConf.load(path) for path in sorted((PARTS / part).glob("*.yaml"))}
 
 
 def class_of(config: Any, part: str = "") -> Any:

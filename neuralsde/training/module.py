@@ -102,24 +102,27 @@ class LatentDynamics(L.LightningModule):
 
     def loss(self, batch: TrialBatch) -> TrainingPass:
         """One pass through the model, with inputs hidden, and what it costs."""
-        inputs, seen, learned, aside = self.mask(batch)
-        # Entries that the model does not explain have no share in either part of the bound.
-        known = batch.known.clone()
-        known[:, self.learned_bins :] = False
+        return self.loss_of(batch, *self.mask(batch))
+
+    def loss_of(self, batch: TrialBatch, inputs: Tensor, seen: Tensor, learned: Tensor, aside: Tensor | None) -> TrainingPass:
+        """The same where `mask` has said what is hidden."""
         if self.objective.matching is not None:
-            return self._match(batch, inputs, seen, known, learned & known)
-        samples = self.objective.samples
+            return self._match(batch, inputs, seen, learned)
+        # Entries that the model does not explain have no share in either part of the bound.
+        known, samples = batch.known.clone(), self.objective.samples
+        known[:, self.learned_bins :] = False
         output = self.model(inputs, seen, batch.times, samples, self.objective.estimator)
         log_prob = self.model.likelihood.log_prob(output.parameter, batch.targets.repeat(samples, 1, 1))
         loss = self.objective(log_prob, output.kl, known, learned & known, self.current_epoch)
         return TrainingPass(loss, output, log_prob, aside)
 
-    def _match(self, batch: TrialBatch, inputs: Tensor, seen: Tensor, known: Tensor, learned: Tensor) -> TrainingPass:
-        """The same without simulating, from some bins of each trial."""
+    def _match(self, batch: TrialBatch, inputs: Tensor, seen: Tensor, learned: Tensor) -> TrainingPass:
+        """The same without simulating, from some bins of each trial that the model explains; no other is looked at."""
         assert self.objective.matching is not None
         output = self.model.match(inputs, seen, batch.times, self.objective.matching)
         assert output.bins is not None
-        targets, known, learned = (part.take_along_dim(output.bins[..., None], 1) for part in (batch.targets, known, learned))
+        parts = batch.targets, batch.known, learned
+        targets, known, learned = (part.take_along_dim(output.bins[..., None], 1) for part in parts)
         log_prob = self.model.likelihood.log_prob(output.parameter, targets)
         share = output.bins.shape[1] / self.learned_bins
         loss = self.objective(log_prob, output.kl, known, learned, self.current_epoch, share)

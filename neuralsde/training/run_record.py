@@ -41,7 +41,7 @@ class RunRecord:
         start = {"command": command_line(sys.argv), "began": datetime.now(UTC).isoformat(timespec="seconds"), "wall_s": None}
         self.content = {
             "seed": seed,
-            "choices": choices() or read_record(folder).get("choices", {}),
+            "choices": choices(prepared.module.record["config"]) or read_record(folder).get("choices", {}),
             "parameters": sum(p.numel() for p in prepared.module.model.parameters()),
             "versions": versions(),
             "machine": machine(prepared.trainer.strategy.root_device),
@@ -81,12 +81,13 @@ def command_line(argv: list[str]) -> str:
     return shlex.join([*words, *command, *argv[1:]])
 
 
-def choices() -> dict[str, str]:
-    """Which file of each config group was chosen, where the command line composed the config."""
+def choices(config: dict[str, Any]) -> dict[str, str]:
+    """Which file of each config group was chosen, where the command line composed the config and these choices hold."""
     if not HydraConfig.initialized():
         return {}
     chosen = OmegaConf.to_container(HydraConfig.get().runtime.choices)
-    return {group: chosen[group] for group in GROUPS if isinstance(chosen, dict) and chosen.get(group)}
+    kept = [group for group in GROUPS if config.get("init_from") is None or not group.startswith("model")]
+    return {group: chosen[group] for group in kept if isinstance(chosen, dict) and chosen.get(group)}
 
 
 def versions() -> dict[str, str]:

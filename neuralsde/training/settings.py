@@ -39,6 +39,11 @@ def optional(rule: Rule) -> Rule:
     return lambda v: v is None or rule[0](v), f"{rule[1]}, or null"
 
 
+def text(what: str) -> Rule:
+    """Text that is not empty."""
+    return lambda v: isinstance(v, str) and v != "", what
+
+
 def per_term(rule: Rule) -> Rule:
     """What the rule allows, or a mapping of names to it."""
 
@@ -50,6 +55,7 @@ def per_term(rule: Rule) -> Rule:
 
 RULES: dict[str, Rule] = {
     "seed": whole(0, 2**32 - 1),
+    "init_from": optional(text("a run's folder or a .ckpt file")),
     "training.steps": whole(1),
     "training.val_samples": whole(1),
     "training.ema_decay": optional(number(0.0, 1.0)),

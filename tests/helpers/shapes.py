@@ -1,31 +1,42 @@
 """The shape checker of the tests: beartype, which looks at calls of one kind once.
 
-A solver's thousandth step is a call of the same kind as its first; half of the time of the solvers' tests went into the
+A solver's thousandth step is a call of the same kind as its first; a third of the time of the solvers' tests went into the
 repetition. (jaxtyping's pytest plugin decorates every function of the package with `checked`.)
 """
 
 import functools
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Collection, Hashable
 from typing import Any
 
-import numpy as np
-import torch
 from beartype import beartype
+
+OPEN = type, Collection  # of whose contents an annotation may ask
+
+
+@functools.cache
+def arrays() -> tuple[type, ...]:
+    """Loaded with the first call, so that the process that hands tests out stays light."""
+    import numpy as np
+    import torch
+
+    return torch.Tensor, np.ndarray
 
 
 def kind(value: Any) -> Hashable:
     """All that an annotation can ask of `value`: equal kinds pass the same checks. Lists and dictionaries have none."""
-    if isinstance(value, (torch.Tensor, np.ndarray)):
+    if isinstance(value, arrays()):
         return type(value), value.dtype, value.shape
     if isinstance(value, (int, str)):  # a dimension, an entry of a Literal
         return type(value), value
     if isinstance(value, tuple):
         return type(value), *map(kind, value)
-    return value if isinstance(value, (type, list, dict, set)) else type(value)
+    return value if isinstance(value, OPEN) else type(value)
 
 
 def checked(function: Callable) -> Callable:
     """`function` with its arguments checked by beartype, where none of their kinds have passed before."""
+    if all(annotation is Any for annotation in function.__annotations__.values()):
+        return function
     passed: set[Hashable] = set()
 
     @functools.cache

@@ -64,7 +64,7 @@ class LinearPosterior:
         return torch.func.jvp(ahead, (torch.zeros_like(t),), (torch.ones_like(t),))[1] @ self.covariance(t).inverse()
 
 
-LAST, FINE = 2.0, 1e-3
+LAST, FINE = 2.0, 2e-3
 """Times at which exact curves are known; a time in between is taken for the nearest one."""
 
 
@@ -81,18 +81,20 @@ def table(moments):
 
 
 class ExactCurves(AbstractCurves):
-    """Curves of a function of time, whatever the context, from time 0 to 2."""
+    """Curves of a function of time, whatever the context, from time 0 to 2; the last one times a factor."""
 
-    def __init__(self, context_size, channels, bends=False, moments=None):
+    def __init__(self, context_size, channels, bends=False, moments=None, last=1.0):
         super().__init__(context_size, channels, bends)
         self.table = table(moments[bends] if isinstance(moments, dict) else moments)
+        self.factor = torch.ones(channels, dtype=torch.float64)
+        self.factor[-1] = last
 
     def start_at_zero(self, first):
         pass
 
     def forward(self, context, clock, t):
         place = (t.detach() / FINE).round().long().expand(max(len(context), len(t)), -1)
-        return Curve(*(part.detach()[place] for part in self.table))
+        return Curve(*(self.factor * part.detach()[place] for part in self.table))
 
 
 def lower(matrix: Tensor) -> Tensor:
@@ -105,13 +107,13 @@ def diagonal_moments(posterior):
     return lambda t: torch.cat([posterior.mean(t), posterior.covariance(t).diagonal(dim1=-2, dim2=-1).log() / 2], -1)
 
 
-def full_moments(posterior, current=1.0):
-    """Mean, log-deviations (diagonal of the root), mixing and current; the current times a factor."""
+def full_moments(posterior):
+    """Mean, log-deviations (diagonal of the root), mixing and current."""
 
     def moments(t):
         root = torch.linalg.cholesky(posterior.covariance(t))
         std = root.diagonal(dim1=-2, dim2=-1)
-        return torch.cat([posterior.mean(t), std.log(), lower(root / std[..., None]), current * lower(turning(t))], -1)
+        return torch.cat([posterior.mean(t), std.log(), lower(root / std[..., None]), lower(turning(t))], -1)
 
     def turning(t):
         root, slope = torch.func.jvp(lambda s: torch.linalg.cholesky(posterior.covariance(s)), (t,), (torch.ones_like(t),))

@@ -1,18 +1,23 @@
 """Learning without simulating: against exact posteriors, brute-force Gaussians, simulation and the solver's own bound."""
 
+import json
 import math
+import subprocess
+import sys
 from functools import partial
 
 import pytest
 import torch
 from scipy.stats import kstest
 
+from benchmarks.scaling import PARTS, Case, build, peak_mib
 from neuralsde.errors import ConfigError
 from neuralsde.inference import Estimator, LatentODE, MatchedSDE, SDEMatching
 from neuralsde.inference.marginals import DiagonalMarginals, MovingGaussian
-from neuralsde.inference.matched_sde import some_bins, stratified
+from neuralsde.inference.matched_sde import some_bins, step_ends, stratified
 from neuralsde.inference.path import Bound, Matching
 from neuralsde.nn.curves import SplineCurves
+from neuralsde.nn.curves.base import interval_of
 from neuralsde.nn.potentials import Quadratic
 from neuralsde.noise import FractionalBrownian
 from neuralsde.sde import (
@@ -27,6 +32,7 @@ from neuralsde.sde import (
     NoiseType,
 )
 from neuralsde.solvers import BAOAB, EulerMaruyama, LinearNoiseSplitting, LogEuler, Milstein
+from neuralsde.solvers.integrate import time_grid
 from tests.inference.gaussian_process_oracle import (
     ExactCurves,
     LinearPosterior,
@@ -81,9 +87,9 @@ SPRING_SCALED = {
 }  # of the thermal speed
 
 
-def exact(size, moments, sde, solver=None, **settings):
+def exact(size, moments, sde, solver=None, last=1.0, **settings):
     """A process whose marginals are `moments`, for trials of two seconds, started at a standard normal."""
-    curves = partial(ExactCurves, moments=moments)
+    curves = partial(ExactCurves, moments=moments, last=last)
     process = MatchedSDE(
         3, size, curves=curves, sde=sde, solver=solver or EulerMaruyama(), duration_s=2.0, initial_log_var=0.0, **settings
     )
@@ -100,8 +106,8 @@ def oscillator(**settings):
     return exact(2, SPRING_SCALED, sde, BAOAB(), decode_coordinates=True, **settings)
 
 
-def plane(moments, covariance="full"):
-    return exact(2, moments, partial(Rotating, a=TURN, sigma=0.7), covariance=covariance)
+def plane(moments, covariance="full", **settings):
+    return exact(2, moments, partial(Rotating, a=TURN, sigma=0.7), covariance=covariance, **settings)
 
 
 def bounds(process, posterior, trials=4000, matching=None, seed=0):
@@ -135,8 +141,8 @@ def test_exact_marginals_give_the_log_evidence(process, posterior):
     "wrong",
     [
         lambda: plane(diagonal_moments(PLANE), "diagonal"),  # a factorised posterior
-        lambda: plane(full_moments(PLANE, current=0.0)),  # the right marginals, and no current around them
-        lambda: plane(full_moments(PLANE, current=-1.0)),  # the current's sign
+        lambda: plane(PLANE_MOMENTS, last=0.0),  # the right marginals, and no current around them
+        lambda: plane(PLANE_MOMENTS, last=-1.0),  # the current's sign
     ],
     ids=["factorised", "no_current", "current_the_other_way"],
 )
@@ -198,7 +204,7 @@ def plane_of_steps(**settings):
     ids=["diagonal", "full", "underdamped"],
 )
 def test_simulated_paths_have_the_marginals(make, posterior, tolerance):
-    process = make(substeps=10 if make is oscillator else 1)  # Euler steps of additive noise are exact; BAOAB's tend to it
+    process = make(substeps=5 if make is oscillator else 1)  # Euler steps of additive noise are exact; BAOAB's tend to it
     torch.manual_seed(3)
     states = process(torch.zeros(10000, BINS, 3).double(), TIMES, BINS).states.detach()
     unit = torch.tensor([1.0, OMEGA]).double() if make is oscillator else 1.0
@@ -289,6 +295,62 @@ def test_points_are_stratified():
     assert bins.min() >= 0
     assert bins.max() <= 22
     assert (some_bins(2, 5, 9, torch.device("cpu")) == torch.arange(5)).all()
+
+
+@pytest.mark.parametrize("rows", [1, 4])
+def test_ends_of_steps_are_the_solver_s(rows):
+    torch.manual_seed(8)
+    clock = torch.rand(rows, 9).double().cumsum(1)
+    grid = time_grid(clock.t()[..., None], torch.zeros(4, 1), 3)[..., 0].t()
+    ends = step_ends(clock, torch.arange(25).expand(4, -1), 3)
+    torch.testing.assert_close(ends, grid.expand(4, -1))
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_an_interval_holds_its_time(rows):
+    torch.manual_seed(9)
+    clock = torch.rand(rows, 9).cumsum(1)
+    t = torch.cat([clock[:, :1] + (clock[:, -1:] - clock[:, :1]) * torch.rand(3, 50), clock.expand(3, -1)], 1)
+    begin, bins = interval_of(clock, t), clock.expand(3, -1)
+    assert (bins.gather(1, begin) <= t).all()
+    last = t == bins[:, -1:]  # which ends the last interval
+    assert ((t < bins.gather(1, begin + 1)) | last).all()
+    assert (begin[last] == 7).all()
+
+
+def memory_of_matching(process, bins, bound, learn_context=False):
+    """MiB at the peak of a step that learns from 8 times and bins of each of four trials."""
+    context = torch.randn(4, bins, 128, requires_grad=learn_context)
+    times = torch.arange(bins)[None] * 0.02
+
+    def step():
+        match = process.match(context, times, bins, Matching(8, 8, bound))
+        (match.states.sum() + sum(match.kl.values()).sum()).backward()
+
+    step()
+    return peak_mib(step)
+
+
+@pytest.mark.parametrize("dynamics", ["langevin_type", "underdamped_langevin"])
+def test_matching_takes_no_more_memory_in_a_longer_trial(dynamics):
+    """But for the times, and for the gradient in the context where it is asked for: a control that must grow."""
+    process, long, mib = build(Case(PARTS[0], dynamics, "matching", 100)).model.dynamics, 4000, 4 / 2**20
+    assert isinstance(process, MatchedSDE)
+    for bound in Bound:
+        short = memory_of_matching(process, 100, bound)
+        assert memory_of_matching(process, long, bound) < short + 2 * long * mib  # seconds, and the equation's unit
+        assert memory_of_matching(process, long, bound, learn_context=True) > short + 4 * long * 128 * mib
+
+
+@pytest.mark.slow
+def test_the_benchmark_of_a_trial_s_length_shows_that_matching_does_not_see_it():
+    words = ["-m", "benchmarks.scaling", "--bins", "100", "1000", "--longest-solver", "100", "--repeats", "1"]
+    found = subprocess.run([sys.executable, *words], capture_output=True, text=True, check=True).stdout
+    lines = [json.loads(line) for line in found.splitlines()]
+    ratios = {(one["how"], one["part"]): one["mib_ratio"] for one in lines if "mib_ratio" in one and one["to"] == 1000}
+    assert ratios["matching", "objective"] < 1.05
+    assert ratios["matching", "objective+context"] > 2
+    assert ratios["solver", "encoder"] > 5
 
 
 langevin = partial(LearnedLangevin, friction=2.0, frequency=(0.4, 3.0), step=0.02, potential=Quadratic)

@@ -65,6 +65,8 @@ def model_of(record: dict[str, Any], config: DictConfig, scores: dict[str, Any])
         for part in PARTS
         if (target := OmegaConf.select(config, f"model.{part}._target_"))
     ]
+    if config.get("init_from"):
+        facts.append(Fact("Began with", [str(config.init_from)], True))
     if "parameters" in record:
         facts.append(Fact("Weights", [f"{record['parameters']:,}"]))
     predict = scores.get("predict", {})

@@ -73,7 +73,7 @@ class AttentionCurves(AbstractCurves):
             weights = torch.softmax((-sharpness * away).masked_fill(~inside, -math.inf), -1)
             return self.net((weights[..., None] * values).sum(2))
 
-        return differentiated(curve, t.expand(len(index), -1).contiguous(), self.bends)
+        return differentiated(curve, t.expand(len(values), -1).contiguous(), self.bends)
 
 
 def differentiated(curve: Callable[[Tensor], Tensor], t: Float[Tensor, "batch point"], bends: bool) -> Curve:

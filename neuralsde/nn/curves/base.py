@@ -66,8 +66,9 @@ class AbstractCurves(nn.Module, ABC):
 def interval_of(clock: Float[Tensor, "#batch bin"], t: Float[Tensor, "#batch point"]) -> Int[Tensor, "batch point"]:
     """Index of the bin that begins the interval which each of `t` falls into."""
     rows = max(len(clock), len(t))
-    bins, points = clock.detach().expand(rows, -1).contiguous(), t.detach().expand(rows, -1).contiguous()
-    return torch.searchsorted(bins, points, right=True).sub_(1).clamp_(0, clock.shape[1] - 2)
+    bins = clock[0] if len(clock) == 1 else clock  # which all trials share: not a copy for each
+    points = t.detach().expand(rows, -1).contiguous()
+    return torch.searchsorted(bins.detach().contiguous(), points, right=True).sub_(1).clamp_(0, clock.shape[1] - 2)
 
 
 def gathered(

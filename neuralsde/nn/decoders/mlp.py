@@ -1,4 +1,5 @@
 from itertools import pairwise
+from typing import ClassVar
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -16,6 +17,8 @@ class MLPDecoder(nn.Module):
         dropout: dropout probability behind each hidden layer.
         input_dropout: dropout probability on the input: a ridge penalty on the layer that follows.
     """
+
+    mixes_bins: ClassVar[bool] = False
 
     def __init__(
         self,

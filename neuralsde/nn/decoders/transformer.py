@@ -1,3 +1,5 @@
+from typing import ClassVar
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -27,6 +29,8 @@ class TransformerDecoder(nn.Module):
 
     Reference: Vaswani et al., 2017, arXiv:1706.03762; T-Fixup: Huang et al., ICML 2020.
     """
+
+    mixes_bins: ClassVar[bool] = True
 
     def __init__(
         self,

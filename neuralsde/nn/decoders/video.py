@@ -1,3 +1,5 @@
+from typing import ClassVar
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -23,6 +25,8 @@ class VideoDecoder(nn.Module):
 
     Reference: as `VideoEncoder`. SiLU comes before the doubling, not after it: the same numbers for a quarter of the work.
     """
+
+    mixes_bins: ClassVar[bool] = False
 
     def __init__(self, input_size: int, target_dim: int, hidden_size: int = 64):
         super().__init__()

@@ -1,5 +1,7 @@
 """Every tensor equals the benchmark's own, bit for bit in float32, on made-up and on real recordings."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -48,9 +50,16 @@ def assert_equal_to_oracle(data, oracle):
                 np.testing.assert_array_equal(ours, theirs, err_msg=f"{split}_cond_idx")
 
 
-@pytest.mark.parametrize("phase", ["val", "test"])
-@pytest.mark.parametrize("bin_ms", [5, 20])
-@pytest.mark.parametrize("name", VARIANTS)
+def halves(names):
+    """Every set at both bin widths and in both phases, in two tests each; the other two are in the slow lane."""
+    every = itertools.product(enumerate(names), enumerate([5, 20]), enumerate(["val", "test"]))
+    return [
+        pytest.param(name, bin_ms, phase, marks=[] if (i + j + k) % 2 == 0 else pytest.mark.slow)
+        for (i, name), (j, bin_ms), (k, phase) in every
+    ]
+
+
+@pytest.mark.parametrize(("name", "bin_ms", "phase"), halves(VARIANTS))
 def test_made_up_pairs(pair, name, bin_ms, phase):
     data = datamodule(f"nlb_{name}", pair(name), bin_width_s=bin_ms / 1000, phase=phase).data
     oracle = oracle_tensors(pair(name), name, bin_ms, phase)
@@ -59,9 +68,10 @@ def test_made_up_pairs(pair, name, bin_ms, phase):
     assert ("psth" in oracle) == (phase == "val" and name != "mc_rtt")
 
 
-def test_reach8():
+@pytest.mark.slow
+def test_reach8_without_conditions():
     path = shared_path("data/neural/reach8")
-    data = datamodule("reach8", path, condition_columns=[]).data  # PSTHs, which take longer, are in the slow lane
+    data = datamodule("reach8", path, condition_columns=[]).data
     assert_equal_to_oracle(data, oracle_tensors(path, "reach8", 20, "val", with_psth=False))
 
 

@@ -1,0 +1,146 @@
+"""Two continuous recordings: a latent SDE learned without simulating, beside the solver's ELBO, a GRU and smoothing.
+
+    python -m benchmarks.continuous_recordings --path FOLDER [--recordings stevenson head_direction] [--steps 1500]
+        [--models matching solver gru smoothing] [--seeds 0] [OVERRIDE …]
+
+Of either recording a part of the time is trained on, in windows drawn anew, and another (validation) is scored: bits per spike
+of units that no model observes, and what is decoded from rates by ridge regression, the hand's velocity or the head's direction
+(`angle_error_deg`; chance is 90). `matching` and `solver` are `model=langevinflow` (whose decoder reads the encoder beside the
+latent path), under `objective=sde_matching` and `objective=elbo`. `gru` is the same encoder and read-out without a latent path.
+All share optimiser, schedule, hidden inputs and number of steps, and the divergence weighs 0.1 from the start; the average of
+the last weights is scored.
+
+Prints one JSON object a line: `recording`, `model`, `seed`, `seconds` (of training, on one thread), and the scores.
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig
+from torch import Tensor, nn
+
+from benchmarks.matching_race import forever
+from neuralsde.cli import CONFIGS
+from neuralsde.datamodules.batches import TrialBatch, TrialDataModule, TrialDataset
+from neuralsde.evaluation.baselines import baseline_table
+from neuralsde.evaluation.predict import predict
+from neuralsde.evaluation.scores import score
+from neuralsde.training.build import instantiate_part
+from neuralsde.training.fit import build_module, ema_with_warmup, fill_in_sizes, start_at_mean_rates
+from neuralsde.training.module import LatentDynamics
+
+FILES = {"stevenson": "stevenson_196units_50ms.npz", "head_direction": "peyrache_headdirection_19cells_10ms.npz"}
+OBJECTIVES = {"matching": "sde_matching", "solver": "elbo", "gru": "elbo"}
+CLIP, DECAY, SAMPLES = 5.0, 0.99, 16
+
+
+class GRU(nn.Module):
+    """The encoder and read-out of a latent model, without a latent path between them."""
+
+    def __init__(self, module: LatentDynamics):
+        super().__init__()
+        likelihood = module.model.likelihood
+        self.encoder = module.model.encoder
+        self.readout = nn.Linear(self.encoder.output_size, module.spec.target_dim)  # pyright: ignore[reportArgumentType]
+        with torch.no_grad():
+            self.readout.bias.copy_(likelihood.readout.bias)  # pyright: ignore[reportAttributeAccessIssue, reportArgumentType]
+
+    def forward(self, values: Tensor, seen: Tensor, times: Tensor) -> Tensor:
+        return self.readout(self.encoder(values, seen, times))
+
+    def loss(self, module: LatentDynamics, batch: TrialBatch) -> Tensor:
+        """The latent model's own, but for the divergence."""
+        inputs, seen, learned, _ = module.mask(batch)
+        log_prob = module.model.likelihood.log_prob(self(inputs, seen, batch.times), batch.targets)
+        return -log_prob[learned & batch.known].mean()
+
+    @torch.no_grad()
+    def rates(self, module: LatentDynamics, data: TrialDataModule) -> list[np.ndarray]:
+        """Of training and evaluation trials."""
+        self.eval()
+        parts = [next(iter(data.predict_loader(TrialDataset(t, data.spec)))) for t in (data.data.train, data.data.eval)]
+        return [module.model.likelihood.mean(self(b.values, b.seen, b.times)).numpy() for b in parts]
+
+
+def built(
+    recording: str, model: str, folder: Path, seed: int, overrides: list[str]
+) -> tuple[DictConfig, LatentDynamics, TrialDataModule]:
+    """The config of a run, its module at the start, and its data."""
+    words = [f"data={recording}", f"data.path={folder / FILES[recording]}", "model=langevinflow", f"seed={seed}"]
+    words += [f"objective={OBJECTIVES[model]}", "objective.kl_ramp_epochs=0", "data.eval_batch_size=100000", "run_dir=unused"]
+    with initialize_config_dir(CONFIGS, version_base="1.3"):
+        config = compose("train", overrides=[*words, *overrides])
+    data = instantiate_part(config, "data")
+    fill_in_sizes(config, data.spec)
+    data.setup()
+    torch.manual_seed(seed)
+    module = build_module(config, data.spec)
+    start_at_mean_rates(module, data)
+    return config, module, data
+
+
+def fit(net: nn.Module, loss: Callable[[TrialBatch], Tensor], data: TrialDataModule, steps: int, config: DictConfig) -> float:
+    """Train `net`, leave the moving average of its weights in it, and return the seconds that it took."""
+    parameters = [p for p in net.parameters() if p.requires_grad]
+    groups = [
+        {"params": [p for p in parameters if p.ndim > 1]},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    optimizer = instantiate_part(config, "optimizer")(groups)
+    schedule = instantiate_part(config, "schedule")(optimizer, total_steps=steps)["scheduler"]
+    averaged, average = [p.detach().clone() for p in parameters], ema_with_warmup(DECAY)
+    begin, batches = time.process_time(), forever(data)
+    for step in range(steps):
+        optimizer.zero_grad()
+        loss(next(batches)).backward()
+        torch.nn.utils.clip_grad_norm_(parameters, CLIP)
+        optimizer.step(), schedule.step()
+        averaged = [average(a, p.detach(), step) for a, p in zip(averaged, parameters, strict=True)]
+    for parameter, mean in zip(parameters, averaged, strict=True):
+        parameter.data.copy_(mean)
+    return time.process_time() - begin
+
+
+def run(recording: str, model: str, folder: Path, seed: int, steps: int, overrides: list[str]) -> dict[str, float]:
+    """Train one model and score it."""
+    config, module, data = built(recording, model, folder, seed, overrides)
+    if model == "gru":
+        net = GRU(module)
+        seconds = fit(net, lambda batch: net.loss(module, batch), data, steps, config)
+        rates = net.rates(module, data)
+    else:
+        seconds = fit(module, lambda batch: module.loss(batch).loss.total, data, steps, config)
+        rates = [predict(module.eval(), trials, n_samples=SAMPLES).rates for trials in (data.data.train, data.data.eval)]
+    return {"seconds": round(seconds, 1), **score(data.data, *rates)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--path", required=True, type=Path, help="folder of the recordings")
+    parser.add_argument("--recordings", nargs="+", default=list(FILES), choices=list(FILES))
+    parser.add_argument("--models", nargs="+", default=[*OBJECTIVES, "smoothing"], choices=[*OBJECTIVES, "smoothing"])
+    parser.add_argument("--steps", type=int, default=1500)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("overrides", nargs="*")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    for recording in options.recordings:
+        for seed in options.seeds:
+            for model in options.models:
+                if model == "smoothing":
+                    data = built(recording, "gru", options.path, seed, options.overrides)[2]
+                    found = baseline_table(data.data)["smoothing"]
+                else:
+                    found = run(recording, model, options.path, seed, options.steps, options.overrides)
+                line = {key: round(value, 4) for key, value in found.items()}
+                print(json.dumps({"recording": recording, "model": model, "seed": seed, **line}), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,22 @@
+"""The sizes of the data that a model is made for, and what their kinds are called."""
+
+from dataclasses import asdict
+from typing import Any
+
+from neuralsde.datamodules.trials import DataSpec
+
+KINDS = {"counts": "counts", "real": "real values", "binary": "binary values", "category": "class indices"}
+UNSIZED = ("behavior_dim", "n_conditions")
+"""Sizes of the data that no part of a model takes, so that another behaviour may be read beside the same spikes."""
+
+
+def model_sizes(spec: DataSpec) -> dict[str, Any]:
+    """The sizes that a model is made for."""
+    return {key: value for key, value in asdict(spec).items() if key not in UNSIZED}
+
+
+def other_sizes(before: DataSpec, now: DataSpec) -> tuple[str, str]:
+    """Where the sizes that a model is made for differ: those of `before` and those of `now`, both empty where none do."""
+    old, new = model_sizes(before), model_sizes(now)
+    then, found = (", ".join(f"{k}={v}" for k, v in a.items() if b[k] != v) for a, b in ((old, new), (new, old)))
+    return then, found

@@ -1,0 +1,47 @@
+"""Training without simulating, through the module: which entries count, and how many bins they stand for."""
+
+import pytest
+import torch
+
+from neuralsde.training.build import instantiate_part
+from neuralsde.training.fit import build_module, fill_in_sizes
+from tests.helpers.tiny import tiny_config
+
+
+def tiny_module(tmp_path, words):
+    """A module at its start, and its data."""
+    torch.manual_seed(0)
+    config = tiny_config(tmp_path, *words)
+    data = instantiate_part(config, "data")
+    fill_in_sizes(config, data.spec)
+    data.setup()
+    return build_module(config, data.spec), data
+
+
+@pytest.mark.parametrize("model", ["latent_sde", "langevinflow"])
+def test_some_bins_estimate_the_loss_of_all(model, tmp_path):
+    """In expectation: the mean over draws of three bins is that of all bins, within four standard errors of the pair."""
+    words = [f"model={model}", "objective=sde_matching", "training.coordinated_dropout.keep_probability=1.0"]
+    words += ["model.encoder.dropout=0.0", "model.encoder.input_dropout=0.0", "objective.kl_ramp_epochs=0"]
+    losses = {}
+    for bins in ("3", "null"):
+        module, data = tiny_module(tmp_path, [*words, f"objective.observations={bins}"])
+        batch = next(iter(data.train_dataloader()))
+        torch.manual_seed(0)
+        with torch.no_grad():
+            losses[bins] = torch.stack([module.loss(batch).loss.total for _ in range(200)])
+    error = sum(sample.var() / len(sample) for sample in losses.values()) ** 0.5
+    assert abs(losses["3"].mean() - losses["null"].mean()) < 4 * error
+    assert losses["3"].mean() > 8 * error  # so that half of the loss would be seen
+
+
+def test_the_divergence_weighs_as_in_the_bound_whatever_is_drawn(tmp_path):
+    """Nats per entry: a trial's divergence over the entries of all its bins, not of those drawn."""
+    terms = {}
+    for bins in ("2", "null"):
+        module, data = tiny_module(tmp_path, ["model=latent_sde", "objective=sde_matching", f"objective.observations={bins}"])
+        batch = next(iter(data.train_dataloader()))
+        torch.manual_seed(0)
+        done = module.loss(batch)
+        terms[bins] = done.loss.terms["kl_initial"] / done.output.kl["kl_initial"].mean()
+    torch.testing.assert_close(terms["2"], terms["null"])
