@@ -148,6 +148,12 @@ def provenance(run: Run | Ensemble, data: TrialDataModule) -> dict[str, Any]:
 
 def print_table(scores: dict[str, float], baselines: dict[str, dict[str, float]], name: str, n_trials: int) -> None:
     """The score table on standard output, the model above its baselines, extra splits below."""
+    if not scores:
+        print(
+            f"{name}: nothing of the {n_trials} evaluation trials can be scored, since the file withholds what scores compare "
+            "with (held-out counts, behaviour, conditions); `neuralsde submit` writes their predictions."
+        )
+        return
     splits = ["", *sorted({key.split("/")[0] for key in scores if "/" in key})]
     for split in splits:
         prefix = f"{split}/" if split else ""

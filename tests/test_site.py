@@ -39,6 +39,28 @@ def test_an_equation_that_cannot_be_written_stops_the_build():
         module.mathml(r"\nosuchcommand x", False, "quickstart.md")
 
 
+def test_equations_of_pages_and_docstrings_can_be_written():
+    module = hooks()
+    for path in [*(ROOT / "docs").rglob("*.md"), *(ROOT / "neuralsde").rglob("*.py")]:
+        for block, inline in re.findall(r"\$\$(.+?)\$\$|\$([^$\n`]+)\$", path.read_text(), re.S):
+            if "\\" in block + inline:
+                module.mathml(block or inline, bool(block), path.name)
+
+
+def test_every_made_page_has_a_place_in_the_menu():
+    files = []
+    module = hooks()
+    module.File = SimpleNamespace(generated=lambda config, page, content: page)
+    module.on_files(files, None)
+    menu = (ROOT / "mkdocs.yml").read_text()
+    assert [page for page in files if f": {page}\n" not in menu] == []
+
+
+def test_links_to_the_repository_lead_to_the_page_made_from_it():
+    text = "[data/arrays](../data/arrays/README.md) and [this](quickstart.md)"
+    assert hooks().on_page_markdown(text, None, None, None) == "[data/arrays](arrays.md) and [this](quickstart.md)"
+
+
 @pytest.mark.slow
 def test_the_site_builds_strictly_and_loads_nothing_from_elsewhere(tmp_path):
     environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}

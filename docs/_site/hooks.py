@@ -21,7 +21,12 @@ PAIRS = {"lvert": r"\left|", "rvert": r"\right|", "lVert": r"\left\|", "rVert": 
 """Brackets that the converter sets low."""
 SHIM = "https://unpkg.com/iframe-worker/shim"
 """What the plugin `offline` would fetch; a copy lies in the site."""
-REPOSITORY = {"index.md": "README.md", "changelog.md": "CHANGELOG.md", "contributing.md": "CONTRIBUTING.md"}
+REPOSITORY = {
+    "index.md": "README.md",
+    "arrays.md": "data/arrays/README.md",
+    "changelog.md": "CHANGELOG.md",
+    "contributing.md": "CONTRIBUTING.md",
+}
 
 
 def on_files(files, config):
@@ -52,6 +57,13 @@ def page_of(title, modules):
         else:
             blocks.append(f"::: {name}\n")
     return "\n".join(blocks)
+
+
+def on_page_markdown(markdown, page, config, files):
+    """Let links to a file of the repository lead to the page that is made from it."""
+    for name, source in REPOSITORY.items():
+        markdown = markdown.replace(f"](../{source})", f"]({name})")
+    return markdown
 
 
 def on_page_content(content, page, config, files):

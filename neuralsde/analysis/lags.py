@@ -1,5 +1,6 @@
 """Activity at several times relative to the behaviour."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,9 +12,11 @@ def bins_of(lags_ms: Sequence[float | int], bin_width_s: float, regular: bool, n
     """Lags in bins.
 
     Raises:
-        ConfigError: there is no lag, one is not a multiple of the bin width or as long as a trial, one occurs twice, or bins
-            are not equally wide.
+        ConfigError: there is no lag, one is not finite, no multiple of the bin width or as long as a trial, one occurs twice,
+            or bins are not equally wide.
     """
+    if not all(map(math.isfinite, lags_ms)):
+        raise ConfigError(f"decode got lags_ms={list(lags_ms)}; give finite numbers, such as (0,) or (0, 40, 80).")
     lags = tuple(round(lag / (1e3 * bin_width_s)) for lag in lags_ms)
     if not lags or len(set(lags)) < len(lags):
         raise ConfigError(f"decode got lags_ms={list(lags_ms)}; give at least one lag, each once, such as (0,) or (0, 40, 80).")

@@ -26,9 +26,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> Result:
-    """Write scores.json and plots; the result holds the scores."""
+    """Write scores.json and plots, and a run's report anew; the result holds the scores."""
     from neuralsde.evaluation.ensemble import Ensemble
     from neuralsde.evaluation.load import load
+    from neuralsde.evaluation.report import write_report
     from neuralsde.workflow import evaluate
 
     quiet_chatter()
@@ -37,6 +38,8 @@ def run(arguments: argparse.Namespace) -> Result:
     model = runs[0] if len(runs) == 1 else Ensemble.of(runs)
     folder.mkdir(parents=True, exist_ok=True)
     scores = evaluate(model, model.datamodule, folder, [], model.config)
+    if (folder / "config.yaml").is_file():  # a run's own folder, whose report would tell the scores of before
+        write_report(folder)
     return {"checkpoints": [str(one.path) for one in runs], "folder": str(folder), "scores": scores}
 
 

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
 from neuralsde.cli.console import Result, quiet_chatter
 from neuralsde.errors import CheckpointError
@@ -22,14 +22,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> Result:
     """Train on; the result is the main score."""
     from neuralsde import workflow
+    from neuralsde.training.files import read_config
 
     quiet_chatter()
     path = Path(arguments.run_dir) / "config.yaml"
     if not path.is_file():
         raise CheckpointError(f"There is no {path}: give the folder of a run.")
-    config = OmegaConf.load(path)
+    config = read_config(path)
     OmegaConf.update(config, "ckpt", "last")
     OmegaConf.update(config, "run_dir", arguments.run_dir)
     if arguments.steps:
         OmegaConf.update(config, "training.steps", arguments.steps)
-    return {"run_dir": arguments.run_dir, "score": workflow.train(DictConfig(config))}
+    return {"run_dir": arguments.run_dir, "score": workflow.train(config)}

@@ -24,6 +24,8 @@ __all__ = ["Coordinates", "Prediction", "Sampling", "forecast", "generate", "pre
 
 KEPT = 2**26
 """Draws (numbers) that are held at a time where quantiles or a median are asked for: a quarter of a gigabyte."""
+MOST = 2**31
+"""Draws (numbers) of one trial that are held at most: eight gigabytes."""
 AVERAGES = ("rate", "log_rate", "median")
 
 
@@ -78,14 +80,22 @@ class Sampling:
         return [*self.quantiles, *tail]
 
     @property
-    def passes(self) -> list[int]:
+    def passes(self) -> Iterator[int]:
         """Samples in each pass through the model."""
-        whole, rest = divmod(self.n_samples, self.sample_batch)
-        return [self.sample_batch] * whole + [rest] * (rest > 0)
+        return (min(self.sample_batch, self.n_samples - done) for done in range(0, self.n_samples, self.sample_batch))
 
     def trials_at_once(self, batch_size: int, numbers: int) -> int:
-        """How many trials of so many numbers each fit into memory with all that is kept of their samples."""
+        """How many trials of so many numbers each fit into memory with all that is kept of their samples.
+
+        Raises:
+            ConfigError: not even one does.
+        """
         kinds = (len(self.probabilities) > 0) + (self.average == "median")
+        if self.n_samples * numbers * kinds > MOST:
+            raise ConfigError(
+                f"predict got n_samples={self.n_samples}, whose intervals, quantiles or median need "
+                f"{4e-9 * self.n_samples * numbers * kinds:,.0f} GB for one trial; give at most {MOST // (numbers * kinds)}."
+            )
         return max(1, min(batch_size, KEPT // (self.n_samples * numbers * kinds))) if kinds else batch_size
 
 
@@ -242,7 +252,7 @@ def gathered(
     if sampling.average == "median" and module.spec.n_classes:
         raise ConfigError("predict.average=median of probabilities does not sum to one over classes: set predict.average=rate.")
     at_once = sampling.trials_at_once(batch_size, axes.times.shape[1] * module.spec.target_dim)
-    total = math.ceil(len(trials) / at_once) * len(sampling.passes)
+    total = math.ceil(len(trials) / at_once) * math.ceil(sampling.n_samples / sampling.sample_batch)
     with progress(label, total) as advance:
         parts = [summarise(module, passes(b), sampling, advance) for b in batches(module, trials, at_once)]
     return join(parts, axes)

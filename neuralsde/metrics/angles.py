@@ -10,7 +10,7 @@ from neuralsde.metrics.decoding import decode
 def angle_error(decoded: np.ndarray, truth: np.ndarray) -> float:
     r"""Mean absolute error of a direction, in degrees: 0 to 180, and 90 for a guess.
 
-    $$\frac{180}{\pi} \overline{\left| \arg e^{i (\hat\theta - \theta)} \right|}$$
+    $$\frac{180}{\pi n} \sum \left| \operatorname{arg} e^{i (\hat\theta - \theta)} \right|$$
 
     Args:
         decoded: $\cos\hat\theta$ and $\sin\hat\theta$, up to a common factor, (…, 2).

@@ -14,7 +14,7 @@ LEARNED = "learned/"
 
 def read_metrics(path: str | Path) -> dict[str, np.ndarray]:
     """Columns of a `metrics.csv`, NaN where a row has no value; columns without numbers are left out."""
-    with Path(path).open(newline="") as file:
+    with Path(path).open(newline="", encoding="utf-8", errors="replace") as file:
         rows = list(csv.DictReader(file))
     columns = {name: np.array([number(row[name]) for row in rows]) for name in (rows[0] if rows else {})}
     return {name: values for name, values in columns.items() if not np.isnan(values).all()}

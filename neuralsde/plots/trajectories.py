@@ -115,8 +115,8 @@ def hand_trajectories(
 
 
 def condition_groups(n_trials: int, condition: np.ndarray | None) -> dict[int, np.ndarray]:
-    """Trials of each condition that is drawn; one group of all trials where there are no conditions."""
-    if condition is None:
+    """Trials of each condition that is drawn; one group of all trials where none has a condition."""
+    if condition is None or not (condition >= 0).any():
         return {-1: np.arange(n_trials)}
     labels = np.unique(condition[condition >= 0])[:MOST_CONDITIONS]
     return {int(label): np.flatnonzero(condition == label) for label in labels}
@@ -124,6 +124,6 @@ def condition_groups(n_trials: int, condition: np.ndarray | None) -> dict[int, n
 
 def name_conditions(figure: Figure, labels: list[int], colors: list, names: Sequence[str]) -> None:
     """A legend, where names are given and few."""
-    if names and len(labels) <= 8 and max(labels) < len(names):
+    if names and len(labels) <= 8 and min(labels) >= 0 and max(labels) < len(names):
         names = short_names(names)
         legend(figure, {names[i]: {"color": c, "lw": 2.0} for i, c in zip(labels, colors, strict=True)})

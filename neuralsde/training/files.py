@@ -5,6 +5,9 @@ import os
 from pathlib import Path
 from typing import Any
 
+import yaml
+from omegaconf import DictConfig, OmegaConf
+
 from neuralsde.errors import CheckpointError
 
 
@@ -14,6 +17,9 @@ def write_whole(path: Path, content: str) -> None:
     try:
         partial.write_text(content, encoding="utf-8")
         os.replace(partial, path)
+    except OSError as error:
+        error.filename, error.filename2 = str(path), None  # not the partial file, of which nobody knows
+        raise
     finally:
         partial.unlink(missing_ok=True)
 
@@ -27,6 +33,26 @@ def read_json(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(content, dict):
+            raise ValueError(f"it holds a {type(content).__name__} where names with values are needed")
     except ValueError as error:
         raise CheckpointError(f"{path} is damaged ({error}): move it away to go on without it.") from error
+    return content
+
+
+def read_config(path: Path) -> DictConfig:
+    """A run's `config.yaml`.
+
+    Raises:
+        CheckpointError: it is damaged.
+    """
+    try:
+        config = OmegaConf.create(path.read_text(encoding="utf-8"))
+    except (ValueError, yaml.YAMLError) as error:
+        raise CheckpointError(
+            f"{path} is damaged ({' '.join(str(error).split())}): the run's checkpoints hold its settings too."
+        ) from error
+    if not isinstance(config, DictConfig):
+        raise CheckpointError(f"{path} is damaged (it holds no settings): the run's checkpoints hold its settings too.")
+    return config

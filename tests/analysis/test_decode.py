@@ -160,6 +160,7 @@ def test_a_value_of_the_whole_trial(data):
         ({"lags_ms": (30,)}, "lag of 30 ms, which is no multiple of the bin width of 20 ms"),
         ({"lags_ms": (400,)}, "lag of 400 ms, but a trial has 20 bins"),
         ({"lags_ms": ()}, "give at least one lag"),
+        ({"lags_ms": (float("nan"),)}, r"lags_ms=\[nan\]; give finite numbers"),
         ({"decoder": "svm"}, "decoder='svm'; give ridge or gru"),
         ({"folds": 1}, "folds=1"),
         ({"kind": "velocity"}, "kind='velocity'; give values"),

@@ -12,6 +12,7 @@ import pytest
 
 from neuralsde.cli.console import data_settings
 from neuralsde.cli.main import parser
+from neuralsde.workflow import print_table
 from tests.helpers.tiny import tiny_overrides
 
 ROOT = Path(__file__).parents[2]
@@ -81,6 +82,10 @@ def test_resume_goes_on_with_the_run_s_own_settings(trained, run, tmp_path):
     status, _, err = run("resume", tmp_path / "nowhere")
     assert status == 2
     assert "give the folder of a run" in err
+    (copy / "config.yaml").write_text("a: [1")
+    status, _, err = run("resume", copy)
+    assert status == 2
+    assert "config.yaml is damaged" in err
 
 
 def test_evaluate_repeats_the_scores(trained, run, tmp_path):
@@ -91,6 +96,21 @@ def test_evaluate_repeats_the_scores(trained, run, tmp_path):
     assert "this model" in out
     after = json.loads((tmp_path / "scores.json").read_text())
     assert after["co_bps"] == before["co_bps"]
+    assert not (tmp_path / "report.html").exists()
+
+
+def test_trials_that_cannot_be_scored_get_a_sentence_instead_of_an_empty_table(capsys):
+    print_table({}, {"smoothing": {}}, "reach8", 200)
+    assert "reach8: nothing of the 200 evaluation trials can be scored" in capsys.readouterr().out
+
+
+def test_evaluate_renews_the_report_of_a_run(trained, run, tmp_path):
+    copy = tmp_path / "run"
+    shutil.copytree(trained[0], copy, ignore=shutil.ignore_patterns("wandb"))
+    (copy / "report.html").write_text("old")
+    status, _, err = run("evaluate", copy)
+    assert status == 0, err
+    assert "How it was made" in (copy / "report.html").read_text()
 
 
 @pytest.mark.parametrize(

@@ -112,6 +112,7 @@ def test_a_bar_counts_every_pass_on_standard_error(run, capsys, monkeypatch):
         ({"average": "mode"}, "average='mode'; give rate, log_rate or median"),
         ({"sample_batch": 0}, "sample_batch=0"),
         ({"batch_size": 0}, "batch_size=0"),
+        ({"interval": 0.9, "n_samples": 10**9}, r"n_samples=1000000000, .* GB for one trial; give at most \d+\."),
         ({"trials": "test"}, "no split 'test' of lorenz; choose one of train, eval, heldout_conditions"),
     ],
     ids=lambda value: str(value) if isinstance(value, dict) else "",

@@ -126,6 +126,16 @@ def test_principal_components_keep_all_variance_of_three_dimensions(rng):
     assert labels[0].startswith("PC 1 (6")
 
 
+@pytest.mark.parametrize("condition", [None, np.full(12, -1)])
+def test_trials_without_conditions_are_drawn_without_a_legend(rng, condition):
+    """As the test trials of a benchmark, whose other splits do have names of conditions."""
+    figure = latent_trajectories(rng.normal(size=(12, 9, 3)), condition, tuple("abcde"))
+    assert len(figure.axes[0].lines) > 1
+    assert not figure.legends
+    figure = hand_trajectories(rng.normal(size=(12, 9, 2)), np.ones((12, 9, 2)), 0.5, condition, tuple("abcde"))
+    assert not figure.legends
+
+
 def test_hand_trajectories(rng, condition):
     velocity = rng.normal(size=(N_TRIALS, N_BINS, 2))
     velocity[4, 3:] = np.nan  # a shorter trial

@@ -41,7 +41,8 @@ def made_of(record: dict[str, Any], config: DictConfig) -> list[Fact]:
 
 def data_of(record: dict[str, Any], scores: dict[str, Any]) -> list[Fact]:
     """The recording and the checksums of its files."""
-    data = record.get("data") or scores.get("data", {})
+    scored = scores.get("data", {})
+    data = record.get("data") or scored
     facts = [Fact("Recording", [data.get("name", NOT_RECORDED)]), Fact("Source", [data.get("source") or NOT_RECORDED])]
     if "channels" in data:
         kind = KINDS.get(data["kind"], "channels")
@@ -51,6 +52,8 @@ def data_of(record: dict[str, Any], scores: dict[str, Any]) -> list[Fact]:
             Fact("Size", [f"{data['channels'][0]} {kind} seen and {data['channels'][1]} held out"]),
             Fact("Time", [f"{data['bins'][0]} bins observed and {data['bins'][1]} to forecast, of {width}"]),
         ]
+    if scored.get("source") != data.get("source") and "eval_trials" in scored:  # `evaluate --phase test` came later
+        facts.append(Fact("Scored", [f"{scored['eval_trials']} trials of {scored['source']}"]))
     files = [f"{file['name']}  ({file['bytes'] / 1e6:.1f} MB)  sha256 {file['sha256']}" for file in data.get("files", [])]
     return [*facts, Fact("Files", files or ["none: generated from the settings"], bool(files))] if "files" in data else facts
 

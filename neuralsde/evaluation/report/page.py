@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined, Template
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
 from neuralsde.errors import CheckpointError
 from neuralsde.evaluation.report.facts import data_of, duration, made_of, model_of, title_of, wall_time
@@ -15,7 +15,7 @@ from neuralsde.evaluation.report.pictures import read_pictures
 from neuralsde.evaluation.report.score_table import headline, score_tables, verdict
 from neuralsde.evaluation.report.trajectories import read_trajectories
 from neuralsde.plots import read_metrics
-from neuralsde.training.files import read_json, write_whole
+from neuralsde.training.files import read_config, read_json, write_whole
 from neuralsde.training.run_record import read_record
 
 PAGE = files("neuralsde.evaluation.report") / "page"
@@ -31,7 +31,7 @@ def write_report(run: str | Path) -> Path:
         run: the run's folder, or a checkpoint in it.
 
     Raises:
-        CheckpointError: it is no run's folder.
+        CheckpointError: it is no run's folder, or a file in it is damaged.
     """
     folder = folder_of(Path(run))
     path = folder / "report.html"
@@ -68,8 +68,7 @@ def template() -> Template:
 
 def content_of(folder: Path) -> dict[str, Any]:
     """What the template shows."""
-    text = (folder / "config.yaml").read_text(encoding="utf-8")
-    config, record = DictConfig(OmegaConf.create(text)), read_record(folder)
+    config, record = read_config(folder / "config.yaml"), read_record(folder)
     scores = read_json(folder / "scores.json")
     metrics = folder / "metrics.csv"
     columns = read_metrics(metrics) if metrics.is_file() else {}
@@ -101,6 +100,6 @@ def content_of(folder: Path) -> dict[str, Any]:
             "The data": data_of(record, scores),
             "The model": model_of(record, config, scores),
         },
-        "config": text,
+        "config": (folder / "config.yaml").read_text(encoding="utf-8"),
         "version": record.get("versions", {}).get("neuralsde", ""),
     }

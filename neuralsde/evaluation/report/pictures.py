@@ -10,6 +10,7 @@ from typing import NamedTuple
 from matplotlib.figure import Figure
 from PIL import Image
 
+from neuralsde.errors import CheckpointError
 from neuralsde.evaluation.glossary import picture_text
 from neuralsde.training.files import read_json, write_whole
 
@@ -83,12 +84,19 @@ def read_pictures(folder: Path) -> list[Shown]:
 
 
 def shown(path: Path, title: str, caption: str) -> Shown:
-    """A PNG file as a page holds it."""
+    """A PNG file as a page holds it.
+
+    Raises:
+        CheckpointError: it is damaged.
+    """
     content = path.read_bytes()
-    with Image.open(io.BytesIO(content)) as image:
-        width, height = image.size
-        if len(content) > LARGE_BYTES:
-            content = min(content, with_few_colours(image), key=len)
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            width, height = image.size
+            if len(content) > LARGE_BYTES:
+                content = min(content, with_few_colours(image), key=len)
+    except OSError as error:
+        raise CheckpointError(f"{path} is damaged or no picture: move it away to go on without it.") from error
     source = "data:image/png;base64," + base64.b64encode(content).decode()
     return Shown(path.stem, title, caption, width, height, source)
 

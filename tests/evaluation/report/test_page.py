@@ -149,6 +149,29 @@ def test_a_damaged_file_gets_a_sentence(run_folder, name):
         write_report(folder)
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("scores.json", "[1, 2]"), ("plots/other.png", "no picture"), ("config.yaml", "a: [1"), ("config.yaml", "- 1")],
+)
+def test_a_file_of_another_kind_gets_a_sentence(run_folder, name, content):
+    folder = run_folder()
+    (folder / name).write_text(content)
+    with pytest.raises(CheckpointError, match=f"{name} is damaged"):
+        write_report(folder)
+
+
+def test_a_table_of_epochs_that_cannot_be_read_is_left_out(run_folder):
+    folder = run_folder()
+    (folder / "metrics.csv").write_bytes(bytes(range(256)))
+    assert "How it was made" in text_of(parsed(write_report(folder)))
+
+
+def test_scores_of_other_trials_than_those_of_training_are_told_apart(run_folder):
+    scored = {"data": {"name": "lorenz", "source": "session.nwb, phase test", "eval_trials": 7}}
+    assert "Scored 7 trials of session.nwb, phase test" in text_of(parsed(write_report(run_folder(scores=SCORES | scored))))
+    assert "trials of session.nwb" not in text_of(parsed(write_report(run_folder("same"))))
+
+
 def test_added_pictures_come_with_title_and_caption(run_folder):
     tree = parsed(write_report(run_folder()))
     (image,) = [i for i in tree.iter("img")]
@@ -179,3 +202,6 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path):
         write_whole(path, "\ud800")
     assert path.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+    with pytest.raises(FileNotFoundError) as found:
+        write_whole(tmp_path / "nowhere" / "a.txt", "new")
+    assert found.value.filename == str(tmp_path / "nowhere" / "a.txt")
