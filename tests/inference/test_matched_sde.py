@@ -110,7 +110,7 @@ def plane(moments, covariance="full", **settings):
     return exact(2, moments, partial(Rotating, a=TURN, sigma=0.7), covariance=covariance, **settings)
 
 
-def bounds(process, posterior, trials=4000, matching=None, seed=0):
+def bounds(process, posterior, trials=20000, matching=None, seed=0):
     """Samples of the bound, (trials,), and the log-evidence."""
     torch.manual_seed(seed)
     context = torch.zeros(trials, BINS, 3).double()
