@@ -13,7 +13,10 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.table import Table
 
+from neuralsde.analysis.dynamics import dynamics_of
 from neuralsde.datamodules.batches import TrialDataModule
+from neuralsde.errors import ConfigError
+from neuralsde.evaluation.analysis_figures import dynamics_figures
 from neuralsde.evaluation.baselines import baseline_table, times_of
 from neuralsde.evaluation.ensemble import Ensemble
 from neuralsde.evaluation.figures import draw_figures
@@ -32,6 +35,8 @@ from neuralsde.training.init_from import take_model
 from neuralsde.training.run_record import RunRecord
 from neuralsde.training.settings import check_settings
 from neuralsde.training.wandb_log import log_checkpoints, wandb_logger
+
+DYNAMICS_SEEDS = 50  # visited states from which fixed points are looked for, for a run's own pictures
 
 
 def train(config: DictConfig) -> float:
@@ -130,11 +135,23 @@ def evaluate(
     write_whole(run_dir / "scores.json", json.dumps(content, indent=2) + "\n")
     print_table(scores, baselines, recording.name, len(recording.eval))
     figures = draw_figures(recording, predictions, run_dir / "metrics.csv") if config.training.plots else {}
+    if config.training.plots and isinstance(run, Run):
+        figures |= dynamics_pictures(run, predictions["eval"])
     save_figures(figures, run_dir / "plots")
     if config.training.plots:
         save_trajectories(run_dir, data, predictions["eval"])
     log_to_wandb(loggers, scores, baselines, run_dir, figures, config)
     return scores
+
+
+def dynamics_pictures(run: Run, prediction: Prediction) -> dict[str, Figure]:
+    """Flow field, eigenvalues and potential of the prior, where it has a drift that does not change with time."""
+    try:
+        found = dynamics_of(run.module.model.dynamics, prediction, at_s=None, seeds=DYNAMICS_SEEDS, seed=0)
+    except ConfigError as reason:
+        print(f"No picture of the flow: {reason}")
+        return {}
+    return dynamics_figures(found)
 
 
 def provenance(run: Run | Ensemble, data: TrialDataModule) -> dict[str, Any]:

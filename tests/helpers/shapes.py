@@ -5,12 +5,12 @@ repetition. (jaxtyping's pytest plugin decorates every function of the package w
 """
 
 import functools
-from collections.abc import Callable, Collection, Hashable
+from collections.abc import Callable, Hashable
 from typing import Any
 
 from beartype import beartype
 
-OPEN = type, Collection  # of whose contents an annotation may ask
+OPEN = type, list, dict, set, frozenset  # of whose contents an annotation may ask; of a config it asks the type alone
 
 
 @functools.cache
