@@ -75,6 +75,7 @@ RULES: dict[str, Rule] = {
     "trainer.gradient_clip_val": optional(number(0.0)),
     "predict.weights": one_of("best", "last"),
     "predict.n_samples": whole(1),
+    "predict.sample_batch": optional(whole(1)),
     "predict.average": one_of("rate", "log_rate", "median"),
     "predict.interval": optional(between(0.0, 1.0)),
     "predict.dropout": one_of(True, False),
