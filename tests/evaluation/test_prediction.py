@@ -71,9 +71,9 @@ def test_the_median_is_the_middle_sample_and_heavy_tails_do_not_move_it(run, mon
     passed = []
     mean = type(likelihood).mean
     monkeypatch.setattr(type(likelihood), "mean", lambda self, p: passed.append(mean(self, p)) or passed[-1])
-    found = run.predict(n_samples=5, average="median").rates
+    found = run.predict(n_samples=5, average="median", sample_batch=1).rates
     np.testing.assert_array_equal(found, np.median(torch.stack(passed).numpy(), axis=0))
-    assert not np.array_equal(found, run.predict(n_samples=5).rates)
+    assert not np.array_equal(found, run.predict(n_samples=5, sample_batch=1).rates)
 
 
 @pytest.mark.parametrize("settings", [{"interval": 0.5}, {"average": "median"}, {"interval": 0.5, "average": "median"}])
