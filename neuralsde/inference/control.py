@@ -28,8 +28,24 @@ LARGEST_LOG_RATE = 20.0  # of a pull; it is complete in any step long before
 SMALLEST_SPREAD = 1e-2  # of noise to be divided by; a pull against less would cost without bound
 
 
-class Control(nn.Module, ABC):
-    """From context and state to the drift $u$ of the Brownian motion, per square root of time.
+class Steering(nn.Module, ABC):
+    """From a state, and what was planned for its step, to the drift $u$ of the Brownian motion, per square root of time."""
+
+    @abstractmethod
+    def forward(
+        self, y: Float[Tensor, "batch state"], memory: Memory, *features: Float[Tensor, "..."]
+    ) -> Float[Tensor, "batch noise"]:
+        """$u$ in a state with unconstrained coordinates `y`.
+
+        Args:
+            y: the state.
+            memory: what the noise remembers; None for Brownian motion.
+            features: the part of the plan that is for the step.
+        """
+
+
+class Control(Steering):
+    """A steering that is learned from the context.
 
     A config makes it from `context_size`, `state_size`, `noise_size` and `memory_size`.
 
@@ -65,18 +81,6 @@ class Control(nn.Module, ABC):
             spread: the diffusion in the state's unconstrained coordinates, where it does not depend on the state.
             dt: step length in each bin.
             outlook: of a noise that remembers; None for Brownian motion.
-        """
-
-    @abstractmethod
-    def forward(
-        self, y: Float[Tensor, "batch state"], memory: Memory, *features: Float[Tensor, "#batch *_"]
-    ) -> Float[Tensor, "batch noise"]:
-        """$u$ in a state with unconstrained coordinates `y`, given its bin's part of the plan.
-
-        Args:
-            y: the state.
-            memory: what the noise remembers; None for Brownian motion.
-            features: of the bin.
         """
 
 

@@ -6,7 +6,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from neuralsde.inference.marginals import AbstractMarginals, Clock, Steps, Times
-from neuralsde.inference.scale import TriangularScale
+from neuralsde.inference.scale import TriangularScale, times_vector
 from neuralsde.nn.curves import AbstractCurves
 from neuralsde.sde import AbstractSDE, NoiseType
 
@@ -98,15 +98,17 @@ class FullMarginals(AbstractMarginals):
     def draw(
         self, sde: AbstractSDE, moments: FullGaussian, standard: Float[Tensor, "batch point state"]
     ) -> Float[Tensor, "batch point state"]:
-        return torch.addcmul(moments.mean, moments.std, standard + times(moments.mixing, standard))
+        return torch.addcmul(moments.mean, moments.std, standard + times_vector(moments.mixing, standard))
 
     def control(
         self, sde: AbstractSDE, t: Times, moments: MovingFullGaussian, standard: Float[Tensor, "batch point state"]
     ) -> Float[Tensor, "batch point noise"]:
         drift, g, g_slope = sde.in_coordinates(t[..., None], self.draw(sde, moments, standard))
-        spread = moments.log_std_slope * (standard + times(moments.mixing, standard)) + times(moments.mixing_slope, standard)
+        spread = moments.log_std_slope * (standard + times_vector(moments.mixing, standard)) + times_vector(
+            moments.mixing_slope, standard
+        )
         score = -inverse_transposed(moments, standard[..., None])[..., 0]
-        flow = moments.mean_slope + moments.std * spread - times(moments.current, score)
+        flow = moments.mean_slope + moments.std * spread - times_vector(moments.current, score)
         return (flow - drift) / g + g_slope + g * score / 2
 
     def start(self, sde: AbstractSDE, moments: FullGaussian) -> tuple[Float[Tensor, "batch state"], TriangularScale]:
@@ -130,16 +132,11 @@ class FullMarginals(AbstractMarginals):
         t, dt, mean, target, gain, inverse, typical = features
         drift, g, g_slope = sde.in_coordinates(t, y)
         away = y - mean
-        move = target - y + times(gain, away)
+        move = target - y + times_vector(gain, away)
         if sde.noise is NoiseType.DIAGONAL:
-            score = -times(inverse.mT, times(inverse, away))
+            score = -times_vector(inverse.mT, times_vector(inverse, away))
             move = move + dt * (g * g_slope + (g.square() - typical.square()) / 2 * score)
         return (move / dt - drift) / g
-
-
-def times(matrix: Float[Tensor, "*#batch row column"], vector: Float[Tensor, "*#batch column"]) -> Tensor:
-    """A matrix times a vector, point by point."""
-    return (matrix @ vector[..., None])[..., 0]
 
 
 def root(moments: FullGaussian) -> Float[Tensor, "batch point state state"]:

@@ -33,7 +33,7 @@ from neuralsde.errors import ConfigError
 from neuralsde.inference.control import Control, Features, Memory, NoControl
 from neuralsde.inference.latent_sde import LatentSDE, with_memory
 from neuralsde.inference.path import Estimator, Evidence, gaussian_sample
-from neuralsde.inference.scale import PrecisionScale, Scale, repeated
+from neuralsde.inference.scale import PrecisionScale, Scale, repeated, times_vector
 from neuralsde.inference.steering import AbstractMover, Plan, divergence, steer
 from neuralsde.noise import Brownian, FractionalBrownian, Increments, OUBank, Outlook
 from neuralsde.sde import AbstractSDE, OrnsteinUhlenbeck
@@ -129,11 +129,6 @@ def smoother(chain: Chain, evidence: Evidence, every: int = 1) -> Smoother:
             information = information + evidence.information[n // every]
     scale = PrecisionScale(torch.stack(roots[::-1]))
     return Smoother(torch.stack(gains[::-1]), torch.stack(aims[::-1]), scale, precision, information)
-
-
-def times_vector(matrix: Float[Tensor, "*#batch row column"], vector: Float[Tensor, "*#batch column"]) -> Tensor:
-    """A matrix times a vector, sample by sample."""
-    return (matrix @ vector[..., None])[..., 0]
 
 
 class _Corrected(Control):

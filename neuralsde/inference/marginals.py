@@ -35,13 +35,13 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from neuralsde.inference.control import Features
 from neuralsde.inference.scale import DiagonalScale, Scale, TriangularScale
 from neuralsde.nn.curves import AbstractCurves
 from neuralsde.sde import AbstractSDE, NoiseType
 
 Clock = Float[Tensor, "#batch bin"]
 Times = Float[Tensor, "#batch point"]
-Features = tuple[Tensor, ...]
 
 
 class Steps(NamedTuple):

@@ -6,7 +6,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from neuralsde.errors import ConfigError
-from neuralsde.inference.control import Control, Features, Memory, NoControl
+from neuralsde.inference.control import Memory, NoControl, Steering
 from neuralsde.inference.full_marginals import FullMarginals
 from neuralsde.inference.latent_sde import LatentSDE
 from neuralsde.inference.marginals import AbstractMarginals, DiagonalMarginals
@@ -15,30 +15,21 @@ from neuralsde.inference.scale import Scale
 from neuralsde.inference.steering import Plan
 from neuralsde.inference.underdamped_marginals import UnderdampedMarginals
 from neuralsde.nn.curves import AbstractCurves
-from neuralsde.noise import OUBank, Outlook
-from neuralsde.sde import AbstractSDE, NoiseType, UnderdampedLangevin
+from neuralsde.noise import OUBank
+from neuralsde.sde import AbstractSDE, Calculus, NoiseType, UnderdampedLangevin
 
 KINDS: dict[str, Callable[..., AbstractMarginals]] = {"full": FullMarginals, "diagonal": DiagonalMarginals}
 
 
-class _FollowMarginals(Control):
+class _FollowMarginals(Steering):
     """Takes a path from one marginal to the next; its parameters are those of the prior, which it makes up for."""
 
     def __init__(self, marginals: AbstractMarginals, sde: AbstractSDE, samples: int):
-        super().__init__(0, 0, narrows=False)  # the marginals say how narrow the increments are
+        super().__init__()
         self.marginals, self.sde, self.samples = marginals, sde, samples
 
-    def plan(
-        self,
-        context: Float[Tensor, "bin batch context"],
-        spread: Float[Tensor, "bin #batch noise"] | None,
-        dt: Float[Tensor, "bin #batch 1"],
-        outlook: Outlook | None = None,
-    ) -> Features:
-        raise NotImplementedError  # the features come with the marginals
-
     def forward(
-        self, y: Float[Tensor, "batch state"], memory: Memory, *features: Float[Tensor, "#trial *_"]
+        self, y: Float[Tensor, "batch state"], memory: Memory, *features: Float[Tensor, "..."]
     ) -> Float[Tensor, "batch noise"]:
         return self.marginals.steer(self.sde, y.unflatten(0, (self.samples, -1)), *features).flatten(0, 1)
 
@@ -225,4 +216,9 @@ def refuse_other_noise(sde: AbstractSDE, brownian: bool, name: str) -> None:
         raise ConfigError(
             f"Marginals give the drift where each state has a noise of its own, but that of {name} is {sde.noise.value}: "
             "choose other model/dynamics, or objective=elbo, which simulates."
+        )
+    if sde.calculus is not Calculus.ITO:
+        raise ConfigError(
+            f"The drift that marginals give is Itô's, but {name} is meant in the sense of {sde.calculus.value}: choose other "
+            "model/dynamics, or objective=elbo, which simulates."
         )

@@ -138,8 +138,9 @@ class SDEMatching(ELBO):
     Args:
         points: times of each trial at which the path's divergence is evaluated, one from each of as many stretches.
         observations: bins of each trial whose observations are explained; None for all.
-        bound: `continuous`, that of the equation in continuous time, or `discrete`, that of the solver's own steps, which are
-            then what is learned, as `ELBO` does.
+        bound: `continuous`, that of the equation in continuous time, or `discrete`, that of the solver's own steps, as `ELBO`
+            learns: exactly for Euler–Maruyama steps of additive noise (in unconstrained coordinates), which go from one
+            marginal to the next, and for other steps as they become short.
         kl_weight: see `ELBO`.
         kl_ramp_epochs: see `ELBO`.
 

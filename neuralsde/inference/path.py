@@ -29,7 +29,7 @@ class Bound(enum.Enum):
     """Which process a bound that is learned without simulating is of."""
 
     CONTINUOUS = "continuous"  # the equation's own, in continuous time
-    DISCRETE = "discrete"  # the solver's steps
+    DISCRETE = "discrete"  # the solver's steps; see `SDEMatching` for which
 
 
 @dataclass(frozen=True)

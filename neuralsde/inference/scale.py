@@ -132,3 +132,8 @@ class PrecisionScale(Scale):
 def repeated(part: Float[Tensor, "step batch *rest"], samples: int) -> Float[Tensor, "step paths *rest"]:
     """A part of each trial, for all trials under the first sample, then under the second, …; one of all trials stays one."""
     return part.repeat(1, samples, *[1] * (part.ndim - 2)) if samples > 1 and part.shape[1] > 1 else part
+
+
+def times_vector(matrix: Float[Tensor, "*#batch row column"], vector: Float[Tensor, "*#batch column"]) -> Tensor:
+    """A matrix times a vector, sample by sample."""
+    return (matrix @ vector[..., None])[..., 0]

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from neuralsde.inference.control import Control
+from neuralsde.inference.control import Steering
 from neuralsde.inference.path import Estimator
 from neuralsde.inference.scale import DiagonalScale, Scale
 from neuralsde.noise import Increments, Transition
@@ -26,7 +26,7 @@ class Plan:
         scale: of the increments in each step; None for the prior's own.
     """
 
-    control: Control
+    control: Steering
     features: tuple[Tensor, ...]
     scale: Scale | None
 
