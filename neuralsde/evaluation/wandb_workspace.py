@@ -1,12 +1,12 @@
 """A saved view of a Weights & Biases project: python -m neuralsde.evaluation.wandb_workspace ENTITY PROJECT"""
 
 import argparse
-import importlib
 import sys
 from types import ModuleType
 from typing import Any
 
-from neuralsde.errors import ConfigError, NeuralSDEError
+from neuralsde.errors import NeuralSDEError
+from neuralsde.evaluation.extras import needed
 from neuralsde.evaluation.glossary import LEARNED, PICTURES, SCORE_NAMES
 
 KL_TERMS = ("kl_initial", "kl_path")
@@ -81,14 +81,7 @@ def optional(module: str) -> ModuleType:
     Raises:
         ConfigError: it is not installed.
     """
-    try:
-        return importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] != "wandb_workspaces":
-            raise
-        raise ConfigError(
-            "The dashboard's view needs the package wandb-workspaces, which is absent: pip install 'neuralsde[dashboard]'."
-        ) from error
+    return needed(module, "dashboard", "The dashboard's view")
 
 
 def main(arguments: list[str] | None = None) -> None:
