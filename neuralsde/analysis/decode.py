@@ -14,6 +14,7 @@ from neuralsde.analysis.ridge import fit_ridge
 from neuralsde.analysis.targets import Target
 from neuralsde.datamodules.trials import DataSpec
 from neuralsde.errors import ConfigError, DataError
+from neuralsde.metrics import angle_error
 
 DECODERS = ("ridge", "gru")
 SEGMENTS = 3
@@ -142,7 +143,7 @@ def design(activity: np.ndarray, target: Target, lags: Sequence[int]) -> np.ndar
 def numbers(target: Target, values: np.ndarray) -> np.ndarray:
     """What the decoder is fitted to: of angles cosine and sine, of unknown conditions NaN."""
     if target.kind == "angle":
-        return np.concatenate([np.cos(values), np.sin(values)], axis=-1)
+        return direction(values)[..., 0, :]
     return np.where(values < 0, np.nan, values) if target.kind == "condition" else values
 
 
@@ -168,13 +169,13 @@ def value_scores(target: Target, predicted: np.ndarray) -> dict[str, float]:
 def angle_scores(target: Target, predicted: np.ndarray) -> dict[str, float]:
     """Mean absolute error, and that of always naming the training trials' mean direction, in degrees."""
     typical = np.angle(np.nanmean(np.exp(1j * target.train)))
-    errors = {"angle_error_deg": predicted, "chance_deg": np.full_like(predicted, typical)}
-    return {name: float(np.nanmean(angle_between(guess, target.eval))) for name, guess in errors.items()}
+    guesses = {"angle_error_deg": predicted, "chance_deg": np.full_like(predicted, typical)}
+    return {name: angle_error(direction(guess), direction(target.eval)) for name, guess in guesses.items()}
 
 
-def angle_between(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Absolute difference of two angles in radians, in degrees from 0 to 180."""
-    return np.rad2deg(np.abs(np.angle(np.exp(1j * (a - b)))))
+def direction(angle: np.ndarray) -> np.ndarray:
+    """Cosine and sine, (…, channel, 2), of angles in radians (…, channel)."""
+    return np.stack([np.cos(angle), np.sin(angle)], axis=-1)
 
 
 def condition_scores(target: Target, predicted: np.ndarray) -> dict[str, float]:

@@ -8,7 +8,7 @@ import torch
 from lightning.pytorch.loggers import WandbLogger
 
 from neuralsde.errors import ConfigError
-from neuralsde.evaluation import progress_pictures, wandb_workspace
+from neuralsde.evaluation import extras, progress_pictures, wandb_workspace
 from neuralsde.evaluation.predict import Prediction, predict
 from neuralsde.evaluation.progress_pictures import ProgressPictures, as_image, progress_figures
 from neuralsde.plots import read_metrics
@@ -157,9 +157,9 @@ def test_the_view_is_made_without_the_network(monkeypatch):
 
 def test_without_the_extra_the_view_says_what_to_install(monkeypatch, capsys):
     def absent(name):
-        raise ModuleNotFoundError(name=name)
+        raise ModuleNotFoundError(name=name.partition(".")[0])
 
-    monkeypatch.setattr(wandb_workspace.importlib, "import_module", absent)
+    monkeypatch.setattr(extras.importlib, "import_module", absent)
     with pytest.raises(SystemExit) as stop:
         wandb_workspace.main(["me"])
     assert stop.value.code == 2
