@@ -1,19 +1,36 @@
 """Train what the command line composes from `configs/`."""
 
+import os
+import sys
 from pathlib import Path
 
 import hydra
+from hydra.errors import HydraException
 from omegaconf import DictConfig
 
+from neuralsde.cli.composition import explained
 from neuralsde.cli.console import quiet_chatter, run_or_explain
+from neuralsde.errors import ConfigError
 
 CONFIGS = str(Path(__file__).parents[1] / "configs")
 
 
-@hydra.main(version_base="1.3", config_path=CONFIGS, config_name="train")
-def train(config: DictConfig) -> float | None:
+def train() -> float | None:
     """Train what the command line composes from `configs/`; returns the main score, for sweeps."""
-    return run_or_explain(lambda: _train(config))
+    os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra raises its errors instead of printing them
+    return run_or_explain(_composed)
+
+
+def _composed() -> float | None:
+    try:
+        return _hydra_main()
+    except HydraException as error:
+        raise ConfigError(explained(error, sys.argv[1:], CONFIGS)) from error
+
+
+@hydra.main(version_base="1.3", config_path=CONFIGS, config_name="train")
+def _hydra_main(config: DictConfig) -> float:
+    return run_or_explain(lambda: _train(config))  # here, since Hydra has a line of its own for what a job raises
 
 
 def _train(config: DictConfig) -> float:

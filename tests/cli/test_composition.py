@@ -1,0 +1,35 @@
+"""Misspelt words of the command line: what there is instead."""
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.errors import HydraException
+
+from neuralsde.cli import CONFIGS
+from neuralsde.cli.composition import explained
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["trainer.max_epoch=3"], "There is no setting trainer.max_epoch; did you mean trainer.max_epochs?"),
+        (["max_epochs=3", "logger=csv"], "There is no setting max_epochs; did you mean trainer.max_epochs?"),
+        (
+            ["objective=sde_matching", "objective.point=4"],
+            "There is no setting objective.point; did you mean objective.points?",
+        ),
+        (["foo=3", "bar=4"], "There is no setting foo; `python train.py --cfg job` lists all."),
+        (
+            ["model=langevinflo"],
+            "There is no model=langevinflo; choose one of langevinflow, langevinflow_released, latent_sde.",
+        ),
+        (
+            ["objective=sde_matching", "model/curves=splin"],
+            "There is no model/curves=splin; choose one of attention, kernel, spline.",
+        ),
+        (["nonsense"], "Error parsing override 'nonsense'; give words such as data=lorenz or trainer.max_epochs=100."),
+    ],
+)
+def test_a_misspelt_word_is_told_what_there_is(words, sentence):
+    with pytest.raises(HydraException) as mistake, initialize_config_dir(CONFIGS, version_base="1.3"):
+        compose("train", overrides=words)
+    assert explained(mistake.value, words, CONFIGS) == sentence
