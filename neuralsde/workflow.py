@@ -26,9 +26,9 @@ from neuralsde.evaluation.predict import Prediction
 from neuralsde.evaluation.progress_pictures import ProgressPictures
 from neuralsde.evaluation.report import write_report, write_trajectories
 from neuralsde.evaluation.scores import score
+from neuralsde.files import write_whole
 from neuralsde.training.build import instantiate_part
 from neuralsde.training.csv_log import CSVLog
-from neuralsde.training.files import write_whole
 from neuralsde.training.fit import Fit, fill_in_sizes, prepare_fit
 from neuralsde.training.fit_check import check_fit
 from neuralsde.training.init_from import take_model

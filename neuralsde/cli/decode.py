@@ -69,7 +69,8 @@ def print_scores(found: "Decoding", recording: str) -> None:
 def write(arguments: argparse.Namespace, found: "Decoding", data: Any) -> None:
     """`decode.json` and the pictures that the target allows."""
     from neuralsde.evaluation.analysis_figures import decoding_figures
-    from neuralsde.workflow import save_figures, write_whole
+    from neuralsde.files import write_whole
+    from neuralsde.workflow import save_figures
 
     folder = folder_for(arguments)
     write_whole(folder / "decode.json", json.dumps(finite(found.summary), indent=2) + "\n")

@@ -62,7 +62,8 @@ def print_learned(found: "Dynamics") -> None:
 def write(arguments: argparse.Namespace, found: "Dynamics") -> None:
     """`dynamics.json` and the pictures that the dynamics allow."""
     from neuralsde.evaluation.analysis_figures import dynamics_figures
-    from neuralsde.workflow import save_figures, write_whole
+    from neuralsde.files import write_whole
+    from neuralsde.workflow import save_figures
 
     folder = folder_for(arguments)
     write_whole(folder / "dynamics.json", json.dumps(finite(found.summary), indent=2) + "\n")

@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from neuralsde.errors import DataError
+from neuralsde.files import write_whole
 
 
 def sha256_of(path: Path, cache: Path | None = None) -> str:
@@ -43,11 +44,6 @@ def read_cache(cache: Path) -> dict[str, list]:
 
 def write_cache(cache: Path, content: dict[str, list]) -> None:
     """Keep it, where the folder can be written; a run does not fail for want of a cache."""
-    partial = cache.with_name(f".{cache.name}.{os.getpid()}")
-    try:
+    with suppress(OSError):
         cache.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(json.dumps(content))
-        os.replace(partial, cache)
-    except OSError:
-        with suppress(OSError):
-            partial.unlink()
+        write_whole(cache, json.dumps(content))

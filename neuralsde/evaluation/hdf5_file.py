@@ -6,9 +6,9 @@ from pathlib import Path
 
 import h5py
 
-from neuralsde.datamodules.nwb.cache import write_atomically
 from neuralsde.datamodules.nwb.hdf5 import one_line
 from neuralsde.errors import DataError
+from neuralsde.files import write_atomically
 
 
 def write_file(path: Path, fill: Callable[[h5py.File], None]) -> None:

@@ -1,7 +1,6 @@
 """Text files of a run's folder."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -9,19 +8,6 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 
 from neuralsde.errors import CheckpointError
-
-
-def write_whole(path: Path, content: str) -> None:
-    """Write a text file whole or not at all."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        partial.write_text(content, encoding="utf-8")
-        os.replace(partial, path)
-    except OSError as error:
-        error.filename, error.filename2 = str(path), None  # not the partial file, of which nobody knows
-        raise
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def read_json(path: Path) -> dict[str, Any]:

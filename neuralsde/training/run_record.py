@@ -19,7 +19,8 @@ from omegaconf import OmegaConf
 import neuralsde
 from neuralsde.datamodules.batches import TrialDataModule
 from neuralsde.datamodules.checksums import sha256_of
-from neuralsde.training.files import read_json, write_whole
+from neuralsde.files import write_whole
+from neuralsde.training.files import read_json
 from neuralsde.training.fit import Fit
 
 FILE = "run.json"

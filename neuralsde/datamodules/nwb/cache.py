@@ -5,9 +5,7 @@ import hashlib
 import io
 import json
 import os
-import secrets
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ import numpy as np
 from neuralsde.datamodules.nwb.hdf5 import dataset_in
 from neuralsde.datamodules.trials import DataSpec, TrialData, Trials
 from neuralsde.errors import DataError
+from neuralsde.files import write_atomically
 
 VERSION = 2  # part of the key: raise it when the same recipe gives other tensors
 EDGE_BYTES = 1 << 20
@@ -102,21 +101,6 @@ def key_of(files: list[Path], settings: list[Any]) -> str:
             file.seek(max(stat.st_size - EDGE_BYTES, 0))
             digest.update(file.read(EDGE_BYTES))
     return digest.hexdigest()[:32]
-
-
-def write_atomically(path: Path, image: bytes) -> None:
-    """Write a file whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}")
-    try:
-        with temporary.open("xb") as file:
-            file.write(image)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        with suppress(OSError):  # the first error is the one to tell
-            temporary.unlink()
-        raise
 
 
 def to_bytes(data: TrialData) -> bytes:

@@ -14,8 +14,9 @@ from neuralsde.evaluation.report.panels import curve_panels, learned_panels
 from neuralsde.evaluation.report.pictures import read_pictures
 from neuralsde.evaluation.report.score_table import headline, score_tables, verdict
 from neuralsde.evaluation.report.trajectories import read_trajectories
+from neuralsde.files import write_whole
 from neuralsde.plots import read_metrics
-from neuralsde.training.files import read_config, read_json, write_whole
+from neuralsde.training.files import read_config, read_json
 from neuralsde.training.run_record import read_record
 
 PAGE = files("neuralsde.evaluation.report") / "page"

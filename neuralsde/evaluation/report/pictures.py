@@ -12,7 +12,8 @@ from PIL import Image
 
 from neuralsde.errors import CheckpointError
 from neuralsde.evaluation.glossary import picture_text
-from neuralsde.training.files import read_json, write_whole
+from neuralsde.files import write_whole
+from neuralsde.training.files import read_json
 
 CAPTIONS = "captions.json"
 LARGE_BYTES = 150_000

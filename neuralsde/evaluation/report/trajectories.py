@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
+from neuralsde.files import write_whole
 from neuralsde.plots.style import short_names
 from neuralsde.plots.trajectories import MOST_TRIALS, condition_groups, principal_components
-from neuralsde.training.files import read_json, write_whole
+from neuralsde.training.files import read_json
 
 FILE = "trajectories.json"
 MOST_POINTS = 120

@@ -10,7 +10,7 @@ import pytest
 from neuralsde.errors import CheckpointError
 from neuralsde.evaluation.report import write_report, write_trajectories
 from neuralsde.evaluation.report.page import PAGE
-from neuralsde.training.files import write_whole
+from neuralsde.files import write_whole
 from tests.evaluation.report.conftest import METRICS, RECORD, SCORES
 
 LOADING = {"src", "href", "srcset", "data", "poster", "action", "background"}
