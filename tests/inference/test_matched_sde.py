@@ -31,7 +31,7 @@ from neuralsde.sde import (
     Neural,
     NoiseType,
 )
-from neuralsde.solvers import BAOAB, EulerMaruyama, LinearNoiseSplitting, LogEuler, Milstein
+from neuralsde.solvers import BAOAB, EulerMaruyama, Heun, LinearNoiseSplitting, LogEuler, Milstein
 from neuralsde.solvers.integrate import time_grid
 from tests.inference.gaussian_process_oracle import (
     ExactCurves,
@@ -211,6 +211,12 @@ def test_simulated_paths_have_the_marginals(make, posterior, tolerance):
     mean, covariance = posterior.mean(TIMES[0]) / unit, posterior.covariance(TIMES[0]).diagonal(dim1=1, dim2=2) / unit**2
     assert ((states.mean(0) - mean).abs() / covariance.sqrt()).max() < tolerance
     assert (states.var(0) / covariance - 1).abs().max() < 2 * tolerance
+
+
+class Stratonovich(Neural):
+    """The same coefficients in the other sense."""
+
+    calculus = Calculus.STRATONOVICH
 
 
 class Wavy(AbstractSDE):
@@ -411,6 +417,7 @@ def test_estimators_agree_on_the_divergence_of_a_simulated_path(name):
             {"noise": partial(FractionalBrownian, hurst=0.3)},
             "Noise that remembers",
         ),
+        (Stratonovich, Heun, {}, "is meant in the sense of Stratonovich"),
         (partial(LangevinType, sigma=0.5), EulerMaruyama, {"covariance": "half"}, "covariance is 'half'; choose full or diag"),
     ],
 )
