@@ -21,18 +21,16 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 from torch import Tensor, nn
 
-from benchmarks.matching_race import forever
-from neuralsde.cli import CONFIGS
+from benchmarks.runs import Start, forever, started
 from neuralsde.datamodules.batches import TrialBatch, TrialDataModule, TrialDataset
 from neuralsde.evaluation.baselines import baseline_table
 from neuralsde.evaluation.predict import predict
 from neuralsde.evaluation.scores import score
 from neuralsde.training.build import instantiate_part
-from neuralsde.training.fit import build_module, ema_with_warmup, fill_in_sizes, start_at_mean_rates
+from neuralsde.training.fit import ema_with_warmup
 from neuralsde.training.module import LatentDynamics
 
 FILES = {"stevenson": "stevenson_196units_50ms.npz", "head_direction": "peyrache_headdirection_19cells_10ms.npz"}
@@ -68,21 +66,12 @@ class GRU(nn.Module):
         return [module.model.likelihood.mean(self(b.values, b.seen, b.times)).numpy() for b in parts]
 
 
-def built(
-    recording: str, model: str, folder: Path, seed: int, overrides: list[str]
-) -> tuple[DictConfig, LatentDynamics, TrialDataModule]:
-    """The config of a run, its module at the start, and its data."""
-    words = [f"data={recording}", f"data.path={folder / FILES[recording]}", "model=langevinflow", f"seed={seed}"]
-    words += [f"objective={OBJECTIVES[model]}", "objective.kl_ramp_epochs=0", "data.eval_batch_size=100000", "run_dir=unused"]
-    with initialize_config_dir(CONFIGS, version_base="1.3"):
-        config = compose("train", overrides=[*words, *overrides])
-    data = instantiate_part(config, "data")
-    fill_in_sizes(config, data.spec)
-    data.setup()
-    torch.manual_seed(seed)
-    module = build_module(config, data.spec)
-    start_at_mean_rates(module, data)
-    return config, module, data
+def start(recording: str, model: str, folder: Path, seed: int, overrides: list[str]) -> Start:
+    """A run before its first step."""
+    words = [f"data={recording}", f"data.path={folder / FILES[recording]}", "data.eval_batch_size=100000"]
+    return started(
+        [*words, "model=langevinflow", f"objective={OBJECTIVES[model]}", "objective.kl_ramp_epochs=0", *overrides], seed
+    )
 
 
 def fit(net: nn.Module, loss: Callable[[TrialBatch], Tensor], data: TrialDataModule, steps: int, config: DictConfig) -> float:
@@ -109,7 +98,7 @@ def fit(net: nn.Module, loss: Callable[[TrialBatch], Tensor], data: TrialDataMod
 
 def run(recording: str, model: str, folder: Path, seed: int, steps: int, overrides: list[str]) -> dict[str, float]:
     """Train one model and score it."""
-    config, module, data = built(recording, model, folder, seed, overrides)
+    config, module, data = start(recording, model, folder, seed, overrides)
     if model == "gru":
         net = GRU(module)
         seconds = fit(net, lambda batch: net.loss(module, batch), data, steps, config)
@@ -134,7 +123,7 @@ def main() -> None:
         for seed in options.seeds:
             for model in options.models:
                 if model == "smoothing":
-                    data = built(recording, "gru", options.path, seed, options.overrides)[2]
+                    data = start(recording, "gru", options.path, seed, options.overrides).data
                     found = baseline_table(data.data)["smoothing"]
                 else:
                     found = run(recording, model, options.path, seed, options.steps, options.overrides)

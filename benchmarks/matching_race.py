@@ -17,17 +17,14 @@ import argparse
 import json
 import statistics
 import time
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from hydra import compose, initialize_config_dir
 
-from neuralsde.cli import CONFIGS
+from benchmarks.runs import forever, started
 from neuralsde.datamodules.batches import TrialDataModule
 from neuralsde.inference import Estimator
-from neuralsde.training.build import instantiate_part
-from neuralsde.training.fit import build_module, fill_in_sizes, start_at_mean_rates
 from neuralsde.training.module import LatentDynamics
 
 SAMPLES, LOOKS, CLIP = 16, 20, 100.0
@@ -52,20 +49,6 @@ class Curve(NamedTuple):
     step_ms: list[float]
 
 
-def build(case: str, how: str, seed: int, overrides: list[str]) -> tuple[LatentDynamics, TrialDataModule]:
-    """The module at its start, and its data."""
-    words = [*CASES[case], *HOW[how], *BOUND, f"seed={seed}", "run_dir=unused", *overrides]
-    with initialize_config_dir(CONFIGS, version_base="1.3"):
-        config = compose("train", overrides=words)
-    data = instantiate_part(config, "data")
-    fill_in_sizes(config, data.spec)
-    data.setup()
-    torch.manual_seed(seed)
-    module = build_module(config, data.spec)
-    start_at_mean_rates(module, data)
-    return module, data
-
-
 def train(module: LatentDynamics, data: TrialDataModule, seconds: float) -> Curve:
     """Train for so many seconds, and look at the bound on the way."""
     optimizer = module.make_optimizer(module.parameter_groups())
@@ -86,15 +69,6 @@ def train(module: LatentDynamics, data: TrialDataModule, seconds: float) -> Curv
         if spent >= (len(curve.elbo) + 1) * seconds / LOOKS:
             curve.seconds.append(round(spent, 2)), curve.elbo.append(round(elbo(module, data), 3))
     return curve
-
-
-def forever(data: TrialDataModule) -> Any:
-    """Training batches, epoch after epoch."""
-    loader, epoch = data.train_dataloader(), 0
-    while True:
-        loader.sampler.set_epoch(epoch)  # pyright: ignore[reportAttributeAccessIssue]
-        yield from loader
-        epoch += 1
 
 
 @torch.no_grad()
@@ -127,7 +101,8 @@ def race(case: str, seed: int, seconds: float, hows: list[str], overrides: list[
     """All ways to learn, on one case and seed, each a line; then what matching gains."""
     curves = {}
     for how in hows:
-        curve = curves[how] = train(*build(case, how, seed, overrides), seconds)
+        start = started([*CASES[case], *HOW[how], *BOUND, *overrides], seed)
+        curve = curves[how] = train(start.module, start.data, seconds)
         line = {"case": case, "how": how, "seed": seed, "steps": len(curve.step_ms)}
         line |= {"step_ms": round(statistics.median(curve.step_ms), 2), "seconds": curve.seconds, "elbo": curve.elbo}
         print(json.dumps(line), flush=True)

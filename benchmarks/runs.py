@@ -1,0 +1,44 @@
+"""A run as the command line would start it, for benchmarks that train by a loop of their own."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig
+
+from neuralsde.cli import CONFIGS
+from neuralsde.datamodules.batches import TrialBatch, TrialDataModule
+from neuralsde.training.build import instantiate_part
+from neuralsde.training.fit import build_module, fill_in_sizes, start_at_mean_rates
+from neuralsde.training.module import LatentDynamics
+
+
+class Start(NamedTuple):
+    """A run before its first step."""
+
+    config: DictConfig
+    module: LatentDynamics
+    data: TrialDataModule
+
+
+def started(words: list[str], seed: int) -> Start:
+    """What the words of the command line compose, with weights drawn from `seed`."""
+    with initialize_config_dir(CONFIGS, version_base="1.3"):
+        config = compose("train", overrides=[f"seed={seed}", "run_dir=unused", *words])
+    data = instantiate_part(config, "data")
+    fill_in_sizes(config, data.spec)
+    data.setup()
+    torch.manual_seed(seed)
+    module = build_module(config, data.spec)
+    start_at_mean_rates(module, data)
+    return Start(config, module, data)
+
+
+def forever(data: TrialDataModule) -> Iterator[TrialBatch]:
+    """Training batches, epoch after epoch."""
+    loader, epoch = data.train_dataloader(), 0
+    while True:
+        loader.sampler.set_epoch(epoch)  # pyright: ignore[reportAttributeAccessIssue]
+        yield from loader
+        epoch += 1
