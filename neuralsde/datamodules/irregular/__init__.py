@@ -1,0 +1,1 @@
+"""Irregular time series: every series with time stamps of its own, gaps as gaps."""
