@@ -81,7 +81,12 @@ class FreshTrials(Dataset):
 
 
 def stack_targets(trials: Trials, spec: DataSpec) -> np.ndarray:
-    """All units in all bins, (trial, observed + forward bin, held-in + held-out unit), NaN where not known."""
+    """All units in all bins, (trial, observed + forward bin, held-in + held-out unit), NaN where not known.
+
+    Where trials say themselves what is to be predicted, that.
+    """
+    if trials.targets is not None:
+        return trials.targets
     targets = np.full((len(trials), spec.observed_bins + spec.forward_bins, spec.target_dim), np.nan, np.float32)
     observed, forward = slice(None, spec.observed_bins), slice(spec.observed_bins, None)
     heldin, heldout = slice(None, spec.observed_dim), slice(spec.observed_dim, None)

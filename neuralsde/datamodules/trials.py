@@ -22,6 +22,7 @@ class DataSpec:
         longest_gap_s: longest time between neighbouring bins, in seconds; None where all are `bin_width_s` apart.
         longest_s: time from the first to the last bin of the longest trial, in seconds; None where bins follow each other at
             `bin_width_s`.
+        predicts_inputs: whether the first `observed_dim` targets are the observed channels themselves.
     """
 
     observed_dim: int
@@ -35,6 +36,7 @@ class DataSpec:
     n_classes: int = 0
     longest_s: float | None = None
     longest_gap_s: float | None = None
+    predicts_inputs: bool = True
 
     @property
     def total_bins(self) -> int:
@@ -71,6 +73,10 @@ class Trials:
         times: time of each bin, (trial, observed + forward bin), in seconds, increasing; None where bins follow each other
             at `bin_width_s`.
         trial_id: identity of each trial in its file, (trial,), int64.
+        targets: what is to be predicted, where it is not the units themselves, (trial, observed + forward bin, target),
+            float32; NaN where not known.
+        offset: what a trivial predictor says of each target, in the data's unit, same shape; None for 0.
+        scale: unit of `targets`, such that the data's own values are `offset + scale * targets`, same shape; None for 1.
     """
 
     heldin: np.ndarray
@@ -85,6 +91,9 @@ class Trials:
     states: np.ndarray | None = None
     times: np.ndarray | None = None
     trial_id: np.ndarray | None = None
+    targets: np.ndarray | None = None
+    offset: np.ndarray | None = None
+    scale: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.heldin)
@@ -93,6 +102,11 @@ class Trials:
         """The trials at `index` (indices, a boolean mask or a slice)."""
         kept = {f.name: getattr(self, f.name) for f in fields(self)}
         return replace(self, **{name: value[index] for name, value in kept.items() if value is not None})
+
+    def in_units(self, predicted: np.ndarray) -> np.ndarray:
+        """Predictions of the targets, (trial, observed + forward bin, target), in the data's own unit."""
+        scaled = predicted if self.scale is None else predicted * self.scale
+        return scaled if self.offset is None else scaled + self.offset
 
 
 @dataclass(frozen=True)

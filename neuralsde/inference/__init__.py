@@ -2,6 +2,7 @@
 
 from neuralsde.inference.control import BoundedControl, Control, LangevinPull, Pull
 from neuralsde.inference.coordinated_dropout import CoordinatedDropout, SampleValidation
+from neuralsde.inference.driven_sde import DrivenSDE
 from neuralsde.inference.latent_ode import LatentODE
 from neuralsde.inference.latent_sde import LatentSDE
 from neuralsde.inference.linear_gaussian import LinearGaussianSDE
@@ -15,6 +16,7 @@ __all__ = [
     "BoundedControl",
     "Control",
     "CoordinatedDropout",
+    "DrivenSDE",
     "Estimator",
     "LangevinPull",
     "LatentODE",

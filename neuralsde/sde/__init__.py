@@ -5,6 +5,7 @@ from neuralsde.sde.chain import AbstractChainDrift
 from neuralsde.sde.cir import CoxIngersollRoss
 from neuralsde.sde.convert import ItoForm, StratonovichForm
 from neuralsde.sde.double_well import DoubleWell
+from neuralsde.sde.driven import AbstractDriven
 from neuralsde.sde.geometric import Geometric
 from neuralsde.sde.geometric_brownian import GeometricBrownian
 from neuralsde.sde.langevin_type import LangevinType
@@ -13,11 +14,13 @@ from neuralsde.sde.linear_noise import LinearNoise
 from neuralsde.sde.multiplicative import AbstractGeometric, AbstractLinearNoise
 from neuralsde.sde.neural import Neural, NeuralAdditive
 from neuralsde.sde.ornstein_uhlenbeck import LearnedOrnsteinUhlenbeck, OrnsteinUhlenbeck
+from neuralsde.sde.published_stable import PublishedGeometric, PublishedLangevinType, PublishedLinearNoise
 from neuralsde.sde.stochastic_lorenz import StochasticLorenz
 from neuralsde.sde.underdamped_langevin import UnderdampedLangevin
 
 __all__ = [
     "AbstractChainDrift",
+    "AbstractDriven",
     "AbstractGeometric",
     "AbstractLinearNoise",
     "AbstractSDE",
@@ -35,6 +38,9 @@ __all__ = [
     "NeuralAdditive",
     "NoiseType",
     "OrnsteinUhlenbeck",
+    "PublishedGeometric",
+    "PublishedLangevinType",
+    "PublishedLinearNoise",
     "StochasticLorenz",
     "StratonovichForm",
     "Time",

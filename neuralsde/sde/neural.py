@@ -1,6 +1,5 @@
 """Neural equations: a free drift with diagonal noise, and what the three stable families share."""
 
-import copy
 import math
 from collections.abc import Callable
 
@@ -12,8 +11,7 @@ from neuralsde.errors import ConfigError
 from neuralsde.nn.mlp import MLP, LipSwish
 from neuralsde.sde.base import AbstractSDE, Calculus, NoiseType, Time
 from neuralsde.sde.chain import AbstractChainDrift
-
-Control = Callable[[Tensor], Tensor]  # X(t): times (*batch, 1) to values (*batch, control)
+from neuralsde.sde.driven import AbstractDriven
 
 
 def with_time(t: Time, z: Float[Tensor, "*batch state"]) -> Float[Tensor, "*batch state+1"]:
@@ -114,7 +112,7 @@ class NeuralAdditive(AbstractChainDrift):
         return self.drift_net.parts()[1]
 
 
-class AbstractStableNeural(AbstractSDE):
+class AbstractStableNeural(AbstractDriven):
     r"""What the three stable families share: the nets $\gamma$ and $\sigma$, and an embedding $\bar z$ of observations.
 
     $$\bar z = \zeta([A (t, z);\; B X(t)]), \qquad \gamma = \text{MLP}(\bar z), \qquad \sigma(t) = \text{MLP}(t)$$
@@ -152,13 +150,13 @@ class AbstractStableNeural(AbstractSDE):
         control_size: int = 0,
         sigma: float | None = None,
     ):
-        super().__init__()
+        super().__init__(control_size)
         if sigma is not None and not sigma > 0:
             raise ConfigError(
                 f"model.dynamics.sde.sigma of {type(self).__name__} is {sigma}; give a positive number, or null for the theory "
                 "form."
             )
-        self.control_size, self.held = control_size, sigma is not None
+        self.held = sigma is not None
         if sigma is not None:
             self.log_bound = nn.Parameter(torch.full((state_size,), math.log(2.0)))
             self.log_sigma = nn.Parameter(torch.full((state_size,), math.log(sigma)))
@@ -168,13 +166,6 @@ class AbstractStableNeural(AbstractSDE):
             self.mix = nn.Linear(2 * hidden_size, hidden_size)
         self.gamma_net = MLP(hidden_size, state_size, hidden_size, depth, LipSwish)
         self.sigma_net = MLP(1, state_size, hidden_size, 1, LipSwish)
-        self.path: Control | None = None
-
-    def driven_by(self, path: Control) -> "AbstractStableNeural":
-        """The same equation, with the same parameters, along the control path $X$."""
-        driven = copy.copy(self)
-        driven.path = path
-        return driven
 
     def gamma(self, t: Time, z: Float[Tensor, "*batch state"]) -> Float[Tensor, "*batch state"]:
         r"""$\gamma(t, \bar z)$.
@@ -199,10 +190,8 @@ class AbstractStableNeural(AbstractSDE):
         return (self.log_sigma + torch.tanh(sigma)).exp() if self.held else sigma
 
     def _control(self, t: Time) -> Tensor | None:
-        if bool(self.control_size) != (self.path is not None):
-            given = "none was given" if self.path is None else "one was given"
-            raise ConfigError(f"The equation expects {self.control_size} control channels, but {given} by driven_by.")
-        return None if self.path is None else self.embed_control(self.path(t))
+        control = self.control(t)
+        return None if control is None else self.embed_control(control)
 
     # The same net as a chain: the linear maps before the first activation, multiplied out.
 

@@ -52,6 +52,7 @@ def build_module(config: DictConfig, spec: DataSpec) -> LatentDynamics:
         seed=config.seed,
         val_samples=settings.val_samples,
         decay_matrices_only=settings.decay_matrices_only,
+        norm_penalty=settings.get("norm_penalty", 0.0),
     )
     module.record = {
         "version": neuralsde.__version__,

@@ -52,6 +52,7 @@ class LatentDynamics(L.LightningModule):
         seed: seed of the noise. Each step's noise is a function of (seed, step), so that a resumed run repeats it.
         val_samples: posterior samples averaged at validation.
         decay_matrices_only: leave out of the weight decay what is no matrix, such as rates and noise levels.
+        norm_penalty: weight in the loss of the sum of the Euclidean norms of the dynamics' parameters.
     """
 
     def __init__(
@@ -67,13 +68,14 @@ class LatentDynamics(L.LightningModule):
         seed: int = 0,
         val_samples: int = 4,
         decay_matrices_only: bool = True,
+        norm_penalty: float = 0.0,
     ):
         super().__init__()
         self.model, self.spec, self.objective = model, spec, objective
         self.make_optimizer, self.make_schedule = optimizer, schedule
         self.coordinated_dropout, self.sample_validation = coordinated_dropout, sample_validation
         self.weight_decay_ramp_epochs, self.seed, self.val_samples = weight_decay_ramp_epochs, seed, val_samples
-        self.decay_matrices_only = decay_matrices_only
+        self.decay_matrices_only, self.norm_penalty = decay_matrices_only, norm_penalty
         self._watching: tuple[ReduceLROnPlateau, str] | None = None  # a scheduler and the score that it watches
         self._watching_state: dict[str, Any] | None = None
         self.record: dict[str, Any] = {}  # config and data sizes, written into each checkpoint for `neuralsde.load`
@@ -98,7 +100,9 @@ class LatentDynamics(L.LightningModule):
         if done.aside is not None:
             held = done.log_prob[: len(batch.values), : self.spec.observed_bins, : self.spec.observed_dim].detach()[done.aside]
             self.log("train/sample_validation_nll", -held.mean(), on_epoch=True, on_step=False, batch_size=len(batch.values))
-        return done.loss.total
+        if not self.norm_penalty:
+            return done.loss.total
+        return done.loss.total + self.norm_penalty * sum(p.norm() for p in self.model.dynamics.parameters())
 
     def loss(self, batch: TrialBatch) -> TrainingPass:
         """One pass through the model, with inputs hidden, and what it costs."""
@@ -131,6 +135,8 @@ class LatentDynamics(L.LightningModule):
     def mask(self, batch: TrialBatch) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
         """Model input and which of it is seen, entries learned from (batch, bin, unit), and the entries set aside for sample
         validation. Encoders that do not read what is seen get the rest scaled up, so that its mean stays."""
+        if not self.spec.predicts_inputs:
+            return batch.values, batch.seen, torch.ones_like(batch.known), None
         kept, learned_heldin = self.coordinated_dropout(batch.values)
         share, aside = self.coordinated_dropout.keep_probability, None
         if self.sample_validation is not None:
@@ -221,7 +227,7 @@ class LatentDynamics(L.LightningModule):
             kl: by name, each (sample * batch,).
             estimator: what `kl` was estimated by.
         """
-        log_weight = log_lik - sum(kl.values(), log_lik.new_zeros(())).view_as(log_lik)
+        log_weight = log_lik - sum(kl.values(), log_lik.new_zeros(log_lik.numel())).view_as(log_lik)
         if estimator is Estimator.ANALYTIC:
             return log_weight.mean(0).sum()
         return (torch.logsumexp(log_weight, 0) - math.log(len(log_weight))).sum()

@@ -62,6 +62,7 @@ RULES: dict[str, Rule] = {
     "training.weight_decay_ramp_epochs": number(0),
     "training.monitor": one_of("val/co_bps", "val/fp_bps", "val/nll", "val/elbo"),
     "training.decay_matrices_only": one_of(True, False),
+    "training.norm_penalty": optional(number(0.0)),
     "training.compile": one_of(True, False),
     "objective.kl_weight": per_term(number(0.0)),
     "objective.kl_ramp_epochs": per_term(number(0)),

@@ -4,7 +4,10 @@ from typing import ClassVar
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from neuralsde.errors import ConfigError
 from neuralsde.nn.dropout import Dropout
+
+ACTIVATIONS = {"gelu": nn.GELU, "relu": nn.ReLU}
 
 
 class MLPDecoder(nn.Module):
@@ -16,6 +19,10 @@ class MLPDecoder(nn.Module):
         layers: number of hidden layers, 0 for none.
         dropout: dropout probability behind each hidden layer.
         input_dropout: dropout probability on the input: a ridge penalty on the layer that follows.
+        activation: of the hidden layers: `gelu` or `relu`.
+
+    Raises:
+        ConfigError: there is no such activation.
     """
 
     mixes_bins: ClassVar[bool] = False
@@ -27,10 +34,13 @@ class MLPDecoder(nn.Module):
         layers: int = 1,
         dropout: float = 0.0,
         input_dropout: float = 0.0,
+        activation: str = "gelu",
     ):
         super().__init__()
+        if activation not in ACTIVATIONS:
+            raise ConfigError(f"model.decoder.activation is {activation!r}; choose {' or '.join(ACTIVATIONS)}.")
         widths = [input_size] + [hidden_size] * layers
-        blocks = [nn.Sequential(nn.Linear(i, o), nn.GELU(), Dropout(dropout)) for i, o in pairwise(widths)]
+        blocks = [nn.Sequential(nn.Linear(i, o), ACTIVATIONS[activation](), Dropout(dropout)) for i, o in pairwise(widths)]
         self.layers = nn.Sequential(Dropout(input_dropout), *blocks)
         self.output_size = widths[-1]
         self.is_identity = not blocks and input_dropout == 0

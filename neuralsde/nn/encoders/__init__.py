@@ -1,9 +1,19 @@
 """Encoders: observations in, one context vector per bin out."""
 
+from neuralsde.nn.encoders.control_path import ControlPath
+from neuralsde.nn.encoders.convolution import ConvolutionEncoder
 from neuralsde.nn.encoders.gru import GRUEncoder
 from neuralsde.nn.encoders.released_gru import ReleasedGRUEncoder
 from neuralsde.nn.encoders.time_attention import TimeAttentionEncoder
 from neuralsde.nn.encoders.transformer import TransformerEncoder
 from neuralsde.nn.encoders.video import VideoEncoder
 
-__all__ = ["GRUEncoder", "ReleasedGRUEncoder", "TimeAttentionEncoder", "TransformerEncoder", "VideoEncoder"]
+__all__ = [
+    "ControlPath",
+    "ConvolutionEncoder",
+    "GRUEncoder",
+    "ReleasedGRUEncoder",
+    "TimeAttentionEncoder",
+    "TransformerEncoder",
+    "VideoEncoder",
+]

@@ -1,0 +1,132 @@
+from collections.abc import Callable
+from typing import NoReturn
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from neuralsde.errors import ConfigError
+from neuralsde.inference.path import Estimator, Evidence, LatentPath, LatentProcess, check_sizes
+from neuralsde.noise import AbstractNoise, Brownian, FixedPath, run
+from neuralsde.sde import AbstractDriven, Time
+from neuralsde.solvers import AbstractSolver, integrate
+from neuralsde.solvers.integrate import time_grid
+
+
+class HeldPath:
+    """A control path that keeps each bin's value until the next bin.
+
+    Args:
+        clock: time of each bin, (bin, #batch, 1), increasing.
+        values: (bin, batch, control).
+    """
+
+    def __init__(self, clock: Float[Tensor, "bin #batch 1"], values: Float[Tensor, "bin batch control"]):
+        self.rows, self.values = clock[..., 0].t().contiguous(), values
+
+    def __call__(self, t: Time) -> Float[Tensor, "*batch control"]:
+        last = len(self.values) - 1
+        if len(self.rows) == 1 or t.ndim == 0:
+            asked = t if t.ndim == 0 else t[..., 0, 0]
+            return self.values[(torch.searchsorted(self.rows[0], asked, right=True) - 1).clamp(0, last)]
+        lead = t.shape[:-2]
+        asked = t[..., 0].reshape(-1, t.shape[-2]).expand(-1, len(self.rows))
+        bins = (torch.searchsorted(self.rows, asked.t().contiguous(), right=True) - 1).clamp(0, last).t()
+        return self.values.take_along_dim(bins[..., None], 0).view(*lead, *self.values.shape[1:])
+
+
+class DrivenSDE(LatentProcess):
+    r"""A stable neural SDE along a control path, $\mathrm dz = f(t, z, X(t))\,\mathrm dt + g(t, z)\,\mathrm dW$, from
+    $z_0 = \mathrm{Linear}(X(t_0))$.
+
+    The encoder's context is the path $X$, kept from each bin to the next. There is no prior, and so no divergence: the model is
+    learned by the likelihood of what it predicts from paths of its own noise (with `objective.samples` above 1, of their
+    mixture), for classes, hidden values or forecasts. Beyond the data the equation runs on along the last value of $X$.
+
+    Args:
+        context_size: channels of the encoder's context.
+        latent_size: size of the state.
+        sde: makes the equation from `state_size` and `control_size`.
+        solver: the method; one that fits the equation.
+        duration_s: how long a trial lasts, in the data's unit of time.
+        model_time: how long it lasts for the equation; None for the data's own unit.
+        substeps: solver steps per bin.
+        noise: makes what drives the equation from `size` and `horizon`; Brownian motion if None.
+
+    Raises:
+        ConfigError: solver, equation and noise do not fit, or a setting is impossible.
+
+    Reference: Oh, Lim, Kim, *Stable neural SDEs in analyzing irregular time series data*, 2024, arXiv:2402.14989.
+    """
+
+    def __init__(
+        self,
+        context_size: int,
+        latent_size: int,
+        sde: Callable[..., AbstractDriven],
+        solver: AbstractSolver,
+        duration_s: float,
+        model_time: float | None = None,
+        substeps: int = 1,
+        noise: Callable[..., AbstractNoise] | None = None,
+    ):
+        super().__init__()
+        check_sizes(latent_size, substeps, model_time, 0.0, 1.0)
+        self.per_second = 1.0 if model_time is None else model_time / duration_s
+        self.sde = sde(state_size=latent_size, control_size=context_size)
+        size = self.sde.noise_size(latent_size)
+        self.noise = Brownian() if noise is None else noise(size=size, horizon=duration_s * self.per_second)
+        self.solver, self.substeps, self.output_size, self.context_size = solver, substeps, latent_size, context_size
+        solver.check(self.sde.prepared(), self.noise)
+        self.start = nn.Linear(context_size, latent_size)
+
+    def learned(self) -> dict[str, Float[Tensor, " _"]]:
+        return self.sde.learned() | self.noise.learned()
+
+    def forward(
+        self,
+        context: Float[Tensor, "batch bin context"],
+        times: Float[Tensor, "#batch bin"],
+        observed_bins: int,
+        estimator: Estimator = Estimator.ANALYTIC,
+        evidence: Evidence | None = None,
+        samples: int = 1,
+    ) -> LatentPath:
+        z0 = self.sde.prepared().from_coordinates(self.start(context[:, 0]))
+        states = self._along(context.transpose(0, 1), z0, times)
+        return LatentPath(states.transpose(0, 1), {}, torch.cat([states[-1], context[:, -1]], 1))
+
+    def go_on(
+        self, end: Float[Tensor, "batch state"], times: Float[Tensor, "#batch point"]
+    ) -> Float[Tensor, "batch ahead latent"]:
+        z0, context = end[:, : self.output_size], end[:, self.output_size :]
+        return self._along(context.expand(times.shape[1], -1, -1), z0, times)[1:].transpose(0, 1)
+
+    def from_prior(self, n: int, times: Float[Tensor, "#batch bin"]) -> NoReturn:
+        raise ConfigError(
+            f"model.dynamics {type(self).__name__} runs along the observations and has no prior to sample from: train a "
+            "model=latent_sde for that."
+        )
+
+    def equation(self) -> NoReturn:
+        raise ConfigError(
+            f"The drift of model.dynamics {type(self).__name__} depends on the observations that drive it: there is no flow of "
+            "its own to analyse."
+        )
+
+    def _along(
+        self, context: Float[Tensor, "bin batch context"], z0: Float[Tensor, "batch state"], times: Float[Tensor, "#batch bin"]
+    ) -> Float[Tensor, "bin batch state"]:
+        """The path from `z0` at the times, driven by the context."""
+        if times.shape[1] == 1:
+            return z0[None]
+        clock = times.t()[..., None] * self.per_second
+        grid = time_grid(clock, z0, self.substeps)
+        shape = (len(z0), self.sde.noise_size(z0.shape[1]))
+        path, transitions = self.noise.drive(self.noise.bank(grid, z0.dtype), grid, shape, self.solver.levy_area, z0.dtype)
+        if transitions is not None:
+            memory = self.noise.fresh_memory((len(z0),), z0)
+            assert memory is not None
+            path, memory = run(transitions, path, memory)
+        driven = self.sde.driven_by(HeldPath(clock, context)).prepared()
+        return integrate(driven, self.solver, z0, clock, FixedPath(path), self.substeps)

@@ -1,0 +1,94 @@
+"""Observations as a control path: what the published stable neural SDEs read, and what other encoders can begin with."""
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from neuralsde.errors import ConfigError
+
+
+class ControlPath(nn.Module):
+    """The observed values between and beyond their times, with how they were observed; nothing is learned.
+
+    Channels per bin: each value filled in; whether it was observed (`read_mask`); the time since its channel was last
+    observed, as a share of the trial (`read_elapsed`); the bin's own time, as a share of the trial (`read_time`).
+
+    Args:
+        input_size: observed channels.
+        duration_s: how long a trial lasts, in the data's unit of time.
+        fill: `forward`, the last observed value, which is causal, or `linear` between neighbours, which looks ahead; both keep
+            the last value beyond the observations, and 0 where a channel is never observed.
+        read_mask: see above.
+        read_elapsed: see above.
+        read_time: see above.
+
+    Raises:
+        ConfigError: there is no such filling.
+    """
+
+    reads_mask = True
+
+    def __init__(
+        self,
+        input_size: int,
+        duration_s: float,
+        fill: str = "linear",
+        read_mask: bool = True,
+        read_elapsed: bool = True,
+        read_time: bool = True,
+    ):
+        super().__init__()
+        if fill not in ("forward", "linear"):
+            raise ConfigError(f"model.encoder.fill is {fill!r}; choose forward or linear.")
+        self.fill, self.duration_s = fill, duration_s
+        self.read_mask, self.read_elapsed, self.read_time = read_mask, read_elapsed, read_time
+        self.output_size = input_size * (1 + read_mask + read_elapsed) + read_time
+
+    def forward(
+        self,
+        values: Float[Tensor, "batch observed_bin channel"],
+        seen: Bool[Tensor, "batch observed_bin channel"],
+        times: Float[Tensor, "#batch bin"],
+    ) -> Float[Tensor, "batch bin context"]:
+        ahead = times.shape[1] - values.shape[1]
+        values, seen = nn.functional.pad(values, (0, 0, 0, ahead)), nn.functional.pad(seen, (0, 0, 0, ahead))
+        times = times.expand(len(values), -1)
+        before, after = neighbours(seen)
+        path = forward_filled(values, before) if self.fill == "forward" else linear_filled(values, times, before, after)
+        parts = [path]
+        if self.read_mask:
+            parts.append(seen.to(values.dtype))
+        if self.read_elapsed:
+            since = times[..., None] - times[..., None].expand_as(values).take_along_dim(before.clamp(min=0), 1)
+            parts.append(torch.where(before >= 0, since, times[..., None] - times[:, :1, None]) / self.duration_s)
+        if self.read_time:
+            parts.append((times[..., None] - times[:, :1, None]) / self.duration_s)
+        return torch.cat(parts, -1)
+
+
+def neighbours(seen: Bool[Tensor, "batch bin channel"]) -> tuple[Tensor, Tensor]:
+    """Bin of the last observation at or before each bin, -1 where there is none, and of the next one, `bin` where none."""
+    bins = torch.arange(seen.shape[1], device=seen.device)[:, None]
+    before = torch.where(seen, bins, -1).cummax(1).values
+    after = torch.where(seen, bins, seen.shape[1]).flip(1).cummin(1).values.flip(1)
+    return before, after
+
+
+def forward_filled(values: Float[Tensor, "batch bin channel"], before: Tensor) -> Float[Tensor, "batch bin channel"]:
+    """The last observed value, 0 before the first."""
+    return torch.where(before >= 0, values.take_along_dim(before.clamp(min=0), 1), 0.0)
+
+
+def linear_filled(
+    values: Float[Tensor, "batch bin channel"], times: Float[Tensor, "batch bin"], before: Tensor, after: Tensor
+) -> Float[Tensor, "batch bin channel"]:
+    """On the line between the neighbouring observations; the nearest one beyond the ends, 0 where there is none."""
+    last = values.shape[1] - 1
+    has_before, has_after = before >= 0, after <= last
+    left, right = torch.where(has_before, before, after).clamp(max=last), torch.where(has_after, after, before).clamp(min=0)
+    clock = times[..., None].expand_as(values)
+    start, stop = clock.take_along_dim(left, 1), clock.take_along_dim(right, 1)
+    share = (clock - start) / torch.where(right > left, stop - start, 1.0)
+    share = torch.where(right > left, share, 0.0)
+    line = torch.lerp(values.take_along_dim(left, 1), values.take_along_dim(right, 1), share)
+    return torch.where(has_before | has_after, line, 0.0)
