@@ -1,0 +1,68 @@
+"""Series of unequal length as one padded set, and the rows in which something was seen."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from neuralsde.datamodules.irregular.series import SeriesSet
+
+
+def padded(times: Sequence[np.ndarray], values: Sequence[np.ndarray], names: Sequence[str], **further) -> SeriesSet:
+    """A set of ragged series.
+
+    Args:
+        times: of each series, (row,).
+        values: of each series, (row, channel).
+        names: of each series.
+        **further: what else `SeriesSet` holds, already as arrays.
+    """
+    length = np.array([len(t) for t in times], np.int64)
+    return SeriesSet(pad_times(times), pad_rows(values), length, np.array(names, dtype=np.str_), **further)
+
+
+def pad_times(times: Sequence[np.ndarray]) -> np.ndarray:
+    """Times (series, row), float64, the last of each series repeated."""
+    longest = max(map(len, times))
+    return np.stack([np.pad(np.asarray(t, np.float64), (0, longest - len(t)), mode="edge") for t in times])
+
+
+def pad_rows(values: Sequence[np.ndarray]) -> np.ndarray:
+    """Values (series, row, channel), float32, NaN beyond each series' end."""
+    longest = max(map(len, values))
+    out = np.full((len(values), longest, values[0].shape[1]), np.nan, np.float32)
+    for row, series in zip(out, values, strict=True):
+        row[: len(series)] = series
+    return out
+
+
+def inside(series: SeriesSet) -> np.ndarray:
+    """Rows that belong to their series, (series, row), bool."""
+    return np.arange(series.times.shape[1]) < series.length[:, None]
+
+
+def rows_of(series: SeriesSet, index: int) -> tuple[np.ndarray, np.ndarray]:
+    """Times (row,) and values (row, channel) of one series, without the padding."""
+    n = int(series.length[index])
+    return series.times[index, :n], series.values[index, :n]
+
+
+def without_empty_rows(series: SeriesSet) -> SeriesSet:
+    """The set without the rows in which nothing was seen, or, where there are targets, nothing is to be predicted either.
+
+    A series of which nothing at all was seen keeps its first row.
+    """
+    known = ~np.isnan(series.values).all(-1)
+    if series.targets is not None:
+        known |= ~np.isnan(series.targets).all(-1)
+    known &= inside(series)
+    known[:, 0] |= ~known.any(1)
+    shorter = padded(
+        [t[k] for t, k in zip(series.times, known, strict=True)],
+        [v[k] for v, k in zip(series.values, known, strict=True)],
+        series.names.tolist(),
+    )
+    targets = None
+    if series.targets is not None:
+        targets = pad_rows([v[k] for v, k in zip(series.targets, known, strict=True)])
+    return replace(series, times=shorter.times, values=shorter.values, length=shorter.length, targets=targets)
