@@ -105,8 +105,8 @@ class Trials:
 
     def in_units(self, predicted: np.ndarray) -> np.ndarray:
         """Predictions of the targets, (trial, observed + forward bin, target), in the data's own unit."""
-        scaled = predicted if self.scale is None else predicted * self.scale
-        return scaled if self.offset is None else scaled + self.offset
+        scaled = predicted if self.scale is None else (predicted * self.scale).astype(predicted.dtype)
+        return scaled if self.offset is None else (scaled + self.offset).astype(predicted.dtype)
 
 
 @dataclass(frozen=True)
@@ -127,6 +127,7 @@ class TrialData:
         extra: further splits that are scored beside `eval`, by name (such as `heldout_conditions`).
         source: where the data came from, one line for the run's record.
         is_video: whether a bin is a square frame and a channel a pixel, row by row.
+        trivial: what trivial predictors say of the evaluation trials' targets, by the predictor's name, in the data's own unit.
     """
 
     name: str
@@ -142,3 +143,4 @@ class TrialData:
     extra: dict[str, Trials] = field(default_factory=dict)
     source: str = ""
     is_video: bool = False
+    trivial: dict[str, np.ndarray] = field(default_factory=dict)

@@ -180,5 +180,7 @@ def baseline_table(data: TrialData) -> dict[str, dict[str, float]]:
     Args:
         data: the recording; only its training trials are fitted to.
     """
+    if data.trivial:
+        return {name: score(data, None, rates) for name, rates in data.trivial.items()}
     predictions = {baseline.__name__: baseline(data) for baseline in BASELINES[data.spec.kind]}
     return {name: score(data, *rates) for name, rates in predictions.items() if rates is not None}

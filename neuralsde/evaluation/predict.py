@@ -142,7 +142,8 @@ def predict(
 
     axes = coordinates(spec, trials, bin_times(spec, trials), spec.observed_bins)
     with sampled(module, seed, dropout):
-        return gathered(module, trials, sampling, batch_size, label, passes, axes)
+        made = gathered(module, trials, sampling, batch_size, label, passes, axes)
+    return made.mapped(trials.in_units) if trials.targets is not None else made
 
 
 def forecast(

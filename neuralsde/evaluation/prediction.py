@@ -1,5 +1,6 @@
 """What a model says of trials, and where it goes from there: files, and labelled arrays."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -94,6 +95,12 @@ class Prediction:
     def with_condition_names(self, names: tuple[str, ...]) -> "Prediction":
         """The same with names of the conditions."""
         return replace(self, coordinates=replace(self.axes, condition_names=names))
+
+    def mapped(self, function: Callable[[np.ndarray], np.ndarray]) -> "Prediction":
+        """The same with what it says of the observations passed through an increasing function."""
+        ends = {name: function(end) for name in ("lower", "upper") if (end := getattr(self, name)) is not None}
+        quantiles = {p: function(values) for p, values in self.quantiles.items()}
+        return replace(self, rates=function(self.rates), quantiles=quantiles, **ends)
 
     def save(self, path: str | Path) -> None:
         """Write an HDF5 file, whole or not at all; `Prediction.load` reads it.

@@ -91,7 +91,7 @@ def signal_scores(spec: DataSpec, trials: Trials, rates: np.ndarray) -> dict[str
     bins, units = spec.observed_bins, spec.observed_dim
     truth, metric, names = trials.rates, pooled_r2, ("signal_r2", "forward_r2")
     if truth is None:
-        truth, metric, names = stack_targets(trials, spec), rmse, ("rmse", "forward_rmse")
+        truth, metric, names = trials.in_units(stack_targets(trials, spec)), rmse, ("rmse", "forward_rmse")
     scores = {}
     for name, part in zip(names, (slice(None, bins), slice(bins, None)), strict=True):
         if not np.isnan(truth[:, part]).all():

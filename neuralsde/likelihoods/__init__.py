@@ -3,8 +3,19 @@
 from neuralsde.likelihoods.base import CountLikelihood, Likelihood
 from neuralsde.likelihoods.bernoulli import Bernoulli
 from neuralsde.likelihoods.categorical import Categorical
-from neuralsde.likelihoods.gaussian import Gaussian
+from neuralsde.likelihoods.gaussian import AbstractGaussian, Gaussian
+from neuralsde.likelihoods.heteroscedastic import HeteroscedasticGaussian
 from neuralsde.likelihoods.negative_binomial import NegativeBinomial
 from neuralsde.likelihoods.poisson import Poisson
 
-__all__ = ["Bernoulli", "Categorical", "CountLikelihood", "Gaussian", "Likelihood", "NegativeBinomial", "Poisson"]
+__all__ = [
+    "AbstractGaussian",
+    "Bernoulli",
+    "Categorical",
+    "CountLikelihood",
+    "Gaussian",
+    "HeteroscedasticGaussian",
+    "Likelihood",
+    "NegativeBinomial",
+    "Poisson",
+]

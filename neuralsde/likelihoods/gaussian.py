@@ -1,4 +1,5 @@
 import math
+from abc import abstractmethod
 
 import torch
 from jaxtyping import Float
@@ -8,7 +9,30 @@ from neuralsde.errors import ConfigError
 from neuralsde.likelihoods.base import Likelihood
 
 
-class Gaussian(Likelihood):
+class AbstractGaussian(Likelihood):
+    r"""Real values $y \sim \mathcal N(m, \sigma^2)$, given the parameter. A subclass says what $m$ and $\sigma$ are."""
+
+    kinds = frozenset({"real"})
+
+    @abstractmethod
+    def moments(self, parameter: Float[Tensor, "*batch bin parameter"]) -> tuple[Tensor, Tensor]:
+        r"""$m$ and $\sigma$, each of a shape that broadcasts to (*batch, bin, target)."""
+
+    def log_prob(
+        self, parameter: Float[Tensor, "*batch bin parameter"], y: Float[Tensor, "*batch bin target"]
+    ) -> Float[Tensor, "*batch bin target"]:
+        mean, std = self.moments(parameter)
+        return -0.5 * ((y - mean) / std).square() - std.log() - 0.5 * math.log(2 * math.pi)
+
+    def mean(self, parameter: Float[Tensor, "*batch bin parameter"]) -> Float[Tensor, "*batch bin target"]:
+        return self.moments(parameter)[0]
+
+    def sample(self, parameter: Float[Tensor, "*batch bin parameter"]) -> Float[Tensor, "*batch bin target"]:
+        mean, std = self.moments(parameter)
+        return mean + std * torch.randn_like(mean)
+
+
+class Gaussian(AbstractGaussian):
     r"""Real values $y \sim \mathcal N(m, \sigma^2)$ with the read-out $m$ and one noise $\sigma$ per channel.
 
     `readout` and `noise_std()` are all there is to it: under linear dynamics the evidence has a closed form in them.
@@ -26,8 +50,6 @@ class Gaussian(Likelihood):
     Raises:
         ConfigError: the noise does not start above its floor, or features and channels differ in number.
     """
-
-    kinds = frozenset({"real"})
 
     def __init__(
         self,
@@ -51,17 +73,8 @@ class Gaussian(Likelihood):
         r"""$\sigma$, in the data's unit."""
         return self.smallest_std + self.log_excess_std.exp()
 
-    def log_prob(
-        self, parameter: Float[Tensor, "*batch bin target"], y: Float[Tensor, "*batch bin target"]
-    ) -> Float[Tensor, "*batch bin target"]:
-        std = self.noise_std()
-        return -0.5 * ((y - parameter) / std).square() - std.log() - 0.5 * math.log(2 * math.pi)
-
-    def mean(self, parameter: Float[Tensor, "*batch bin target"]) -> Float[Tensor, "*batch bin target"]:
-        return parameter
-
-    def sample(self, parameter: Float[Tensor, "*batch bin target"]) -> Float[Tensor, "*batch bin target"]:
-        return parameter + self.noise_std() * torch.randn_like(parameter)
+    def moments(self, parameter: Float[Tensor, "*batch bin target"]) -> tuple[Tensor, Tensor]:
+        return parameter, self.noise_std()
 
     def start_at(self, mean: Float[Tensor, " target"]) -> None:
         self.offset_at(mean)

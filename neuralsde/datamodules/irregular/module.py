@@ -3,31 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
 from neuralsde.datamodules.batches import FreshTrials, TrialDataModule
 from neuralsde.datamodules.irregular.residual import PREDICTORS
-from neuralsde.datamodules.irregular.series import SeriesData, SeriesSet
+from neuralsde.datamodules.irregular.series import AbstractReader, SeriesData, SeriesSet
 from neuralsde.datamodules.trials import DataSpec, TrialData, Trials
 from neuralsde.errors import ConfigError
 
 PAD = 1e-3
 """Time between padded rows, in median steps: next to nothing happens there, and times still increase."""
 TASKS = ("classification", "interpolation", "forecast")
-
-
-class Reader(Protocol):
-    """Reads a collection of series."""
-
-    def read(self) -> SeriesData: ...
-
-    def files(self) -> list[Path]: ...
-
-    def redraw(self, series: SeriesSet, epoch: int) -> SeriesSet | None:
-        """The same training series with other values hidden, for each epoch its own; None where nothing is redrawn."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -85,7 +72,7 @@ class SeriesDataModule(TrialDataModule):
 
     def __init__(
         self,
-        reader: Reader,
+        reader: AbstractReader,
         task: str,
         name: str,
         batch_size: int,
@@ -138,7 +125,17 @@ class SeriesDataModule(TrialDataModule):
             train=made["train"],
             eval=made["eval"],
             source=series.source,
+            trivial=self.trivial(splits["train"], splits["eval"]),
         )
+
+    def trivial(self, train: SeriesSet, scored: SeriesSet) -> dict[str, np.ndarray]:
+        """What predictors without parameters say of the rows to predict; none of classes."""
+        if self.task == "classification":
+            return {}
+        times, values = self.padded_times(scored), padded_rows(scored.values, self.observed)
+        found = {name: predict(times[:, : self.observed], values, times) for name, predict in PREDICTORS.items()}
+        mean = np.broadcast_to(Units.of(train.values).centre.astype(np.float32), found["linear"].shape)
+        return found | {"training_mean": mean}
 
     def refuse_lacking(self, split: SeriesSet, name: str) -> None:
         """Raises:

@@ -8,7 +8,7 @@ from neuralsde.datamodules.checksums import sha256_of
 from neuralsde.datamodules.irregular.assemble import without_empty_rows
 from neuralsde.datamodules.irregular.checks import checked_seed, checked_share, existing
 from neuralsde.datamodules.irregular.missing import TORCH_SEED, torch_generator_56789
-from neuralsde.datamodules.irregular.series import SeriesData, SeriesSet
+from neuralsde.datamodules.irregular.series import AbstractReader, SeriesData, SeriesSet
 from neuralsde.datamodules.lorenz import at_least
 from neuralsde.errors import DataError
 
@@ -22,7 +22,7 @@ CHANNELS = tuple(
 SHARES = (0.7, 0.15)
 
 
-class MujocoForecast:
+class MujocoForecast(AbstractReader):
     """Windows of `window` steps, of which some are dropped, and the `ahead` steps that follow them.
 
     The windows of a trajectory begin at 0, 1, …, steps − window − ahead − 1 (the last possible start is unused, as in the

@@ -1,6 +1,8 @@
 """What every reader of irregular series hands on: padded series with time stamps of their own, and three splits of them."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -66,3 +68,23 @@ class SeriesData:
     static_names: tuple[str, ...] = ()
     time_unit: str = "s"
     source: str = ""
+
+
+class AbstractReader(ABC):
+    """Reads a collection of series."""
+
+    @abstractmethod
+    def read(self) -> SeriesData:
+        """Read the series.
+
+        Raises:
+            DataError: a file is missing, damaged, or does not hold what was asked of it.
+        """
+
+    @abstractmethod
+    def files(self) -> list[Path]:
+        """The files that are read, for their checksums in the run's record."""
+
+    def redraw(self, series: SeriesSet, epoch: int) -> SeriesSet | None:
+        """The same training series with other values hidden, in each epoch its own; None where nothing is redrawn."""
+        return None
