@@ -18,6 +18,7 @@ from neuralsde.datamodules.batches import TrialDataModule
 from neuralsde.errors import ConfigError
 from neuralsde.evaluation.analysis_figures import dynamics_figures
 from neuralsde.evaluation.baselines import baseline_table, times_of
+from neuralsde.evaluation.distribution import distribution_scores
 from neuralsde.evaluation.ensemble import Ensemble
 from neuralsde.evaluation.figures import draw_figures
 from neuralsde.evaluation.glossary import SCORE_NAMES
@@ -130,6 +131,9 @@ def evaluate(
     extra = {name: rates[name] for name in recording.extra}
     latents = (predictions[name].latents for name in ("train", "eval"))
     scores = score(recording, rates["train"], rates["eval"], extra, *latents)
+    if isinstance(run, Run) and not recording.spec.predicts_inputs:
+        settings = config.predict
+        scores |= distribution_scores(run.module, recording.eval, settings.n_samples, settings.seed)
     baselines = baseline_table(recording) if config.training.baselines else {}
     content = {**scores, "baselines": baselines, **provenance(run, data)}
     write_whole(run_dir / "scores.json", json.dumps(content, indent=2) + "\n")

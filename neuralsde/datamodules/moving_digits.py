@@ -202,7 +202,8 @@ def below(n: int, uniform: np.ndarray) -> np.ndarray:
 def draw(glyphs: np.ndarray, places: np.ndarray, size: int) -> np.ndarray:
     """Frames in [0, 1], (trial, frame, size, size), float32, with `glyphs` (trial, digit, side, side) at `places`."""
     canvas = np.zeros((*places.shape[:2], size, size), np.float32)
-    windows = np.lib.stride_tricks.sliding_window_view(canvas, glyphs.shape[2:], axis=(2, 3), writeable=True)
+    side: tuple[int, ...] = glyphs.shape[2:]
+    windows = np.lib.stride_tricks.sliding_window_view(canvas, side, (2, 3), writeable=True)  # pyright: ignore[reportCallIssue, reportArgumentType]
     trial, frame = np.ogrid[: len(places), : places.shape[1]]
     for digit in range(glyphs.shape[1]):
         windows[trial, frame, places[:, :, digit, 0], places[:, :, digit, 1]] += glyphs[:, None, digit]

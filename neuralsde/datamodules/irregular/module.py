@@ -63,6 +63,8 @@ class SeriesDataModule(TrialDataModule):
         residual: `persistence` or `linear`; None predicts the values themselves.
         standardise: give the model values of mean 0 and standard deviation 1; otherwise raw ones.
         learn_kept: for interpolation, learn from and score the values that the model sees as well.
+        common_scale: measure the rest of all channels and steps in one unit, so that squared errors weigh as they do in the
+            data's own units.
         extrapolate: forecast at the later times themselves; otherwise at as many last rows of the window, as the published
             stable neural SDEs do.
 
@@ -83,6 +85,7 @@ class SeriesDataModule(TrialDataModule):
         standardise: bool = True,
         learn_kept: bool = False,
         extrapolate: bool = True,
+        common_scale: bool = False,
     ):
         super().__init__(batch_size, seed, eval_batch_size)
         for key, value, known in (
@@ -92,6 +95,7 @@ class SeriesDataModule(TrialDataModule):
             ("standardise", standardise, (True, False)),
             ("learn_kept", learn_kept, (True, False)),
             ("extrapolate", extrapolate, (True, False)),
+            ("common_scale", common_scale, (True, False)),
         ):
             if value not in known:
                 choices = ", ".join("null" if k is None else str(k).lower() for k in known)
@@ -100,6 +104,7 @@ class SeriesDataModule(TrialDataModule):
             raise ConfigError(f"data.residual is {residual}, but classes have no trivial predictor to add to; set it to null.")
         self.reader, self.task, self.data_name, self.phase = reader, task, name, phase
         self.residual, self.standardise, self.learn_kept = residual, standardise, learn_kept
+        self.common_scale = common_scale
         self.extrapolate = extrapolate and task == "forecast"
         self.kind = "category" if task == "classification" else "real"
 
@@ -219,6 +224,8 @@ class SeriesDataModule(TrialDataModule):
         if self.task == "classification" or train.targets is None:
             return None
         rest = train.targets if train.offset is None else train.targets - train.offset
+        if self.common_scale:
+            return np.full(rest.shape[1:], np.sqrt(np.nanmean(rest.astype(np.float64) ** 2)), np.float32)
         pooled = np.sqrt(np.nanmean(rest.reshape(-1, rest.shape[2]).astype(np.float64) ** 2, axis=0).clip(1e-12))
         scale = np.broadcast_to(pooled, rest.shape[1:]).copy()
         if self.task == "forecast" and train.offset is not None:

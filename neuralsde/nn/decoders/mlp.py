@@ -1,6 +1,7 @@
 from itertools import pairwise
 from typing import ClassVar
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -20,6 +21,7 @@ class MLPDecoder(nn.Module):
         dropout: dropout probability behind each hidden layer.
         input_dropout: dropout probability on the input: a ridge penalty on the layer that follows.
         activation: of the hidden layers: `gelu` or `relu`.
+        skip: hand the input on beside what the layers make of it, so that the read-out is linear in it too.
 
     Raises:
         ConfigError: there is no such activation.
@@ -35,6 +37,7 @@ class MLPDecoder(nn.Module):
         dropout: float = 0.0,
         input_dropout: float = 0.0,
         activation: str = "gelu",
+        skip: bool = False,
     ):
         super().__init__()
         if activation not in ACTIVATIONS:
@@ -42,8 +45,10 @@ class MLPDecoder(nn.Module):
         widths = [input_size] + [hidden_size] * layers
         blocks = [nn.Sequential(nn.Linear(i, o), ACTIVATIONS[activation](), Dropout(dropout)) for i, o in pairwise(widths)]
         self.layers = nn.Sequential(Dropout(input_dropout), *blocks)
-        self.output_size = widths[-1]
-        self.is_identity = not blocks and input_dropout == 0
+        self.skip = skip
+        self.output_size = widths[-1] + (input_size if skip else 0)
+        self.is_identity = not blocks and input_dropout == 0 and not skip
 
     def forward(self, input: Float[Tensor, "batch bin channel"]) -> Float[Tensor, "batch bin feature"]:
-        return self.layers(input)
+        made = self.layers(input)
+        return torch.cat([made, input], -1) if self.skip else made

@@ -6,6 +6,9 @@ from torch import Tensor, nn
 
 from neuralsde.errors import ConfigError
 
+FARTHEST = 10.0
+"""Slopes are cut off at so many times what is usual."""
+
 
 class ControlPath(nn.Module):
     """The observed values between and beyond their times, with how they were observed; nothing is learned.
@@ -21,9 +24,11 @@ class ControlPath(nn.Module):
         read_mask: see above.
         read_elapsed: see above.
         read_time: see above.
+        slopes: read the slopes between so many last pairs of neighbouring observations, in multiples of what is usual (a
+            running mean over training batches of their squares, channel by channel), which tell how fast a value moves.
 
     Raises:
-        ConfigError: there is no such filling.
+        ConfigError: there is no such filling, or `slopes` is no whole number.
     """
 
     reads_mask = True
@@ -36,13 +41,18 @@ class ControlPath(nn.Module):
         read_mask: bool = True,
         read_elapsed: bool = True,
         read_time: bool = True,
+        slopes: int = 0,
     ):
         super().__init__()
         if fill not in ("forward", "linear"):
             raise ConfigError(f"model.encoder.fill is {fill!r}; choose forward or linear.")
-        self.fill, self.duration_s = fill, duration_s
+        if type(slopes) is not int or slopes < 0:
+            raise ConfigError(f"model.encoder.slopes is {slopes}; give a whole number of at least 0.")
+        self.fill, self.duration_s, self.slopes = fill, duration_s, slopes
+        self.usual: Tensor
+        self.register_buffer("usual", torch.zeros(input_size))
         self.read_mask, self.read_elapsed, self.read_time = read_mask, read_elapsed, read_time
-        self.output_size = input_size * (1 + read_mask + read_elapsed) + read_time
+        self.output_size = input_size * (1 + read_mask + read_elapsed + slopes) + read_time
 
     def forward(
         self,
@@ -63,7 +73,27 @@ class ControlPath(nn.Module):
             parts.append(torch.where(before >= 0, since, times[..., None] - times[:, :1, None]) / self.duration_s)
         if self.read_time:
             parts.append((times[..., None] - times[:, :1, None]) / self.duration_s)
-        return torch.cat(parts, -1)
+        return torch.cat(parts + self.last_slopes(values, times, before), -1)
+
+    def last_slopes(
+        self, values: Float[Tensor, "batch bin channel"], times: Float[Tensor, "batch bin"], before: Tensor
+    ) -> list[Float[Tensor, "batch bin channel"]]:
+        """Slopes between the last observations, the latest first; 0 where there are not so many."""
+        clock, found, last = times[..., None].expand_as(values) / self.duration_s, [], before
+        for _ in range(self.slopes):
+            at = before.clamp(min=0)
+            earlier = torch.where(before > 0, last.take_along_dim((at - 1).clamp(min=0), 1), -1)
+            rise = values.take_along_dim(at, 1) - values.take_along_dim(earlier.clamp(min=0), 1)
+            run = clock.take_along_dim(at, 1) - clock.take_along_dim(earlier.clamp(min=0), 1)
+            known = (before >= 0) & (earlier >= 0)
+            found.append(torch.where(known, rise / torch.where(known, run, 1.0), 0.0))
+            before = earlier
+        if self.slopes and self.training:
+            with torch.no_grad():
+                square = found[0].square().mean((0, 1))
+                self.usual.copy_(torch.where(self.usual > 0, torch.lerp(self.usual, square, 0.05), square))
+        unit = self.usual.clamp(min=torch.finfo(values.dtype).tiny).sqrt()
+        return [(slope / unit).clamp(-FARTHEST, FARTHEST) for slope in found]
 
 
 def neighbours(seen: Bool[Tensor, "batch bin channel"]) -> tuple[Tensor, Tensor]:

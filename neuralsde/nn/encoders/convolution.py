@@ -1,6 +1,7 @@
 """Convolutions over the bins of a control path."""
 
 import itertools
+from collections.abc import Sequence
 
 import torch
 from jaxtyping import Bool, Float
@@ -35,7 +36,7 @@ class ConvolutionEncoder(nn.Module):
         input_size: int,
         duration_s: float,
         hidden_size: int = 64,
-        widths: tuple[int, ...] = (5, 11, 21, 41),
+        widths: Sequence[int] = (5, 11, 21, 41),
         blocks: int = 3,
         dropout: float = 0.0,
         fill: str = "linear",
@@ -43,7 +44,7 @@ class ConvolutionEncoder(nn.Module):
         super().__init__()
         self.path = ControlPath(input_size, duration_s, fill)
         sizes = [self.path.output_size] + [hidden_size] * blocks
-        self.blocks = nn.ModuleList(InceptionBlock(i, o, list(widths)) for i, o in itertools.pairwise(sizes))
+        self.blocks = nn.ModuleList(InceptionBlock(i, o, widths) for i, o in itertools.pairwise(sizes))
         self.dropout = Dropout(dropout)
         self.output_size = hidden_size
 
@@ -68,7 +69,7 @@ class InceptionBlock(nn.Module):
         widths: kernel widths, odd.
     """
 
-    def __init__(self, input_size: int, output_size: int, widths: list[int]):
+    def __init__(self, input_size: int, output_size: int, widths: Sequence[int]):
         super().__init__()
         each = output_size // len(widths)
         self.narrow = nn.Conv1d(input_size, each, 1, bias=False)

@@ -1,0 +1,70 @@
+"""How well a model's distribution over real values tells them: where it predicts values rather than follows a recording."""
+
+import numpy as np
+
+from neuralsde.datamodules.batches import stack_targets
+from neuralsde.datamodules.trials import Trials
+from neuralsde.evaluation.predict import Sampling, batches, inputs_of, sampled
+from neuralsde.likelihoods import AbstractGaussian
+from neuralsde.metrics.mixtures import mixture_coverage, mixture_crps, mixture_nll
+from neuralsde.training.module import LatentDynamics
+
+PROBABILITY = 0.9
+
+
+def distribution_scores(
+    module: LatentDynamics, trials: Trials, n_samples: int, seed: int = 0, batch_size: int = 256, sample_batch: int = 8
+) -> dict[str, float]:
+    """Scores of the mixture of what the sampled paths predict, over the values that are known, in the data's own unit.
+
+    `mse` of its mean, `crps`, `nll` in nats per value and `coverage_90`, the share of values inside the central 90 % interval;
+    none where the model's values are not Gaussian around each path.
+
+    Args:
+        module: a trained module.
+        trials: with targets.
+        n_samples: paths.
+        seed: of the paths.
+        batch_size: trials at a time.
+        sample_batch: samples at a time.
+    """
+    likelihood, sampling = module.model.likelihood, Sampling(n_samples, seed=seed, sample_batch=sample_batch)
+    if not isinstance(likelihood, AbstractGaussian):
+        return {}
+    truth, scale = stack_targets(trials, module.spec), 1.0 if trials.scale is None else trials.scale
+    scale = np.broadcast_to(scale, truth.shape)
+    sums, start = np.zeros(4), 0
+    with sampled(module, seed):
+        for batch in batches(module, trials, batch_size):
+            y, unit = (part[start : start + len(batch.index)] for part in (truth, scale))
+            start += len(batch.index)
+            known, means, stds = ~np.isnan(y), [], []
+            inputs = inputs_of(module, batch)
+            context, evidence = module.model.encoder(*inputs), module.model.evidence(*inputs[:2])
+            for samples in sampling.passes:
+                output = module.model.sample(context, inputs[2], inputs[0].shape[1], samples, evidence=evidence)
+                mean, std = likelihood.moments(output.parameter)
+                for kept, part in ((means, mean), (stds, std.expand_as(mean))):
+                    kept.append(part.double().cpu().numpy().reshape(samples, len(y), *y.shape[1:])[:, known])
+            sums += summed(np.concatenate(means), np.concatenate(stds), y[known].astype(np.float64), unit[known])
+    names = ("mse", "crps", "nll", "coverage_90")
+    return dict(zip(names, (sums / np.isfinite(truth).sum()).tolist(), strict=True))
+
+
+def summed(mean: np.ndarray, std: np.ndarray, y: np.ndarray, unit: np.ndarray) -> np.ndarray:
+    """The four scores of a batch, summed over its values.
+
+    Args:
+        mean: (sample, value), as `std`, in units of `unit`.
+        std: see `mean`.
+        y: (value,), likewise.
+        unit: of each value, in the data's own unit.
+    """
+    return np.array(
+        [
+            ((y - mean.mean(0)) ** 2 * unit**2).sum(),
+            (mixture_crps(mean, std, y) * unit).sum(),
+            (mixture_nll(mean, std, y) + np.log(unit)).sum(),
+            mixture_coverage(mean, std, y, PROBABILITY).sum(),
+        ]
+    )
