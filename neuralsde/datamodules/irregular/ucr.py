@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from neuralsde.datamodules.irregular.archive import Case, archive_files, read_archive_file
-from neuralsde.datamodules.irregular.assemble import padded, without_empty_rows
+from neuralsde.datamodules.irregular.assemble import padded, trimmed, without_empty_rows
 from neuralsde.datamodules.irregular.checks import checked_choice, checked_seed, checked_share
 from neuralsde.datamodules.irregular.extras import extra_module
 from neuralsde.datamodules.irregular.missing import OPERATORS
@@ -79,7 +79,7 @@ class UCRArchive:
         series = replace(series, values=np.where(kept, series.values, np.float32(np.nan)))
         if not self.keep_empty_rows:
             series = without_empty_rows(series)
-        train, val, test = (series[index] for index in split)
+        train, val, test = (trimmed(series[index]) for index in split)
         n_channels = series.values.shape[2]
         return SeriesData(
             self.name, train, val, test,
