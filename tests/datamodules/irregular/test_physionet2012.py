@@ -48,11 +48,11 @@ def test_repeats_are_averaged_and_unknown_minus_one_is_kept():
     ("line", "sentence"),
     [
         ("00:00,Age", "line 2: `00:00,Age` is no Time,Parameter,Value"),
-        ("0:99,Age,5", "time `0:99` is no HH:MM"),
-        ("00:01,Pulse,5", "`Pulse` is none of the 41 variables"),
-        ("00:01,HR,inf", "value `inf` is no finite number"),
-        ("00:01,HR,x", "value `x` is no finite number"),
-        ("05:00,HR,80\n04:00,HR,80", "line 3: time 04:00 is before"),
+        ("0:99,Age,5", "`0:99,Age,5` is no time HH:MM"),
+        ("00:01,Pulse,5", "`00:01,Pulse,5` is none of the 41 variables"),
+        ("00:01,HR,inf", "`00:01,HR,inf` is no finite number"),
+        ("00:01,HR,x", "`00:01,HR,x` is no finite number"),
+        ("05:00,HR,80\n04:00,HR,80", "line 3: `04:00,HR,80` is earlier"),
     ],
 )
 def test_a_damaged_line_is_named(line, sentence):

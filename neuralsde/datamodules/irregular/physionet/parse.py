@@ -71,59 +71,74 @@ def parse_record(text: bytes, where: str) -> tuple[np.ndarray, np.ndarray]:
     Raises:
         DataError: a line is no `HH:MM,variable,number` of a known variable, or times go back.
     """
-    hours, columns, values = [0.0], [], []
-    rows: list[int] = []
-    for number, line in enumerate(text.decode("utf-8-sig", "replace").splitlines()[1:], 2):
-        stamp, variable, value = fields_of(line, where, number)
-        if variable == "RecordID":
-            continue
-        time = hours_of(stamp, where, number)
-        if time < hours[-1]:
-            raise DataError(f"{where}, line {number}: time {stamp} is before that of the line above; rows in order are needed.")
-        if time != hours[-1]:
-            hours.append(time)
-        rows.append(len(hours) - 1)
-        columns.append(column_of(variable, where, number))
-        values.append(number_of(value, where, number))
-    total = np.zeros((len(hours), len(VARIABLES)))
+    lines = text.decode("utf-8-sig", "replace").splitlines()[1:]
+    fields = [line.split(",") for line in lines]
+    refuse_first([len(f) != 3 for f in fields], lines, where, "no Time,Parameter,Value")
+    kept = [k for k, (_, variable, _) in enumerate(fields) if variable != "RecordID"]
+    stamps, variables, words = ([fields[k][column] for k in kept] for column in range(3))
+    lines = [lines[k] for k in kept]
+    clock = {stamp: hours_of(stamp) for stamp in dict.fromkeys(stamps)}
+    hours = np.array([clock[stamp] for stamp in stamps])
+    columns = np.array([COLUMN.get(variable, -1) for variable in variables], np.int64)
+    values = numbers_of(words)
+    numbers = [k + 2 for k in kept]
+    refuse_first(np.isnan(hours).tolist(), lines, where, "no time HH:MM", numbers)
+    refuse_first((columns < 0).tolist(), lines, where, "none of the 41 variables", numbers)
+    refuse_first((~np.isfinite(values)).tolist(), lines, where, "no finite number", numbers)
+    refuse_first((np.diff(hours, prepend=0.0) < 0).tolist(), lines, where, "earlier than the line above", numbers)
+    return rows_of(hours, columns, values)
+
+
+def rows_of(hours: np.ndarray, columns: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A row for 0 h and for each later time, with the mean of each variable's values in it."""
+    times, row = np.unique(np.concatenate([[0.0], hours]), return_inverse=True)
+    total = np.zeros((len(times), len(VARIABLES)))
     count = np.zeros_like(total)
-    np.add.at(total, (rows, columns), values)
-    np.add.at(count, (rows, columns), 1)
-    return np.array(hours), np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0).astype(np.float32)
+    np.add.at(total, (row[1:], columns), values)
+    np.add.at(count, (row[1:], columns), 1)
+    return times, np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0).astype(np.float32)
 
 
-def fields_of(line: str, where: str, number: int) -> list[str]:
-    """Time, variable and value of a line."""
-    words = line.split(",")
-    if len(words) != 3:
-        raise DataError(f"{where}, line {number}: `{line[:40]}` is no Time,Parameter,Value; give the original record.")
-    return words
-
-
-def hours_of(stamp: str, where: str, number: int) -> float:
-    """HH:MM in hours, rounded to `QUANTUM_H`."""
+def hours_of(stamp: str) -> float:
+    """HH:MM in hours, rounded to `QUANTUM_H`; NaN where it is none."""
     hours, colon, minutes = stamp.partition(":")
     if not (colon and hours.isdecimal() and minutes.isdecimal() and int(minutes) < 60):
-        raise DataError(f"{where}, line {number}: time `{stamp[:20]}` is no HH:MM; give the original record.")
+        return float("nan")
     return round((int(hours) + int(minutes) / 60) / QUANTUM_H) * QUANTUM_H
 
 
-def column_of(variable: str, where: str, number: int) -> int:
-    """Channel of a variable."""
-    if variable not in COLUMN:
-        raise DataError(f"{where}, line {number}: `{variable[:40]}` is none of the 41 variables; give the original record.")
-    return COLUMN[variable]
-
-
-def number_of(word: str, where: str, number: int) -> float:
-    """A finite number."""
+def numbers_of(words: list[str]) -> np.ndarray:
+    """Numbers, NaN where a word is none."""
     try:
-        value = float(word)
+        return np.array(words, dtype=np.float64)
     except ValueError:
-        value = np.nan
-    if not np.isfinite(value):
-        raise DataError(f"{where}, line {number}: value `{word[:20]}` is no finite number; give the original record.")
-    return value
+        return np.array([number_or_nan(w) for w in words])
+
+
+def number_or_nan(word: str) -> float:
+    try:
+        return float(word)
+    except ValueError:
+        return float("nan")
+
+
+def refuse_first(bad: list[bool], lines: list[str], where: str, what: str, numbers: list[int] | None = None) -> None:
+    """Refuse the first line of which something is bad.
+
+    Args:
+        bad: whether each line is.
+        lines: of the record.
+        where: file and record.
+        what: is found.
+        numbers: of the lines; None for 2, 3, ….
+
+    Raises:
+        DataError: a line is.
+    """
+    if any(bad):
+        k = bad.index(True)
+        number = k + 2 if numbers is None else numbers[k]
+        raise DataError(f"{where}, line {number}: `{lines[k][:40]}` is {what}; give the original record.")
 
 
 def parse_outcomes(text: bytes, where: str) -> dict[int, int]:
