@@ -4,7 +4,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from sklearn.model_selection import train_test_split
 
 from neuralsde.datamodules.irregular.assemble import padded, trimmed
 from neuralsde.datamodules.irregular.checks import checked_choice, checked_seed, checked_share
@@ -13,6 +12,7 @@ from neuralsde.datamodules.irregular.physionet import VARIABLES, Source, Stays, 
 from neuralsde.datamodules.irregular.physionet.sources import outcomes_file
 from neuralsde.datamodules.irregular.scaling import KINDS, STATS, standardise
 from neuralsde.datamodules.irregular.series import SeriesData, SeriesSet
+from neuralsde.datamodules.irregular.split import two_parts
 from neuralsde.errors import DataError
 
 SPLIT_SEED = 42
@@ -119,8 +119,8 @@ def split_records(n: int, val_seed: int, path: Path) -> tuple[np.ndarray, np.nda
     """
     if n < 10:
         raise DataError(f"{path}: holds {n} records; at least 10 are needed for training, validation and test.")
-    fit, test = train_test_split(np.arange(n), train_size=0.8, random_state=SPLIT_SEED, shuffle=True)
-    train, val = train_test_split(fit, test_size=VAL_SHARE, random_state=val_seed, shuffle=True)
+    fit, test = two_parts(np.arange(n), 0.8, SPLIT_SEED)
+    train, val = two_parts(fit, 1 - VAL_SHARE, val_seed)
     return train, val, test
 
 

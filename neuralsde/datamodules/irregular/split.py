@@ -47,13 +47,9 @@ def stratified_split(
     """
     train_share, val_share, test_share = shares
     try:
-        train, rest = train_test_split(np.arange(len(labels)), train_size=train_share, stratify=labels, random_state=seed)
-        val, test = train_test_split(
-            rest,
-            train_size=round(val_share / (val_share + test_share), 12),
-            stratify=labels[rest],
-            random_state=seed if rest_seed is None else rest_seed,
-        )
+        train, rest = two_parts(np.arange(len(labels)), train_share, seed, labels)
+        share = round(val_share / (val_share + test_share), 12)
+        val, test = two_parts(rest, share, seed if rest_seed is None else rest_seed, labels[rest])
     except ValueError as error:
         rare, n = Counter(labels.tolist()).most_common()[-1]
         raise DataError(
@@ -62,6 +58,12 @@ def stratified_split(
         ) from error
     refuse_absent(labels, train, class_names, what)
     return Split(train, val, test)
+
+
+def two_parts(index: np.ndarray, share: float, seed: int, labels: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """A share of some indices and the rest, shuffled as scikit-learn does it, in proportion of `labels` where given."""
+    first, second = train_test_split(index, train_size=share, stratify=labels, random_state=seed, shuffle=True)
+    return np.asarray(first), np.asarray(second)
 
 
 def random_split(n: int, shares: tuple[float, float, float], seed: int, what: str = "The data") -> Split:
