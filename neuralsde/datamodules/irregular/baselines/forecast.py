@@ -16,26 +16,20 @@ PENALTIES = np.logspace(-4, 4, 9)
 def persistence(data: SeriesData) -> Baseline:
     """Each channel stays at its last known value (at its training mean, where a series knows none)."""
     means = channel_means(data.train)
-    return with_gaussian("persistence", lambda series, _: last_values(series, means)[:, None], data)
+    return with_gaussian("persistence", lambda series: last_values(series, means)[:, None], data)
 
 
 def last3_ridge(data: SeriesData) -> Baseline:
     """Ridge regression, for each step ahead, on the last three values of each channel and the time since them."""
     means, scale = channel_means(data.train), shortest_reach(data.train)
-    return fitted("last3_ridge", lambda series, step: last3_features(series, step, means, scale), data)
+    steps = range(ahead_of(data.train).shape[1])
+    return fitted("last3_ridge", lambda s: np.stack([last3_features(s, step, means, scale) for step in steps]), data)
 
 
 def window_ridge(data: SeriesData, points: int = 50) -> Baseline:
     """Ridge regression, for each step ahead, on the window at `points` equally spaced times, linearly interpolated."""
     means, offsets = channel_means(data.train), window_offsets(data.train, points)
-    windows: dict[int, np.ndarray] = {}
-
-    def features(series: SeriesSet, step: int) -> np.ndarray:
-        if id(series) not in windows:  # the same for all steps
-            windows[id(series)] = window_features(series, offsets, means)
-        return windows[id(series)]
-
-    return fitted("window_ridge", features, data)
+    return fitted("window_ridge", lambda series: window_features(series, offsets, means)[None], data)
 
 
 def last_values(series: SeriesSet, fallback: np.ndarray) -> np.ndarray:
@@ -44,37 +38,43 @@ def last_values(series: SeriesSet, fallback: np.ndarray) -> np.ndarray:
     return np.where(np.isnan(values), fallback, values)
 
 
-def fitted(name: str, features: Callable[[SeriesSet, int], np.ndarray], data: SeriesData) -> Baseline:
+def fitted(name: str, features: Callable[[SeriesSet], np.ndarray], data: SeriesData) -> Baseline:
     """A ridge regression for each step ahead, all with the penalty that is best on validation series.
 
     Args:
         name: of the baseline.
-        features: of the series for a step ahead, (series, feature).
+        features: of each series, (group, series, feature): the steps ahead are as many groups of equal size.
         data: with values ahead.
     """
-    targets, wanted = ahead_of(data.train), ahead_of(data.val)
-    steps = range(targets.shape[1])
-    train, val = ([features(s, k) for k in steps] for s in (data.train, data.val))
+    train, val = features(data.train), features(data.val)
+    targets, wanted = grouped(ahead_of(data.train), len(train)), grouped(ahead_of(data.val), len(train))
 
     def error(penalty: float) -> float:
-        found = np.stack([v @ ridge(t, targets[:, k], penalty) for k, (t, v) in enumerate(zip(train, val, strict=True))], 1)
-        return float(np.nanmean((found - wanted) ** 2))
+        return float(np.nanmean((val @ ridge(train, targets, penalty) - wanted) ** 2))
 
-    best = min(PENALTIES.tolist(), key=error)
-    weights = [ridge(train[k], targets[:, k], best) for k in steps]
-    return with_gaussian(name, lambda s, n: np.stack([features(s, k) @ weights[k] for k in range(n)], 1), data)
+    weights = ridge(train, targets, min(PENALTIES.tolist(), key=error))
+
+    def predict(series: SeriesSet) -> np.ndarray:
+        return (features(series) @ weights).transpose(1, 0, 2).reshape(ahead_of(series).shape)
+
+    return with_gaussian(name, predict, data)
 
 
-def with_gaussian(name: str, predict: Callable[[SeriesSet, int], np.ndarray], data: SeriesData) -> Baseline:
+def grouped(ahead: np.ndarray, groups: int) -> np.ndarray:
+    """Values ahead (series, ahead, channel) as (group, series, entry)."""
+    return ahead.reshape(len(ahead), groups, -1).transpose(1, 0, 2)
+
+
+def with_gaussian(name: str, predict: Callable[[SeriesSet], np.ndarray], data: SeriesData) -> Baseline:
     """The result on test series, with deviations for each step and channel from validation series.
 
     Args:
         name: of the baseline.
-        predict: mean from a set and the number of steps ahead, of a shape that broadcasts to (series, ahead, channel).
+        predict: mean, of a shape that broadcasts to (series, ahead, channel).
         data: with values ahead.
     """
     wanted, truth = ahead_of(data.val), ahead_of(data.test)
-    val, test = (np.broadcast_to(predict(s, y.shape[1]), y.shape) for s, y in ((data.val, wanted), (data.test, truth)))
+    val, test = (np.broadcast_to(predict(s), y.shape) for s, y in ((data.val, wanted), (data.test, truth)))
     return scored(name, test, fitted_std(val, wanted, (0,)), truth)
 
 
@@ -128,19 +128,24 @@ def window_features(series: SeriesSet, offsets: np.ndarray, means: np.ndarray) -
 
 
 def ridge(features: np.ndarray, targets: np.ndarray, penalty: float) -> np.ndarray:
-    """Weights (feature, channel) that minimise the squared error plus `penalty` times their square.
+    """Weights (group, feature, entry) that minimise the squared error plus `penalty` times their square.
 
     Args:
-        features: (series, feature).
-        targets: (series, channel); NaN marks entries that are left out.
+        features: (group, series, feature).
+        targets: (group, series, entry); NaN marks entries that are left out.
         penalty: of every weight, that of the constant included.
     """
-    known = ~np.isnan(targets)
-    if known.all():
+    if not np.isnan(targets).any():
         return solve(features, targets, penalty)
-    columns = [solve(features[k], y[k][:, None], penalty) for k, y in zip(known.T, targets.T, strict=True)]
-    return np.concatenate(columns, 1)
+    out = np.empty((len(features), features.shape[2], targets.shape[2]))
+    for weights, x, y in zip(out, features, targets, strict=True):
+        for entry, column in enumerate(y.T):
+            known = ~np.isnan(column)
+            weights[:, entry] = solve(x[known], column[known][:, None], penalty)[:, 0]
+    return out
 
 
 def solve(features: np.ndarray, targets: np.ndarray, penalty: float) -> np.ndarray:
-    return np.linalg.solve(features.T @ features + penalty * np.eye(features.shape[1]), features.T @ targets)
+    """Ridge weights of complete targets."""
+    turned = np.swapaxes(features, -1, -2)
+    return np.linalg.solve(turned @ features + penalty * np.eye(features.shape[-1]), turned @ targets)

@@ -117,7 +117,8 @@ class TableSeries:
         found = group_series(table, self.series_column, self.time_column, channels, self.time_unit, self.check_spans)
         series, class_names = self._as_set(table, found)
         split = self._split(table, found, series, class_names)
-        train, val, test = (self._asked(trimmed(series[index])) for index in split)
+        asked = self._asked(series)
+        train, val, test = (trimmed(asked[index]) for index in split)
         self._refuse_unseen(train, channels)
         data = SeriesData(
             self.path.stem, train, val, test, tuple(channels), class_names, self.static, self.time_unit,
