@@ -8,7 +8,7 @@ from neuralsde.metrics.conditions import psth_r2, tp_corr
 from neuralsde.metrics.decoding import decode, vel_r2
 from neuralsde.metrics.divergence import knn_kl
 from neuralsde.metrics.hurst import hurst_likelihood, hurst_rescaled_range, hurst_variations, hurst_wavelet
-from neuralsde.metrics.intervals import coverage, crps
+from neuralsde.metrics.intervals import coverage, crps, gaussian_crps, gaussian_nll
 from neuralsde.metrics.labels import accuracy, log_loss
 from neuralsde.metrics.rates import rate_r2
 from neuralsde.metrics.signals import pooled_r2, rmse, state_r2
@@ -22,6 +22,8 @@ __all__ = [
     "crps",
     "decode",
     "decoded_angle_error",
+    "gaussian_crps",
+    "gaussian_nll",
     "hurst_likelihood",
     "hurst_rescaled_range",
     "hurst_variations",

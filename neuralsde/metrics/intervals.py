@@ -1,6 +1,9 @@
 """How well samples and intervals tell what will be: for predictions that are distributions."""
 
+import math
+
 import numpy as np
+from scipy.special import erf
 
 from neuralsde.errors import NeuralSDEError
 from neuralsde.metrics.checks import checked_rates, refuse_not_finite
@@ -29,6 +32,42 @@ def crps(samples: np.ndarray, y: np.ndarray) -> float:
     rank = np.arange(1, n + 1)[:, None]
     pairs = ((2 * rank - n - 1) * np.sort(x, axis=0)).sum(0) / n**2
     return float((np.abs(x - y).mean(0) - pairs).mean())
+
+
+def gaussian_crps(mean: np.ndarray, std: np.ndarray, y: np.ndarray) -> float:
+    r"""The same score of Gaussian predictions, in closed form.
+
+    $$\sigma \left( z\,(2\Phi(z) - 1) + 2\varphi(z) - \pi^{-1/2} \right), \qquad z = (y - \mu) / \sigma$$
+
+    Args:
+        mean: $\mu$, (…).
+        std: $\sigma$, above 0, same shape.
+        y: same shape; NaN marks entries that are left out.
+
+    Raises:
+        NeuralSDEError: the shapes differ, a prediction is not finite or has no width where `y` is known, or no `y` is known.
+
+    Source: Gneiting & Raftery 2007, equation (22), with the sign that makes less better.
+    """
+    mu, sigma, y = known_gaussians(mean, std, y)
+    z = (y - mu) / sigma
+    density = np.exp(-(z**2) / 2) / math.sqrt(2 * math.pi)
+    return float((sigma * (z * erf(z / math.sqrt(2)) + 2 * density - 1 / math.sqrt(math.pi))).mean())
+
+
+def gaussian_nll(mean: np.ndarray, std: np.ndarray, y: np.ndarray) -> float:
+    """Negative log-density of Gaussian predictions in nats, averaged over entries; arguments and errors as `gaussian_crps`."""
+    mu, sigma, y = known_gaussians(mean, std, y)
+    return float((((y - mu) / sigma) ** 2 / 2 + np.log(sigma)).mean() + math.log(2 * math.pi) / 2)
+
+
+def known_gaussians(mean: np.ndarray, std: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Means, deviations and values (entry,) of the entries whose value is known, in float64."""
+    shape = np.shape(y)
+    (mu, sigma), y = known_columns(np.stack([checked_rates(mean, shape, "means"), checked_rates(std, shape, "deviations")]), y)
+    if not (sigma > 0).all():
+        raise NeuralSDEError(f"A predicted standard deviation is {sigma.min():g}; give deviations above 0.")
+    return mu, sigma, y
 
 
 def coverage(lower: np.ndarray, upper: np.ndarray, y: np.ndarray) -> float:

@@ -47,6 +47,13 @@ def rows_of(series: SeriesSet, index: int) -> tuple[np.ndarray, np.ndarray]:
     return series.times[index, :n], series.values[index, :n]
 
 
+def trimmed(series: SeriesSet) -> SeriesSet:
+    """The set padded to its own longest series."""
+    rows = int(series.length.max())
+    targets = None if series.targets is None else series.targets[:, :rows]
+    return replace(series, times=series.times[:, :rows], values=series.values[:, :rows], targets=targets)
+
+
 def without_empty_rows(series: SeriesSet) -> SeriesSet:
     """The set without the rows in which nothing was seen, or, where there are targets, nothing is to be predicted either.
 

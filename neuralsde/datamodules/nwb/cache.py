@@ -50,7 +50,7 @@ class Cache:
             if (data := load(folder / name)) is not None:
                 return data
         data = build()
-        self.store(name, data)
+        self.store(name, to_bytes(data))
         return data
 
     def folders(self) -> list[Path]:
@@ -61,9 +61,12 @@ class Cache:
         home = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "neuralsde"
         return [beside / ".cache", home] if may_write(beside) else [home]
 
-    def store(self, name: str, data: TrialData) -> None:
-        """Write an entry to the first folder that can be written."""
-        image = to_bytes(data)
+    def store(self, name: str, image: bytes) -> None:
+        """Write an entry to the first folder that can be written.
+
+        Raises:
+            DataError: there is none, or it has no room.
+        """
         for folder in self.folders():
             try:
                 folder.mkdir(parents=True, exist_ok=True)

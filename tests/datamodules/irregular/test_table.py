@@ -1,0 +1,278 @@
+import sys
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from neuralsde.datamodules.irregular.table import TableSeries
+from neuralsde.errors import ConfigError, DataError
+from tests.helpers.table_files import HEADER, csv_text, random_rows
+
+
+@pytest.fixture
+def rows():
+    return random_rows(20)
+
+
+@pytest.fixture
+def written(tmp_path):
+    def write(text, name="mine.csv", encoding="utf-8"):
+        path = tmp_path / name
+        path.write_bytes(text.encode(encoding))
+        return path
+
+    return write
+
+
+def reader(path, task="interpolation", **settings):
+    return TableSeries(path, task, **{"channels": ("x", "y"), "scale": "none"} | settings)
+
+
+def parts(data):
+    return data.train, data.val, data.test
+
+
+def by_name(data):
+    return {name: (s, k) for s in parts(data) for k, name in enumerate(s.names.tolist())}
+
+
+def test_every_series_keeps_its_own_times(written, rows):
+    data = reader(written(csv_text(rows)), hidden=0.0).read()
+    assert [len(s) for s in parts(data)] == [14, 3, 3]
+    for name, (series, k) in by_name(data).items():
+        own = [row for row in rows if row[0] == name]
+        n = series.length[k]
+        np.testing.assert_array_equal(series.times[k, :n], [float(row[1]) for row in own])
+        expected = np.array([[float(c or "nan") for c in row[2:4]] for row in own], np.float32)
+        np.testing.assert_array_equal(series.values[k, :n], expected)
+        assert np.isnan(series.values[k, n:]).all()
+
+
+def test_series_may_be_interleaved(written, rows):
+    order = np.argsort([float(row[1]) for row in rows], kind="stable")
+    apart, mixed = (reader(written(csv_text(r))).read() for r in (rows, [rows[k] for k in order]))
+    ours, theirs = by_name(apart), by_name(mixed)
+    assert ours.keys() == theirs.keys()
+    for name, (series, k) in ours.items():
+        other, j = theirs[name]
+        n = series.length[k]
+        np.testing.assert_array_equal(series.targets[k, :n], other.targets[j, :n])
+
+
+@pytest.mark.parametrize("hide", ["values", "points"])
+def test_hidden_values_are_counted_and_drawn_anew_by_epoch(written, rows, hide):
+    module = reader(written(csv_text(rows)), hidden=0.4, hide=hide)
+    data = module.read()
+    for series in parts(data):
+        seen, known = ~np.isnan(series.values), ~np.isnan(series.targets)
+        assert (seen <= known).all()
+        if hide == "values":
+            total = known.sum((1, 2))
+            np.testing.assert_array_equal(total - seen.sum((1, 2)), np.round(total * 0.4))
+    again = reader(written(csv_text(rows)), hidden=0.4, hide=hide)
+    np.testing.assert_array_equal(again.read().test.values, data.test.values)
+    epochs = [module.redraw(data.train, epoch).values for epoch in (0, 1, 0)]
+    np.testing.assert_array_equal(epochs[0], epochs[2])
+    assert (np.isnan(epochs[0]) != np.isnan(epochs[1])).any()
+
+
+def test_forecasts_cut_rows_or_time_off(written, rows):
+    path = written(csv_text(rows))
+    by_rows, by_time = reader(path, "forecast", ahead_rows=2).read(), reader(path, "forecast", ahead_time=1.5).read()
+    for name, (series, k) in by_name(by_rows).items():
+        own = np.array([float(row[1]) for row in rows if row[0] == name])
+        np.testing.assert_array_equal(series.ahead_times[k], own[-2:])
+        np.testing.assert_array_equal(series.times[k, : series.length[k]], own[:-2])
+        later, j = by_name(by_time)[name]
+        np.testing.assert_array_equal(later.times[j, : later.length[j]], own[own <= own[-1] - 1.5])
+        coming = own[own > own[-1] - 1.5]
+        np.testing.assert_array_equal(later.ahead_times[j, : len(coming)], coming)
+        assert np.isnan(later.ahead[j, len(coming) :]).all()
+
+
+def test_classes_static_columns_and_a_split_of_ones_own(written, rows):
+    split = {f"s{k}": ("train", "val", "test")[min(k // 7, 2)] for k in range(20)}
+    text = csv_text([[*row, split[row[0]]] for row in rows], [*HEADER, "part"])
+    settings = {"channels": None, "static": ("weight",), "label_column": "kind", "split_column": "part"}
+    data = reader(written(text), "classification", **settings).read()
+    assert data.channel_names == ("x", "y")
+    assert data.class_names == ("down", "up")
+    assert data.train.names.tolist() == [f"s{k}" for k in range(7)]
+    np.testing.assert_array_equal(data.val.static[:, 0], [50 + k for k in range(7, 14)])
+    np.testing.assert_array_equal(data.test.labels, [k % 2 for k in range(14, 20)])
+    assert data.train.targets is None
+
+
+def test_dates_become_time_since_the_first_row(written, rows):
+    dates = [
+        [r[0], str(np.datetime64("2024-03-01T00:00:00") + np.timedelta64(round(float(r[1]) * 3600), "s")), *r[2:]] for r in rows
+    ]
+    data = reader(written(csv_text(dates)), time_unit="h", hidden=0.0).read()
+    for name, (series, k) in by_name(data).items():
+        own = np.array([float(row[1]) for row in rows if row[0] == name])
+        np.testing.assert_allclose(series.times[k, : series.length[k]], own - own[0], atol=1e-3)
+
+
+def test_parquet_gives_what_csv_gives(tmp_path, written, rows):
+    text = reader(written(csv_text(rows))).read()
+    columns = {
+        "series": [r[0] for r in rows],
+        "time": np.array([r[1] for r in rows], np.float64),
+        "x": np.array([r[2] for r in rows], np.float64),
+        "y": [float(r[3]) if r[3] else None for r in rows],
+    }
+    pq.write_table(pa.table(columns), tmp_path / "mine.parquet")
+    data = reader(tmp_path / "mine.parquet").read()
+    for ours, theirs in zip(parts(data), parts(text), strict=True):
+        np.testing.assert_array_equal(ours.values, theirs.values)
+        np.testing.assert_array_equal(ours.times, theirs.times)
+    stamps = np.array([r[1] for r in rows], np.float64) * 1000
+    columns["time"] = np.datetime64("2024-03-01", "ms") + stamps.astype("timedelta64[ms]")
+    pq.write_table(pa.table(columns), tmp_path / "dated.parquet")
+    dated = reader(tmp_path / "dated.parquet").read()
+    np.testing.assert_allclose(dated.test.times, text.test.times - text.test.times[:, :1], atol=1e-6)
+
+
+def test_a_damaged_parquet_file_or_a_missing_reader_is_said(tmp_path, written, monkeypatch):
+    path = written("no parquet", "mine.parquet")
+    with pytest.raises(DataError, match="cannot be read as Parquet"):
+        reader(path).read()
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
+    with pytest.raises(ConfigError, match=r'needs pyarrow: pip install "neuralsde\[irregular\]"'):
+        reader(path).read()
+
+
+def test_training_statistics_alone_scale(written, rows):
+    split = {f"s{k}": ("train", "val", "test")[min(k // 7, 2)] for k in range(20)}
+
+    def read(shift, stats):
+        moved = [[*r[:2], f"{float(r[2]) + shift * (split[r[0]] == 'test')}", *r[3:], split[r[0]]] for r in rows]
+        path = written(csv_text(moved, [*HEADER, "part"]))
+        return reader(path, split_column="part", scale="z", stats=stats).read().train.targets
+
+    np.testing.assert_array_equal(read(0, "train"), read(1e6, "train"))
+    assert not np.array_equal(read(0, "all"), read(1e6, "all"), equal_nan=True)
+    assert abs(np.nanmean(read(0, "train")[..., 0])) < 1e-6
+
+
+BAD_ROWS = {
+    "unsorted": (["s1,2,1,1", "s1,1,1,1"], "line 3: series `s1` is earlier than the row before it"),
+    "repeated": (["s1,2,1,1", "s1,2,1,1"], "line 3: series `s1` repeats the time before it"),
+    "one point": (["s1,2,1,1"], "line 2: series `s1` has one row"),
+    "empty series": (["s1,1,,", "s1,2,,NaN", "s2,1,1,1", "s2,2,1,1"], "not one value of series `s1`"),
+    "empty channel": (["s1,1,,1", "s1,2,,1"], "not one value of column `x`"),
+    "infinite": (["s1,1,inf,1", "s1,2,1,1"], "line 2: column `x` is infinite"),
+    "no number": (["s1,1,1,1", "s1,2,12a,1"], "line 3: column `x` holds `12a`, which is no number"),
+    "longer": (
+        ["s1,0,1,1", "s1,10,1,1", "s2,0,1,1", "s2,36000,1,1", "s3,0,1,1", "s3,9,1,1"],
+        "line 4: series `s2` spans 36000 in time and the others 9.5",
+    ),
+    "mixed times": (["s1,1,1,1", "s1,2024-01-01,1,1"], "line 3: time `2024-01-01` in column `time` is not of the kind"),
+    "no time": (["s1,1,1,1", "s1,,1,1"], "line 3: time `` in column `time`"),
+    "odd times": (["s1,today,1,1", "s1,then,1,1"], "line 2: time `today` in column `time` is neither a number nor an ISO date"),
+    "zones": (["s1,2024-01-01T00:00,1,1", "s1,2024-01-01T01:00Z,1,1"], "line 3: some times in column `time` have a zone"),
+    "no series": (["s1,1,1,1", ",2,1,1"], "line 3: column `series` is empty"),
+    "short row": (["s1,1,1,1", "s1,2,1"], "line 3: has 3 cells, but the header names 4"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_ROWS)
+def test_bad_rows_are_refused_by_line_series_and_column(written, case):
+    lines, sentence = BAD_ROWS[case]
+    with pytest.raises(DataError, match=sentence):
+        reader(written("\n".join(["series,time,x,y", *lines]))).read()
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("", "the file is empty"),
+        ("series,time,x,y\n", "holds no rows"),
+        ("series;time;x;y\na;1;1;1\n", "its separator seems to be ;: set data.separator"),
+        ("series\ttime\tx\ty\n", "its separator seems to be a tab"),
+        ("series,time,x,x\na,1,1,1\n", "2 columns are called `x`"),
+        ("series,time,,y\na,1,1,1\n", "column 3 has no name"),
+        ("id,time,x,y\na,1,1,1\n", r"no column `series` \(data.series_column\)"),
+        ("series,time,x\na,1,1\na,2,1\n", r"no column `y` \(data.channels\)"),
+    ],
+)
+def test_bad_headers_are_refused(written, text, sentence):
+    with pytest.raises(DataError, match=sentence):
+        reader(written(text)).read()
+
+
+def test_other_encodings_are_refused_and_a_byte_order_mark_is_none(written, rows):
+    text = csv_text(rows)
+    plain, marked = (reader(written(text, encoding=e)).read() for e in ("utf-8", "utf-8-sig"))
+    np.testing.assert_array_equal(plain.test.values, marked.test.values)
+    with pytest.raises(DataError, match="is no UTF-8 text"):
+        reader(written(text, encoding="utf-16")).read()
+    with pytest.raises(DataError, match="There is no file"):
+        reader("nowhere.csv").read()
+
+
+def test_other_separators_are_read(written, rows):
+    commas, tabs = reader(written(csv_text(rows))), reader(written(csv_text(rows, separator="\t"), "mine.tsv"), separator="\t")
+    np.testing.assert_array_equal(commas.read().val.values, tabs.read().val.values)
+
+
+def test_what_differs_within_a_series_is_named(written, rows):
+    rows[1][5] = "sideways"
+    path = written(csv_text(rows))
+    with pytest.raises(DataError, match="line 3: series `s0` has `sideways` in column `kind` after `down`"):
+        reader(path, "classification", label_column="kind").read()
+    rows[1][4] = "51"
+    with pytest.raises(DataError, match=r"line 3: series `s0` has `51.0` in column `weight` after `50.0`"):
+        reader(written(csv_text(rows)), static=("weight",)).read()
+
+
+def test_splits_of_ones_own_are_checked(written, rows):
+    def read(part_of):
+        text = csv_text([[*row, part_of(int(row[0][1:]))] for row in rows], [*HEADER, "part"])
+        return reader(written(text), "classification", label_column="kind", split_column="part").read()
+
+    with pytest.raises(DataError, match="no series of class `up` is for training"):
+        read(lambda k: "test" if k % 2 else ("train", "val")[k % 4 // 2])
+    with pytest.raises(DataError, match="series `s0` has `training` in column `part`"):
+        read(lambda k: "training")
+    with pytest.raises(DataError, match="no series has `val`"):
+        read(lambda k: ("train", "test")[k % 3 == 0])
+
+
+def test_a_channel_unknown_in_training_is_named(written, rows):
+    text = csv_text(
+        [
+            [*r[:3], r[3] if r[0] == "s19" else "", *r[4:], "test" if r[0] == "s19" else ("train", "val")[r[0] == "s3"]]
+            for r in rows
+        ],
+        [*HEADER, "part"],
+    )
+    with pytest.raises(DataError, match="column `y` is known in the training series"):
+        reader(written(text), split_column="part").read()
+
+
+def test_too_little_to_forecast_from_is_named(written, rows):
+    with pytest.raises(DataError, match=r"series `s\d+` has \d rows, of which \d are to be forecast"):
+        reader(written(csv_text(rows)), "forecast", ahead_rows=6).read()
+
+
+@pytest.mark.parametrize(
+    ("task", "settings", "sentence"),
+    [
+        ("regression", {}, "data.task is regression"),
+        ("classification", {}, "data.label_column is null"),
+        ("forecast", {}, "give one of data.ahead_rows and data.ahead_time"),
+        ("forecast", {"ahead_rows": 0}, "data.ahead_rows is 0"),
+        ("forecast", {"ahead_time": -1.0}, "data.ahead_time is -1"),
+        ("interpolation", {"hidden": 1.0}, "data.hidden is 1.0"),
+        ("interpolation", {"hide": "rows"}, "data.hide is rows"),
+        ("interpolation", {"separator": ";;"}, "data.separator is `;;`"),
+        ("interpolation", {"time_unit": "year"}, "data.time_unit is year"),
+        ("interpolation", {"shares": (0.5, 0.5, 0.5)}, "with sum 1.5"),
+        ("interpolation", {"shares": (0.5, 0.5)}, "give three shares"),
+    ],
+)
+def test_settings_are_named(task, settings, sentence):
+    with pytest.raises(ConfigError, match=sentence):
+        reader("unread.csv", task, **settings)
