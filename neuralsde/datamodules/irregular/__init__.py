@@ -2,5 +2,8 @@
 
 from neuralsde.datamodules.irregular.module import SeriesDataModule
 from neuralsde.datamodules.irregular.mujoco import MujocoForecast
+from neuralsde.datamodules.irregular.physionet2012 import Physionet2012
+from neuralsde.datamodules.irregular.table import TableSeries
+from neuralsde.datamodules.irregular.ucr import UCRArchive
 
-__all__ = ["MujocoForecast", "SeriesDataModule"]
+__all__ = ["MujocoForecast", "Physionet2012", "SeriesDataModule", "TableSeries", "UCRArchive"]

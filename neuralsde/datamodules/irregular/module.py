@@ -1,44 +1,25 @@
 """The Lightning datamodule of irregular series: what a reader hands on becomes trials with time stamps of their own."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from neuralsde.datamodules.batches import FreshTrials, TrialDataModule
+from neuralsde.datamodules.irregular.assemble import inside
+from neuralsde.datamodules.irregular.baselines.known import channel_means
+from neuralsde.datamodules.irregular.checks import checked_choice
 from neuralsde.datamodules.irregular.residual import PREDICTORS
+from neuralsde.datamodules.irregular.scaling import fit_scale
 from neuralsde.datamodules.irregular.series import AbstractReader, SeriesData, SeriesSet
 from neuralsde.datamodules.trials import DataSpec, TrialData, Trials
 from neuralsde.errors import ConfigError
 
-PAD = 1e-3
-"""Time between padded rows, in median steps: next to nothing happens there, and times still increase."""
+LEAST_STEP = 1e-3
+"""Least time between rows, in median steps: in the rows that pad a series next to nothing happens, and times increase."""
 TASKS = ("classification", "interpolation", "forecast")
-
-
-@dataclass(frozen=True)
-class Units:
-    """Channel by channel, what values are measured from and in.
-
-    Args:
-        centre: (channel,).
-        scale: (channel,), positive.
-    """
-
-    centre: np.ndarray
-    scale: np.ndarray
-
-    @classmethod
-    def of(cls, values: np.ndarray) -> "Units":
-        """Mean and standard deviation over the observed values; 0 and 1 of a channel that never varies."""
-        known = (~np.isnan(values)).sum((0, 1))
-        centre = np.nansum(values, (0, 1), dtype=np.float64) / np.maximum(known, 1)
-        variance = np.nansum((values - centre) ** 2, (0, 1)) / np.maximum(known, 1)
-        return cls(centre, np.where(variance > 1e-12, np.sqrt(variance), 1.0))
-
-    def apply(self, values: np.ndarray) -> np.ndarray:
-        return ((values - self.centre) / self.scale).astype(np.float32)
+DEFAULT = {"classification": None, "interpolation": "linear", "forecast": "persistence"}
 
 
 class SeriesDataModule(TrialDataModule):
@@ -48,9 +29,10 @@ class SeriesDataModule(TrialDataModule):
     * `interpolation`: the values that are hidden from the model, at the rows' own times.
     * `forecast`: the values at later times.
 
-    Values are standardised by the training series (`standardise`), and where there is a `residual` a model predicts what a
-    trivial predictor leaves over, in units of that rest's standard deviation in the training series, channel by channel and,
-    for a forecast, step by step: it starts out as that predictor. Scores and predictions are in the data's own units.
+    A model is given values standardised by the training series, and static columns as channels that are observed in the first
+    row. Where there is a `residual` it predicts what a trivial predictor leaves over, in units of that rest's root mean square
+    in the training series, channel by channel and, for a forecast, step by step: it starts out as that predictor. Scores and
+    predictions are in the reader's own units.
 
     Args:
         reader: reads the series.
@@ -60,11 +42,12 @@ class SeriesDataModule(TrialDataModule):
         seed: seed of the order of the series.
         eval_batch_size: series per batch when predicting.
         phase: the split that is scored: `val` or `test`; the other one is not looked at.
-        residual: `persistence` or `linear`; None predicts the values themselves.
-        standardise: give the model values of mean 0 and standard deviation 1; otherwise raw ones.
+        residual: `persistence` or `linear`; `default` is that of the task (interpolation: linear, forecast: persistence,
+            classification: none); None predicts the values themselves.
+        common_scale: measure what is predicted in one unit for all channels and steps, so that squared errors weigh as they do
+            in the reader's own units.
+        standardise: give the model values of mean 0 and standard deviation 1; otherwise values as the reader gives them.
         learn_kept: for interpolation, learn from and score the values that the model sees as well.
-        common_scale: measure the rest of all channels and steps in one unit, so that squared errors weigh as they do in the
-            data's own units.
         extrapolate: forecast at the later times themselves; otherwise at as many last rows of the window, as the published
             stable neural SDEs do.
 
@@ -82,30 +65,28 @@ class SeriesDataModule(TrialDataModule):
         eval_batch_size: int = 256,
         phase: str = "val",
         residual: str | None = None,
+        common_scale: bool = False,
         standardise: bool = True,
         learn_kept: bool = False,
         extrapolate: bool = True,
-        common_scale: bool = False,
     ):
         super().__init__(batch_size, seed, eval_batch_size)
-        for key, value, known in (
-            ("task", task, TASKS),
-            ("phase", phase, ("val", "test")),
-            ("residual", residual, (None, *PREDICTORS)),
-            ("standardise", standardise, (True, False)),
-            ("learn_kept", learn_kept, (True, False)),
-            ("extrapolate", extrapolate, (True, False)),
-            ("common_scale", common_scale, (True, False)),
-        ):
-            if value not in known:
-                choices = ", ".join("null" if k is None else str(k).lower() for k in known)
-                raise ConfigError(f"data.{key} is {value}; choose one of {choices}.")
+        self.task, self.phase = checked_choice("task", task, TASKS), checked_choice("phase", phase, ("val", "test"))
+        residual = DEFAULT[task] if residual == "default" else residual
+        self.residual = None if residual is None else checked_choice("residual", residual, (*PREDICTORS, "default"))
+        switches = {
+            "common_scale": common_scale,
+            "standardise": standardise,
+            "learn_kept": learn_kept,
+            "extrapolate": extrapolate,
+        }
+        for key, value in switches.items():
+            if type(value) is not bool:
+                raise ConfigError(f"data.{key} is {value}; give true or false.")
         if task == "classification" and residual is not None:
             raise ConfigError(f"data.residual is {residual}, but classes have no trivial predictor to add to; set it to null.")
-        self.reader, self.task, self.data_name, self.phase = reader, task, name, phase
-        self.residual, self.standardise, self.learn_kept = residual, standardise, learn_kept
-        self.common_scale = common_scale
-        self.extrapolate = extrapolate and task == "forecast"
+        self.reader, self.data_name, self.common_scale, self.standardise = reader, name, common_scale, standardise
+        self.learn_kept, self.extrapolate = learn_kept, extrapolate and task == "forecast"
         self.kind = "category" if task == "classification" else "real"
 
     def files(self) -> list[Path]:
@@ -113,34 +94,25 @@ class SeriesDataModule(TrialDataModule):
 
     def read(self) -> TrialData:
         series = self.reader.read()
-        splits = {"train": series.train, "eval": getattr(series, self.phase)}
-        for name, split in splits.items():
-            self.refuse_lacking(split, self.phase if name == "eval" else "train")
-        self.units = Units.of(series.train.values) if self.standardise else None
-        bins = {name: self.rows_of(split) for name, split in splits.items()}
-        self.total, self.observed = (max(pair) for pair in zip(*bins.values(), strict=True))
-        self.step = median_step(series.train)
-        bare = {name: self.trials(split) for name, split in splits.items()}
-        self.rest = self.rest_scale(bare["train"])
-        self.sources = series.train
-        made = {name: self.in_rest_units(trials) for name, trials in bare.items()}
+        train, scored = series.train, getattr(series, self.phase)
+        for name, split in (("train", train), (self.phase, scored)):
+            self.refuse_lacking(split, name)
+        self.source, self.step = train, median_step(train)
+        self.observed = max(int(split.length.max()) for split in (train, scored))
+        self.units = fit_scale(train.values[inside(train)], "z" if self.standardise else "none")
+        self.means = channel_means(train)
+        bare = self.trials(train)
+        self.rest = self.rest_scale(bare)
+        learned, evaluated = self.in_rest_units(bare), self.in_rest_units(self.trials(scored))
         return TrialData(
             name=series.name,
-            spec=self.sizes(series, list(made.values())),
-            train=made["train"],
-            eval=made["eval"],
+            spec=self.sizes(series, [learned, evaluated]),
+            train=learned,
+            eval=evaluated,
+            condition_names=series.class_names if self.task == "classification" else (),
             source=series.source,
-            trivial=self.trivial(splits["train"], splits["eval"]),
+            trivial=self.trivial(scored),
         )
-
-    def trivial(self, train: SeriesSet, scored: SeriesSet) -> dict[str, np.ndarray]:
-        """What predictors without parameters say of the rows to predict; none of classes."""
-        if self.task == "classification":
-            return {}
-        times, values = self.padded_times(scored), padded_rows(scored.values, self.observed)
-        found = {name: predict(times[:, : self.observed], values, times) for name, predict in PREDICTORS.items()}
-        mean = np.broadcast_to(Units.of(train.values).centre.astype(np.float32), found["linear"].shape)
-        return found | {"training_mean": mean}
 
     def refuse_lacking(self, split: SeriesSet, name: str) -> None:
         """Raises:
@@ -150,128 +122,134 @@ class SeriesDataModule(TrialDataModule):
         if needed is None:
             raise ConfigError(
                 f"data.task is {self.task}, but the {name} series of {self.data_name} hold nothing to predict for it; choose "
-                "another task, or give the reader what it needs."
+                "another task, or set data.reader.task to the same one."
             )
-
-    def rows_of(self, split: SeriesSet) -> tuple[int, int]:
-        """Rows of the longest series with and without those to forecast."""
-        observed = int(split.length.max())
-        return observed + (split.ahead.shape[1] if self.extrapolate and split.ahead is not None else 0), observed
 
     def sizes(self, series: SeriesData, splits: Sequence[Trials]) -> DataSpec:
         """What a model takes from the data."""
         times = [trials.times for trials in splits if trials.times is not None]
-        channels = len(series.channel_names)
-        classes = len(series.class_names) if self.task == "classification" else 0
         return DataSpec(
-            observed_dim=channels,
-            target_dim=1 if self.task == "classification" else channels,
+            observed_dim=splits[0].heldin.shape[2],
+            target_dim=1 if self.task == "classification" else len(series.channel_names),
             observed_bins=self.observed,
-            forward_bins=self.total - self.observed,
+            forward_bins=max(t.shape[1] for t in times) - self.observed,
             bin_width_s=self.step,
+            n_conditions=len(series.class_names) if self.task == "classification" else 0,
             kind=self.kind,
-            n_classes=classes,
+            n_classes=len(series.class_names) if self.task == "classification" else 0,
             longest_s=float(max(t.max() for t in times)),
             longest_gap_s=float(max(np.diff(t, axis=1).max(initial=0.0) for t in times)),
             predicts_inputs=False,
         )
 
     def trials(self, split: SeriesSet) -> Trials:
-        """Trials whose targets are in the data's own units, beside what the trivial predictor says of them."""
-        times = self.padded_times(split)
-        values = padded_rows(split.values, self.observed)
-        offset, targets = None, self.targets_of(split)
-        if self.residual is not None:
-            offset = PREDICTORS[self.residual](times[:, : self.observed], values, times)
+        """Trials whose targets are in the reader's units, beside what the trivial predictor says of them."""
+        asked = self.padded_times(split)
+        offset = None if self.residual is None else PREDICTORS[self.residual](split, asked, self.means).astype(np.float32)
         return Trials(
-            heldin=values if self.units is None else self.units.apply(values),
-            times=times.astype(np.float32),
+            heldin=self.inputs(split),
+            times=(asked - asked[:, :1]).astype(np.float32),
             trial_id=np.arange(len(split)),
-            condition=split.labels,
-            targets=targets,
+            condition=split.labels if self.task == "classification" else None,
+            targets=self.targets(split),
             offset=offset,
         )
 
-    def targets_of(self, split: SeriesSet) -> np.ndarray:
+    def inputs(self, split: SeriesSet) -> np.ndarray:
+        """What a model sees, (series, row, channel): scaled values, then static columns in the first row."""
+        values = padded_rows(self.units(split.values), self.observed)
+        if split.static is None or not split.static.shape[1]:
+            return values
+        static = np.full((*values.shape[:2], split.static.shape[1]), np.nan, np.float32)
+        assert self.source.static is not None
+        static[:, 0] = fit_scale(self.source.static, "z")(split.static)
+        return np.concatenate([values, static], 2)
+
+    def targets(self, split: SeriesSet) -> np.ndarray:
         """(series, row, target), float32, NaN where there is nothing to predict."""
-        if self.task == "classification":
-            targets = np.full((len(split), self.total, 1), np.nan, np.float32)
-            assert split.labels is not None
-            targets[np.arange(len(split)), split.length - 1, 0] = split.labels
-            return targets
-        if self.task == "forecast":
-            assert split.ahead is not None
-            before = np.full((len(split), self.total - split.ahead.shape[1], split.ahead.shape[2]), np.nan, np.float32)
+        if split.ahead is not None and self.task == "forecast":
+            rows = self.observed - (0 if self.extrapolate else split.ahead.shape[1])
+            before = np.full((len(split), rows, split.ahead.shape[2]), np.nan, np.float32)
             return np.concatenate([before, split.ahead], 1)
-        assert split.targets is not None
-        hidden = split.targets if self.learn_kept else np.where(np.isnan(split.values), split.targets, np.float32(np.nan))
-        return padded_rows(hidden, self.total)
+        if split.targets is not None and self.task == "interpolation":
+            hidden = np.isnan(split.values) | self.learn_kept
+            return padded_rows(np.where(hidden, split.targets, np.float32(np.nan)), self.observed)
+        assert split.labels is not None
+        targets = np.full((len(split), self.observed, 1), np.nan, np.float32)
+        targets[np.arange(len(split)), split.length - 1, 0] = split.labels
+        return targets
 
     def padded_times(self, split: SeriesSet) -> np.ndarray:
-        """Times since the first row, (series, row), increasing in the padding too."""
-        times = padded_rows(split.times[..., None], self.observed)[..., 0]
-        rows = np.arange(self.observed)
-        last = np.take_along_axis(times, split.length[:, None] - 1, axis=1)
-        beyond = rows - (split.length[:, None] - 1)
-        times = np.where(beyond > 0, last + beyond * PAD * self.step, times)
-        if self.extrapolate:
-            assert split.ahead_times is not None
-            times = np.concatenate([times, split.ahead_times], 1)
-        return times - times[:, :1]
+        """Times of all rows and of those to forecast, (series, row), increasing in the padding too."""
+        times = np.pad(split.times, ((0, 0), (0, max(0, self.observed - split.times.shape[1]))), mode="edge")
+        if self.extrapolate and split.ahead_times is not None:
+            times = np.concatenate([times[:, : self.observed], split.ahead_times], 1)
+        least = LEAST_STEP * self.step * np.arange(times.shape[1])
+        return np.maximum.accumulate(times - least, axis=1) + least
 
     def rest_scale(self, train: Trials) -> np.ndarray | None:
-        """Standard deviation of what is to be predicted in the training series, (row, target); None of classes."""
+        """Root mean square of what is to be predicted in the training series, (row, target); None of classes."""
         if self.task == "classification" or train.targets is None:
             return None
-        rest = train.targets if train.offset is None else train.targets - train.offset
+        rest = (train.targets if train.offset is None else train.targets - train.offset).astype(np.float64)
         if self.common_scale:
-            return np.full(rest.shape[1:], np.sqrt(np.nanmean(rest.astype(np.float64) ** 2)), np.float32)
-        pooled = np.sqrt(np.nanmean(rest.reshape(-1, rest.shape[2]).astype(np.float64) ** 2, axis=0).clip(1e-12))
-        scale = np.broadcast_to(pooled, rest.shape[1:]).copy()
+            return np.full(rest.shape[1:], root_mean_square(rest, None), np.float32)
+        scale = np.broadcast_to(root_mean_square(rest, (0, 1)), rest.shape[1:]).copy()
         if self.task == "forecast" and train.offset is not None:
-            asked = ~np.isnan(rest).all((0, 2))
-            scale[asked] = np.sqrt((rest[:, asked].astype(np.float64) ** 2).mean(0).clip(1e-12))
-        return scale.astype(np.float32)
+            own = root_mean_square(rest, (0,))
+            scale = np.where(own > 0, own, scale)
+        return np.where(scale > 0, scale, 1.0).astype(np.float32)
 
     def in_rest_units(self, trials: Trials) -> Trials:
         """The same trials with targets as a model learns them."""
         if self.rest is None or trials.targets is None:
             return trials
-        rest = trials.targets if trials.offset is None else trials.targets - trials.offset
-        if trials.offset is None and self.units is not None:  # the values themselves, standardised
-            centre = np.broadcast_to(self.units.centre.astype(np.float32), rest.shape)
-            scale = np.broadcast_to(self.units.scale.astype(np.float32), rest.shape)
-            return replace(trials, targets=(rest - centre) / scale, offset=centre, scale=scale)
-        if trials.offset is None:
-            return trials
-        return replace(trials, targets=rest / self.rest, scale=np.broadcast_to(self.rest, rest.shape))
+        offset, scale = trials.offset, np.broadcast_to(self.rest, trials.targets.shape)
+        if offset is None:  # the values themselves, in the units of the inputs
+            offset = np.broadcast_to(self.units.centre.astype(np.float32), trials.targets.shape)
+            scale = np.broadcast_to(self.units.width.astype(np.float32), trials.targets.shape)
+        return replace(trials, targets=(trials.targets - offset) / scale, offset=offset, scale=scale)
+
+    def trivial(self, scored: SeriesSet) -> dict[str, np.ndarray]:
+        """What predictors without parameters say of the rows to predict; none of classes."""
+        if self.task == "classification":
+            return {}
+        asked = self.padded_times(scored)
+        if self.task == "forecast" and not self.extrapolate and scored.ahead_times is not None:
+            asked = np.concatenate([asked[:, : -scored.ahead_times.shape[1]], scored.ahead_times], 1)
+        found = {name: predict(scored, asked, self.means) for name, predict in PREDICTORS.items()}
+        return found | {"training_mean": np.broadcast_to(self.means, found["linear"].shape)}
 
     def fresh_trials(self) -> FreshTrials | None:
         spec = self.spec  # reads the series
-        if self.reader.redraw(self.sources[:1], 0) is None:
+        if self.reader.redraw(self.source[:1], 0) is None:
             return None
-        return FreshTrials(self.redrawn, spec, len(self.sources))
+        return FreshTrials(self.redrawn, spec, len(self.source))
 
     def redrawn(self, numbers: Sequence[int]) -> Trials:
         """Training trials by number: those of the first epoch in an order of its own, then those of the second, …"""
-        n = len(self.sources)
+        n = len(self.source)
         epoch = numbers[0] // n
         order = np.random.default_rng((self.seed, epoch)).permutation(n)
-        again = self.reader.redraw(self.sources[order[np.asarray(numbers) % n]], epoch)
+        again = self.reader.redraw(self.source[order[np.asarray(numbers) % n]], epoch)
         assert again is not None
         return self.in_rest_units(self.trials(again))
 
 
+def root_mean_square(values: np.ndarray, axes: tuple[int, ...] | None) -> np.ndarray:
+    """Over the known values along `axes`; 0 where none is known."""
+    known = ~np.isnan(values)
+    total = np.where(known, values, 0.0) ** 2
+    return np.asarray(np.sqrt(total.sum(axes) / np.maximum(known.sum(axes), 1)))
+
+
 def padded_rows(values: np.ndarray, rows: int) -> np.ndarray:
     """As many rows, (series, row, channel), with NaN below."""
-    missing = rows - values.shape[1]
-    if missing <= 0:
-        return values[:, :rows]
-    return np.pad(values, ((0, 0), (0, missing), (0, 0)), constant_values=np.nan)
+    missing = max(0, rows - values.shape[1])
+    return np.pad(values[:, :rows], ((0, 0), (0, missing), (0, 0)), constant_values=np.nan)
 
 
 def median_step(series: SeriesSet) -> float:
-    """Median time between neighbouring rows."""
-    rows = np.arange(series.times.shape[1] - 1)
-    inside = rows < series.length[:, None] - 1
-    return float(np.median(np.diff(series.times, axis=1)[inside])) if inside.any() else 1.0
+    """Median time between neighbouring rows; 1 where there are none."""
+    steps = np.diff(series.times, axis=1)[inside(series)[:, 1:]]
+    return float(np.median(steps)) if len(steps) else 1.0

@@ -11,7 +11,7 @@ from neuralsde.datamodules.irregular.missing import timepoints_per_record
 from neuralsde.datamodules.irregular.physionet import VARIABLES, Source, Stays, find_sources, load_records
 from neuralsde.datamodules.irregular.physionet.sources import outcomes_file
 from neuralsde.datamodules.irregular.scaling import KINDS, STATS, standardise
-from neuralsde.datamodules.irregular.series import SeriesData, SeriesSet
+from neuralsde.datamodules.irregular.series import AbstractReader, SeriesData, SeriesSet
 from neuralsde.datamodules.irregular.split import two_parts
 from neuralsde.errors import DataError
 
@@ -22,7 +22,7 @@ VAL_SHARE = 0.1
 TASKS = ("interpolation", "mortality")
 
 
-class Physionet2012:
+class Physionet2012(AbstractReader):
     """Stays of 48 hours with 41 variables, at their own times in hours.
 
     Records are in order of their file names, set a before set b. 80 % are for training and validation (seed 42), a tenth of
@@ -97,8 +97,10 @@ class Physionet2012:
         )
         return replace(data, train=train, val=val, test=test)
 
-    def redraw(self, series: SeriesSet, epoch: int) -> SeriesSet:
+    def redraw(self, series: SeriesSet, epoch: int) -> SeriesSet | None:
         """The set with other time points hidden, for an epoch of training: the same epoch hides the same."""
+        if self.task == "mortality":
+            return None
         return hide(series, self.observed, self.mask_seed, epoch)
 
 

@@ -4,41 +4,20 @@ from collections.abc import Callable
 
 import numpy as np
 
+from neuralsde.datamodules.irregular.baselines.known import interpolated_at
+from neuralsde.datamodules.irregular.series import SeriesSet
 
-def persistence(times: np.ndarray, values: np.ndarray, asked: np.ndarray) -> np.ndarray:
-    """Each channel's last observed value before (or at) the asked times, 0 where there is none.
-
-    Args:
-        times: of the rows, (series, row), increasing.
-        values: (series, row, channel), NaN where not observed.
-        asked: times, (series, asked), increasing.
-
-    Returns:
-        (series, asked, channel), float32.
-    """
-    rows = np.arange(values.shape[1])
-    last = np.maximum.accumulate(np.where(np.isnan(values), -1, rows[:, None]), axis=1)
-    before = np.stack([np.searchsorted(t, a, side="right") - 1 for t, a in zip(times, asked, strict=True)])
-    last = np.take_along_axis(last, np.maximum(before, 0)[..., None], axis=1)
-    last = np.where(before[..., None] >= 0, last, -1)
-    found = np.take_along_axis(values, np.maximum(last, 0), axis=1)
-    return np.where(last >= 0, found, np.float32(0))
+Predictor = Callable[[SeriesSet, np.ndarray, np.ndarray], np.ndarray]
+"""Of a set, times asked for (series, asked) and a fallback (channel,): values there, (series, asked, channel)."""
 
 
-def linear(times: np.ndarray, values: np.ndarray, asked: np.ndarray) -> np.ndarray:
-    """Each channel interpolated in time between its observed values, constant before and beyond them, 0 where there are none.
-
-    Arguments as `persistence`.
-    """
-    out = np.zeros((*asked.shape, values.shape[2]), np.float32)
-    observed = ~np.isnan(values)
-    for n, channel in np.argwhere(observed.any(1)):
-        seen = observed[n, :, channel]
-        out[n, :, channel] = np.interp(asked[n], times[n, seen], values[n, seen, channel])
-    return out
+def persistence(series: SeriesSet, asked: np.ndarray, fallback: np.ndarray) -> np.ndarray:
+    """Each channel's last observed value at or before the asked times, the fallback where there is none."""
+    observed, rows = ~np.isnan(series.values), np.arange(series.values.shape[1])
+    last = np.maximum.accumulate(np.where(observed, rows[:, None], -1), axis=1)
+    before = np.stack([np.searchsorted(t, a, side="right") - 1 for t, a in zip(series.times, asked, strict=True)])[..., None]
+    row = np.where(before >= 0, np.take_along_axis(last, np.maximum(before, 0), axis=1), -1)
+    return np.where(row >= 0, np.take_along_axis(series.values, np.maximum(row, 0), axis=1), fallback)
 
 
-PREDICTORS: dict[str, Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]] = {
-    "persistence": persistence,
-    "linear": linear,
-}
+PREDICTORS: dict[str, Predictor] = {"persistence": persistence, "linear": interpolated_at}

@@ -11,7 +11,7 @@ from neuralsde.datamodules.irregular.assemble import padded, trimmed, without_em
 from neuralsde.datamodules.irregular.checks import checked_choice, checked_seed, checked_share
 from neuralsde.datamodules.irregular.extras import extra_module
 from neuralsde.datamodules.irregular.missing import OPERATORS
-from neuralsde.datamodules.irregular.series import SeriesData, SeriesSet
+from neuralsde.datamodules.irregular.series import AbstractReader, SeriesData, SeriesSet
 from neuralsde.datamodules.irregular.split import class_codes, stratified_split
 from neuralsde.errors import ConfigError, DataError
 
@@ -21,7 +21,7 @@ SHARES = (0.7, 0.15, 0.15)
 PARTS = ("TRAIN", "TEST")
 
 
-class UCRArchive:
+class UCRArchive(AbstractReader):
     """One set of the archives: its training and test parts merged, split 70/15/15 by class, values dropped in all of it.
 
     Times are the numbers of the steps, from 0, unless the file has times.

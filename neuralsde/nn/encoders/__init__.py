@@ -3,6 +3,7 @@
 from neuralsde.nn.encoders.control_path import ControlPath
 from neuralsde.nn.encoders.convolution import ConvolutionEncoder
 from neuralsde.nn.encoders.gru import GRUEncoder
+from neuralsde.nn.encoders.path_gru import PathGRU
 from neuralsde.nn.encoders.released_gru import ReleasedGRUEncoder
 from neuralsde.nn.encoders.time_attention import TimeAttentionEncoder
 from neuralsde.nn.encoders.transformer import TransformerEncoder
@@ -12,6 +13,7 @@ __all__ = [
     "ControlPath",
     "ConvolutionEncoder",
     "GRUEncoder",
+    "PathGRU",
     "ReleasedGRUEncoder",
     "TimeAttentionEncoder",
     "TransformerEncoder",

@@ -24,6 +24,7 @@ class ControlPath(nn.Module):
         read_mask: see above.
         read_elapsed: see above.
         read_time: see above.
+        read_remaining: see above; it looks ahead.
         slopes: read the slopes between so many last pairs of neighbouring observations, in multiples of what is usual (a
             running mean over training batches of their squares, channel by channel), which tell how fast a value moves.
 
@@ -42,6 +43,7 @@ class ControlPath(nn.Module):
         read_elapsed: bool = True,
         read_time: bool = True,
         slopes: int = 0,
+        read_remaining: bool = False,
     ):
         super().__init__()
         if fill not in ("forward", "linear"):
@@ -51,8 +53,13 @@ class ControlPath(nn.Module):
         self.fill, self.duration_s, self.slopes = fill, duration_s, slopes
         self.usual: Tensor
         self.register_buffer("usual", torch.zeros(input_size))
-        self.read_mask, self.read_elapsed, self.read_time = read_mask, read_elapsed, read_time
-        self.output_size = input_size * (1 + read_mask + read_elapsed + slopes) + read_time
+        self.read_mask, self.read_elapsed, self.read_time, self.read_remaining = (
+            read_mask,
+            read_elapsed,
+            read_time,
+            read_remaining,
+        )
+        self.output_size = input_size * (1 + read_mask + read_elapsed + read_remaining + slopes) + read_time
 
     def forward(
         self,
@@ -71,6 +78,10 @@ class ControlPath(nn.Module):
         if self.read_elapsed:
             since = times[..., None] - times[..., None].expand_as(values).take_along_dim(before.clamp(min=0), 1)
             parts.append(torch.where(before >= 0, since, times[..., None] - times[:, :1, None]) / self.duration_s)
+        if self.read_remaining:
+            last = times.shape[1] - 1
+            until = times[..., None].expand_as(values).take_along_dim(after.clamp(max=last), 1) - times[..., None]
+            parts.append(torch.where(after <= last, until, times[:, -1:, None] - times[..., None]) / self.duration_s)
         if self.read_time:
             parts.append((times[..., None] - times[:, :1, None]) / self.duration_s)
         return torch.cat(parts + self.last_slopes(values, times, before), -1)

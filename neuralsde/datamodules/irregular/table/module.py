@@ -9,7 +9,7 @@ import numpy as np
 from neuralsde.datamodules.irregular.assemble import padded, trimmed
 from neuralsde.datamodules.irregular.checks import checked_choice, checked_seed, checked_share, checked_shares
 from neuralsde.datamodules.irregular.scaling import KINDS, STATS, standardise
-from neuralsde.datamodules.irregular.series import SeriesData, SeriesSet
+from neuralsde.datamodules.irregular.series import AbstractReader, SeriesData, SeriesSet
 from neuralsde.datamodules.irregular.split import Split, class_codes, random_split, refuse_absent, stratified_split
 from neuralsde.datamodules.irregular.table.cells import SECONDS, UNKNOWN, number_column
 from neuralsde.datamodules.irregular.table.file import Table, read_table
@@ -22,7 +22,7 @@ TASKS = ("interpolation", "forecast", "classification")
 WAYS = ("values", "points")
 
 
-class TableSeries:
+class TableSeries(AbstractReader):
     """Series in one table: a row for each time of each series, an empty cell for what is not known.
 
     Rows of one series follow each other in time; dates (ISO) become `time_unit` since the series' first row, numbers stay as
@@ -126,9 +126,8 @@ class TableSeries:
         )  # fmt: skip
         return standardise(data, self.scale, self.stats)[0]
 
-    def redraw(self, series: SeriesSet, epoch: int) -> SeriesSet:
-        """The set with other values hidden, for an epoch of training; as it is, where the task hides none."""
-        return with_hidden(series, self.hidden, self.hide, self.seed, epoch) if self.task == "interpolation" else series
+    def redraw(self, series: SeriesSet, epoch: int) -> SeriesSet | None:
+        return with_hidden(series, self.hidden, self.hide, self.seed, epoch) if self.task == "interpolation" else None
 
     def _other_columns(self, table: Table) -> tuple[str, ...]:
         named = {self.series_column, self.time_column, self.label_column, self.split_column, *self.static}

@@ -1,0 +1,141 @@
+"""Irregular series as trials: times, padding, targets in units of what a trivial predictor leaves over."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from neuralsde.datamodules.batches import stack_targets
+from neuralsde.datamodules.irregular import SeriesDataModule
+from neuralsde.datamodules.irregular.residual import persistence
+from neuralsde.errors import ConfigError
+from tests.helpers.series import Series
+
+TASKS = ["classification", "interpolation", "forecast"]
+
+
+def made(task: str, redraws: bool = False, static: bool = False, **settings) -> SeriesDataModule:
+    module = SeriesDataModule(Series(task, redraws, static), task, "made", batch_size=8, **settings)
+    module.setup()
+    return module
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_times_are_the_series_own_and_increase_in_the_padding(task):
+    module, series = made(task), Series(task).read().train
+    trials, spec = module.data.train, module.spec
+    assert trials.times is not None
+    assert trials.times.shape == (40, spec.total_bins)
+    assert (np.diff(trials.times, axis=1) > 0).all()
+    for n, k in enumerate(series.length):
+        np.testing.assert_allclose(trials.times[n, :k], series.times[n, :k] - series.times[n, 0], atol=1e-6)
+        assert np.isnan(trials.heldin[n, k:]).all()
+        assert trials.times[n, spec.observed_bins - 1] - trials.times[n, k - 1] < 0.01 * spec.bin_width_s * spec.observed_bins
+    if task == "forecast":
+        ahead = series.ahead_times - series.times[:, :1]
+        np.testing.assert_allclose(trials.times[:, -2:], ahead, atol=1e-6)
+
+
+@pytest.mark.parametrize("residual", [None, "persistence", "linear"])
+@pytest.mark.parametrize("task", ["interpolation", "forecast"])
+@pytest.mark.parametrize("common", [False, True])
+def test_targets_come_back_in_the_readers_units(task, residual, common):
+    trials, spec = (module := made(task, residual=residual, common_scale=common)).data.eval, module.spec
+    series = Series(task).read().val
+    truth = np.full((12, spec.total_bins, 2), np.nan, np.float32)
+    if task == "forecast":
+        truth[:, -2:] = series.ahead
+    else:
+        rows = series.values.shape[1]
+        truth[:, :rows] = np.where(np.isnan(series.values), series.targets, np.nan)
+    np.testing.assert_allclose(trials.in_units(stack_targets(trials, spec)), truth, rtol=2e-5, atol=1e-4)
+    scale = np.nanmean(stack_targets(module.data.train, spec).reshape(-1, 2) ** 2, 0)
+    if residual is not None and not common:
+        np.testing.assert_allclose(scale, 1.0, atol=0.01)
+    if residual is not None and common:
+        assert scale.mean() == pytest.approx(1.0, abs=0.1)
+        assert scale[1] > 100 * scale[0]
+
+
+def test_a_model_that_says_nothing_is_the_trivial_predictor():
+    module = made("forecast", residual="persistence")
+    trials, series = module.data.eval, Series("forecast").read().val
+    said = trials.in_units(np.zeros((12, module.spec.total_bins, 2), np.float32))
+    for n, c in np.ndindex(12, 2):
+        known = series.values[n, ~np.isnan(series.values[n, :, c]), c]
+        expected = known[-1] if len(known) else np.nanmean(Series("forecast").read().train.values[..., c])
+        np.testing.assert_allclose(said[n, -2:, c], expected, rtol=1e-5)
+    np.testing.assert_allclose(said[:, -2:], module.data.trivial["persistence"][:, -2:], rtol=1e-5)
+
+
+def test_persistence_reads_nothing_after_the_time_asked_for():
+    series = Series("interpolation").read().val
+    fallback = np.array([7.0, 8.0])
+    said = persistence(series, series.times, fallback)
+    for n, row, c in np.ndindex(12, 6, 2):
+        before = series.values[n, : row + 1, c]
+        known = before[~np.isnan(before)]
+        assert said[n, row, c] == pytest.approx(known[-1] if len(known) else fallback[c])
+
+
+def test_a_class_is_told_at_the_last_row_alone():
+    module, series = made("classification"), Series("classification").read().train
+    targets = stack_targets(module.data.train, module.spec)
+    rows = np.argwhere(~np.isnan(targets))
+    np.testing.assert_array_equal(rows[:, 1], series.length - 1)
+    np.testing.assert_array_equal(targets[tuple(rows.T)], series.labels)
+    assert (module.spec.target_dim, module.spec.n_classes, module.spec.kind) == (1, 2, "category")
+
+
+def test_inputs_are_standardised_by_the_training_series_alone():
+    module = made("interpolation")
+    for c in range(2):
+        known = module.data.train.heldin[..., c]
+        assert np.nanmean(known) == pytest.approx(0, abs=1e-4)
+        assert np.nanstd(known) == pytest.approx(1, abs=1e-4)
+    reader = Series("interpolation")
+    data = reader.read()
+    reader.read = lambda: dataclasses.replace(data, val=dataclasses.replace(data.val, values=data.val.values * 50))  # type: ignore[method-assign]
+    other = SeriesDataModule(reader, "interpolation", "made", batch_size=8)
+    np.testing.assert_array_equal(other.data.train.heldin, module.data.train.heldin)
+
+
+def test_static_columns_are_channels_of_the_first_row():
+    module = made("classification", static=True)
+    assert module.spec.observed_dim == 4
+    static = module.data.train.heldin[..., 2:]
+    assert np.isfinite(static[:, 0]).all()
+    assert np.isnan(static[:, 1:]).all()
+
+
+def test_each_epoch_hides_other_values_of_every_series():
+    module = made("interpolation", redraws=True, residual="linear")
+    loader = module.train_dataloader()
+    epochs = []
+    for epoch in (0, 1, 1):
+        loader.sampler.set_epoch(epoch)  # type: ignore[attr-defined]
+        batches = list(loader)
+        assert sum(len(b.index) for b in batches) == 40
+        epochs.append(torch.cat([b.seen.sum((1, 2)) for b in batches]))
+    assert not torch.equal(epochs[0], epochs[1])
+    assert torch.equal(epochs[1], epochs[2])
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"task": "guess"}, r"data\.task is guess"),
+        ({"task": "forecast", "phase": "train"}, r"data\.phase is train"),
+        ({"task": "forecast", "residual": "spline"}, r"data\.residual is spline"),
+        ({"task": "classification", "residual": "linear"}, "classes have no trivial predictor"),
+    ],
+)
+def test_settings_are_refused_by_name(settings, sentence):
+    with pytest.raises(ConfigError, match=sentence):
+        SeriesDataModule(Series("forecast"), name="made", batch_size=8, **settings)
+
+
+def test_series_without_what_the_task_asks_for_are_refused():
+    with pytest.raises(ConfigError, match=r"data\.task is forecast, but the train series of made hold nothing to predict"):
+        SeriesDataModule(Series("interpolation"), "forecast", "made", batch_size=8).read()
