@@ -76,6 +76,7 @@ class Trials:
         targets: what is to be predicted, where it is not the units themselves, (trial, observed + forward bin, target),
             float32; NaN where not known.
         offset: what a trivial predictor says of each target, in the data's unit, same shape; None for 0.
+        shown: what the model observes of the targets, in the data's unit, same shape, for pictures; NaN where nothing.
         scale: unit of `targets`, such that the data's own values are `offset + scale * targets`, same shape; None for 1.
     """
 
@@ -93,6 +94,7 @@ class Trials:
     trial_id: np.ndarray | None = None
     targets: np.ndarray | None = None
     offset: np.ndarray | None = None
+    shown: np.ndarray | None = None
     scale: np.ndarray | None = None
 
     def __len__(self) -> int:
@@ -126,6 +128,7 @@ class TrialData:
         condition_names: one label per condition.
         extra: further splits that are scored beside `eval`, by name (such as `heldout_conditions`).
         source: where the data came from, one line for the run's record.
+        target_names: of what is predicted, class by class for each where there are classes; empty for numbers.
         is_video: whether a bin is a square frame and a channel a pixel, row by row.
         trivial: what trivial predictors say of the evaluation trials' targets, by the predictor's name, in the data's own unit.
     """
@@ -142,5 +145,6 @@ class TrialData:
     condition_names: tuple[str, ...] = ()
     extra: dict[str, Trials] = field(default_factory=dict)
     source: str = ""
+    target_names: tuple[str, ...] = ()
     is_video: bool = False
     trivial: dict[str, np.ndarray] = field(default_factory=dict)

@@ -63,10 +63,14 @@ def video(data: TrialData, prediction: Prediction) -> Figure:
 def series(data: TrialData, prediction: Prediction) -> Figure:
     """Evaluation trials of real values, or of probabilities beside what was recorded."""
     spec, trials = data.spec, data.eval
-    values = indicators(stack_targets(trials, spec), spec.n_classes)
+    values = indicators(trials.in_units(stack_targets(trials, spec)), spec.n_classes)
     seen = np.zeros(values.shape, bool)
-    heldin = ~np.isnan(indicators(trials.heldin, spec.n_classes))
-    seen[:, : spec.observed_bins, : heldin.shape[2]] = heldin
+    if spec.predicts_inputs:
+        heldin = ~np.isnan(indicators(trials.heldin, spec.n_classes))
+        seen[:, : spec.observed_bins, : heldin.shape[2]] = heldin
+    elif trials.shown is not None:
+        seen = ~np.isnan(trials.shown)
+        values = np.where(seen, trials.shown, values)
     # An interval of observations says nothing beside a probability.
     lower, upper = (prediction.lower, prediction.upper) if spec.kind == "real" else (None, None)
     return plots.series(
@@ -78,7 +82,7 @@ def series(data: TrialData, prediction: Prediction) -> Figure:
         lower=lower,
         upper=upper,
         observed_bins=spec.observed_bins,
-        names=[f"channel {c}, class {k}" for c in range(spec.target_dim) for k in range(spec.n_classes)],
+        names=data.target_names or [f"channel {c}, class {k}" for c in range(spec.target_dim) for k in range(spec.n_classes)],
         title=f"{data.name}: evaluation trials" + ", probabilities" * (spec.kind != "real"),
     )
 

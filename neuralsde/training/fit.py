@@ -101,7 +101,7 @@ def build_trainer(config: DictConfig, run_dir: Path, monitored: str, steps_per_e
         ConfigError: Lightning refuses a setting, such as a device that is not there.
     """
     folder = run_dir / "checkpoints"
-    mode = "min" if monitored == "val/nll" else "max"
+    mode = "min" if monitored in ("val/nll", "val/mse") else "max"
     callbacks: list[Callback] = [
         EpochProgress(),
         MovableCheckpoint(folder, filename="best", monitor=monitored, mode=mode, enable_version_counter=False),
@@ -138,6 +138,8 @@ def monitored_score(config: DictConfig, validation: TrialDataset, spec: DataSpec
     """
     scores = ["val/nll", *(["val/elbo"] if not config.model.get("decode_context") else [])]
     otherwise = scores[-1]
+    if spec.kind == "real":
+        scores.append("val/mse")
     if spec.kind == "counts" and validation.known[:, : spec.observed_bins, spec.observed_dim :].any():
         scores.append("val/co_bps")
     if spec.kind == "counts" and validation.known[:, spec.observed_bins :].any():

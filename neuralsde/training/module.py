@@ -202,6 +202,8 @@ class LatentDynamics(L.LightningModule):
             scores["val/elbo"] = bound / max(entries, 1)
         if self.spec.kind == "counts":
             scores |= validation_scores(rates, targets, self.spec)
+        if self.spec.kind == "real":
+            scores["val/mse"] = np.nanmean((rates - targets)[:, : self.learned_bins] ** 2)
         self.log_dict({name: float(value) for name, value in scores.items()})
         if self._watching is not None and not self.trainer.sanity_checking:
             scheduler, monitor = self._watching

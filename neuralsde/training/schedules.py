@@ -30,7 +30,7 @@ def plateau(
     monitor: str = "val/nll",
 ) -> dict[str, Any]:
     """Multiply the rate by `factor` once more than `patience` validations in a row brought no new best of `monitor`."""
-    mode = "min" if monitor == "val/nll" else "max"
+    mode = "min" if monitor in ("val/nll", "val/mse") else "max"
     scheduler = ReduceLROnPlateau(optimizer, mode, factor=factor, patience=patience, threshold=0.0, min_lr=min_lr)
     return {"scheduler": scheduler, "monitor": monitor}
 

@@ -60,7 +60,7 @@ RULES: dict[str, Rule] = {
     "training.val_samples": whole(1),
     "training.ema_decay": optional(number(0.0, 1.0)),
     "training.weight_decay_ramp_epochs": number(0),
-    "training.monitor": one_of("val/co_bps", "val/fp_bps", "val/nll", "val/elbo"),
+    "training.monitor": one_of("val/co_bps", "val/fp_bps", "val/nll", "val/elbo", "val/mse"),
     "training.decay_matrices_only": one_of(True, False),
     "training.norm_penalty": optional(number(0.0)),
     "training.compile": one_of(True, False),

@@ -110,6 +110,7 @@ class SeriesDataModule(TrialDataModule):
             train=learned,
             eval=evaluated,
             condition_names=series.class_names if self.task == "classification" else (),
+            target_names=series.class_names if self.task == "classification" else series.channel_names,
             source=series.source,
             trivial=self.trivial(scored),
         )
@@ -153,6 +154,7 @@ class SeriesDataModule(TrialDataModule):
             condition=split.labels if self.task == "classification" else None,
             targets=self.targets(split),
             offset=offset,
+            shown=None if self.task == "classification" else padded_rows(split.values, asked.shape[1]),
         )
 
     def inputs(self, split: SeriesSet) -> np.ndarray:
