@@ -1,4 +1,4 @@
-"""Trivial baselines of the irregular series' tables: `python -m benchmarks.irregular_baselines --path FOLDER [--tables mujoco]`.
+"""Trivial baselines of the irregular series' tables: `python -m benchmarks.irregular_baselines --path FOLDER`.
 
 FOLDER holds `mujoco/mujoco.npy`, `physionet2012/set-a.tar.gz` (and set-b.tar.gz) and `ucr/NAME/…`, as far as they are asked
 for; sets of the archives that it lacks come from aeon, where it has them. Prints one JSON object per table row:
@@ -16,8 +16,15 @@ from pathlib import Path
 import numpy as np
 
 from neuralsde.datamodules.irregular.baselines import (
-    Baseline, channel_mean, last3_ridge, linear_interpolation, majority, minirocket_ridge, persistence, window_ridge,
-)  # fmt: skip
+    Baseline,
+    channel_mean,
+    last3_ridge,
+    linear_interpolation,
+    majority,
+    minirocket_ridge,
+    persistence,
+    window_ridge,
+)
 from neuralsde.datamodules.irregular.mujoco import MujocoForecast
 from neuralsde.datamodules.irregular.physionet2012 import Physionet2012
 from neuralsde.datamodules.irregular.ucr import UCRArchive
