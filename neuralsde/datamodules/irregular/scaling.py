@@ -99,3 +99,15 @@ def scaled(series: SeriesSet, scale: Scale) -> SeriesSet:
         targets=None if series.targets is None else scale(series.targets),
         ahead=None if series.ahead is None else scale(series.ahead),
     )
+
+
+def standardise_static(data: SeriesData, columns: int, kind: str = "z", stats: str = "train") -> SeriesData:
+    """The data with the first `columns` static columns on a common scale; arguments as `standardise`."""
+    looked_at = (data.train,) if stats == "train" else (data.train, data.val, data.test)
+    rows = [s.static[:, :columns] for s in looked_at if s.static is not None]
+    scale = fit_scale(np.concatenate(rows), kind)
+    train, val, test = (
+        s if s.static is None else replace(s, static=np.concatenate([scale(s.static[:, :columns]), s.static[:, columns:]], 1))
+        for s in (data.train, data.val, data.test)
+    )
+    return replace(data, train=train, val=val, test=test)
