@@ -47,13 +47,11 @@ def mujoco_rows(arguments: argparse.Namespace) -> Iterator[dict[str, object]]:
 def physionet_rows(arguments: argparse.Namespace) -> Iterator[dict[str, object]]:
     for observed in arguments.observed or OBSERVED:
         for seed in arguments.seeds:
-            data = Physionet2012(
-                arguments.path / "physionet2012", observed=observed, stats=arguments.stats, mask_seed=seed
-            ).read()
+            settings = {"observed": observed, "scale": arguments.scale, "stats": arguments.stats, "mask_seed": seed}
+            data = Physionet2012(arguments.path / "physionet2012", **settings).read()
             for metric in ("heldout", "mtan"):
                 for baseline in (channel_mean, linear_interpolation):
-                    facts = {"observed": observed, "metric": metric, "stats": arguments.stats, "mask_seed": seed}
-                    yield row("physionet2012", baseline(data, metric), **facts, test_records=len(data.test))
+                    yield row("physionet2012", baseline(data, metric), metric=metric, **settings, test_records=len(data.test))
 
 
 def ucr_rows(arguments: argparse.Namespace) -> Iterator[dict[str, object]]:
@@ -87,6 +85,9 @@ def main() -> None:
     parser.add_argument("--observed", type=float, nargs="+", help="of PhysioNet's time points; by default .5 to .9")
     parser.add_argument(
         "--stats", choices=["all", "train"], default="all", help="what PhysioNet's scale looks at (published: all)"
+    )
+    parser.add_argument(
+        "--scale", choices=["min_max", "range", "z"], default="min_max", help="PhysioNet's (published: min_max)"
     )
     parser.add_argument("--sets", nargs="+", default=["GunPoint", "BasicMotions"], help="of the archives")
     parser.add_argument("--operator", choices=["shared", "per_channel"], default="shared")

@@ -76,7 +76,7 @@ def test_ridge_equals_scikit_learn_also_with_unknown_targets():
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(2, 40, 5)), rng.normal(size=(2, 40, 3))
     y[1, ::3, 2] = NAN
-    found = ridge(x, y, 0.7)
+    found = ridge(x, y, np.array([0.7, 5.0]))[0]
     for group, entry in ((0, 1), (1, 2)):
         known = ~np.isnan(y[group, :, entry])
         peer = Ridge(0.7, fit_intercept=False).fit(x[group, known], y[group, known, entry])

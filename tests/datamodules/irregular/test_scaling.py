@@ -26,6 +26,7 @@ def test_each_kind_of_scale():
     np.testing.assert_allclose(z.centre, [4, 0, 5, 0])
     np.testing.assert_allclose(z.width, [np.std([1, 3, 8]), 1, 1, 1])
     np.testing.assert_allclose(least(column)[:, 0], [0, 2 / 8, 7 / 8])
+    np.testing.assert_allclose(fit_scale(column, "range")(column)[:, 0], [0, 2 / 7, 1])
     np.testing.assert_allclose(fit_scale(column, "none")(column), column)
     np.testing.assert_allclose(z.undo(z(column)), column, rtol=1e-6)
     with pytest.raises(ConfigError, match=r"data.scale is log"):
