@@ -4,7 +4,7 @@ import io
 import json
 import zipfile
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -51,7 +51,7 @@ def protocol_of(data: SeriesData) -> Protocol:
 def write_protocol(path: Path, data: SeriesData) -> None:
     """Write splits and masks to an .npz file, a bit for each value, whole or not at all."""
     found, image = protocol_of(data), io.BytesIO()
-    arrays = {f"{split}_names": found.names[split] for split in SPLITS}
+    arrays: dict[str, Any] = {f"{split}_names": found.names[split] for split in SPLITS}
     arrays |= {f"{split}_seen": np.packbits(found.seen[split]) for split in SPLITS}
     shapes = {split: found.seen[split].shape for split in SPLITS}
     facts = json.dumps({"name": found.name, "source": found.source, "shapes": shapes})
