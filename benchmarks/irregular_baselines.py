@@ -1,4 +1,4 @@
-"""Trivial baselines of the irregular series' tables: `python -m benchmarks.irregular_baselines --path FOLDER [--tables mujoco]`.
+"""Trivial baselines of the irregular series' tables: `python -m benchmarks.irregular_baselines --path FOLDER`.
 
 FOLDER holds `mujoco/mujoco.npy`, `physionet2012/set-a.tar.gz` (and set-b.tar.gz) and `ucr/NAME/…`, as far as they are asked
 for; sets of the archives that it lacks come from aeon, where it has them. Prints one JSON object per table row:
@@ -16,8 +16,15 @@ from pathlib import Path
 import numpy as np
 
 from neuralsde.datamodules.irregular.baselines import (
-    Baseline, channel_mean, last3_ridge, linear_interpolation, majority, minirocket_ridge, persistence, window_ridge,
-)  # fmt: skip
+    Baseline,
+    channel_mean,
+    last3_ridge,
+    linear_interpolation,
+    majority,
+    minirocket_ridge,
+    persistence,
+    window_ridge,
+)
 from neuralsde.datamodules.irregular.mujoco import MujocoForecast
 from neuralsde.datamodules.irregular.physionet2012 import Physionet2012
 from neuralsde.datamodules.irregular.ucr import UCRArchive
@@ -40,13 +47,11 @@ def mujoco_rows(arguments: argparse.Namespace) -> Iterator[dict[str, object]]:
 def physionet_rows(arguments: argparse.Namespace) -> Iterator[dict[str, object]]:
     for observed in arguments.observed or OBSERVED:
         for seed in arguments.seeds:
-            data = Physionet2012(
-                arguments.path / "physionet2012", observed=observed, stats=arguments.stats, mask_seed=seed
-            ).read()
+            settings = {"observed": observed, "scale": arguments.scale, "stats": arguments.stats, "mask_seed": seed}
+            data = Physionet2012(arguments.path / "physionet2012", **settings).read()
             for metric in ("heldout", "mtan"):
                 for baseline in (channel_mean, linear_interpolation):
-                    facts = {"observed": observed, "metric": metric, "stats": arguments.stats, "mask_seed": seed}
-                    yield row("physionet2012", baseline(data, metric), **facts, test_records=len(data.test))
+                    yield row("physionet2012", baseline(data, metric), metric=metric, **settings, test_records=len(data.test))
 
 
 def ucr_rows(arguments: argparse.Namespace) -> Iterator[dict[str, object]]:
@@ -80,6 +85,9 @@ def main() -> None:
     parser.add_argument("--observed", type=float, nargs="+", help="of PhysioNet's time points; by default .5 to .9")
     parser.add_argument(
         "--stats", choices=["all", "train"], default="all", help="what PhysioNet's scale looks at (published: all)"
+    )
+    parser.add_argument(
+        "--scale", choices=["min_max", "range", "z"], default="min_max", help="PhysioNet's (published: min_max)"
     )
     parser.add_argument("--sets", nargs="+", default=["GunPoint", "BasicMotions"], help="of the archives")
     parser.add_argument("--operator", choices=["shared", "per_channel"], default="shared")

@@ -16,6 +16,8 @@ from neuralsde.metrics import (
     coverage,
     crps,
     decoded_angle_error,
+    gaussian_crps,
+    gaussian_nll,
     knn_kl,
     log_loss,
     poisson_nll,
@@ -261,12 +263,6 @@ def test_indicators_mark_the_class():
     np.testing.assert_array_equal(marks, [[[0, 0, 1, np.nan, np.nan, np.nan]]])
 
 
-def gaussian_crps(y, sd):
-    """Gneiting & Raftery 2007, equation (22), for a mean of 0."""
-    z = y / sd
-    return sd * (z * (2 * norm.cdf(z) - 1) + 2 * norm.pdf(z) - 1 / np.sqrt(np.pi))
-
-
 def test_crps_equals_brute_force(rng):
     x, y = rng.normal(size=(9, 4, 3, 2)), rng.normal(size=(4, 3, 2))
     y[1, 2] = np.nan
@@ -280,9 +276,20 @@ def test_crps_of_gaussian_samples_is_the_closed_form(rng):
     x = rng.normal(size=(2000, 400))
     # 400 scores, each with a standard error of about .02; the bias of 2000 samples is .0003.
     bound = 6 * 0.02 / np.sqrt(400)
-    assert abs(crps(x, y) - gaussian_crps(y, 1.0).mean()) < bound
-    assert abs(crps(1.5 * x, y) - gaussian_crps(y, 1.0).mean()) > bound  # the control: samples spread too widely
-    assert abs(crps(1.5 * x, y) - gaussian_crps(y, 1.5).mean()) < 1.5 * bound
+    assert abs(crps(x, y) - gaussian_crps(0 * y, 0 * y + 1, y)) < bound
+    assert abs(crps(1.5 * x, y) - gaussian_crps(0 * y, 0 * y + 1, y)) > bound  # the control: samples spread too widely
+    assert abs(crps(1.5 * x, y) - gaussian_crps(0 * y, 0 * y + 1.5, y)) < 1.5 * bound
+
+
+def test_scores_of_gaussians_are_the_integral_and_the_density(rng):
+    mean, std, y = rng.normal(size=5), rng.uniform(0.2, 3, 5), rng.normal(size=5)
+    x = np.linspace(-40, 40, 400_001)
+    integrals = [((norm.cdf(x, m, s) - (x >= v)) ** 2).sum() * (x[1] - x[0]) for m, s, v in zip(mean, std, y, strict=True)]
+    assert abs(gaussian_crps(mean, std, y) - np.mean(integrals)) < 1e-4
+    assert close(gaussian_nll(mean, std, y), -norm.logpdf(y, mean, std).mean())
+    y[2] = np.nan
+    known = ~np.isnan(y)
+    assert close(gaussian_crps(mean, std, y), gaussian_crps(mean[known], std[known], y[known]))
 
 
 def test_coverage_counts_what_lies_within(rng):
@@ -338,6 +345,8 @@ def test_knn_kl_underestimates_towards_a_narrower_distribution_and_less_with_mor
         (lambda: log_loss(np.ones((1, 2, 1)), np.ones((1, 2, 1)), 3), r"\(1, 2, 1\), but \(1, 2, 3\)"),
         (lambda: log_loss(np.ones((1, 2, 1)), np.full((1, 2, 1), np.nan)), "None of the 2 targets"),
         (lambda: crps(np.ones((0, 2)), np.ones(2)), "0 samples and 2 known values"),
+        (lambda: gaussian_crps(np.ones(2), np.zeros(2), np.ones(2)), "standard deviation is 0"),
+        (lambda: gaussian_nll(np.ones(3), np.ones(3), np.ones(2)), r"means have shape \(3,\), but \(2,\)"),
         (lambda: coverage(np.ones(3), np.ones(2), np.ones(2)), r"lower ends have shape \(3,\), but \(2,\)"),
         (lambda: knn_kl(np.ones((5, 2)), np.ones((5, 3))), r"shapes \(5, 2\) and \(5, 3\)"),
         (lambda: knn_kl(np.ones((9, 2)), np.ones((9, 2))), "is the same point"),

@@ -1,97 +1,131 @@
-"""Observations as a control path, held against numpy series by series."""
-
 import numpy as np
 import pytest
 import torch
+from scipy.interpolate import CubicHermiteSpline, CubicSpline
 
-from neuralsde.errors import ConfigError
-from neuralsde.nn.encoders import ControlPath, ConvolutionEncoder
+from neuralsde.nn.control_path import (
+    carried_forward,
+    causal_channels,
+    hermite_path,
+    linear_path,
+    natural_cubic_path,
+    rectilinear,
+)
 
-SERIES, BINS, CHANNELS, AHEAD = 4, 9, 3, 2
+NAN = float("nan")
 
 
-@pytest.fixture(scope="module")
-def batch() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+@pytest.fixture
+def gappy():
+    """Series of 9, 5 and 1 rows with gaps, padded; the last channel of the first is known nowhere."""
     rng = np.random.default_rng(0)
-    seen = rng.random((SERIES, BINS, CHANNELS)) < 0.6
-    seen[0, :, 1] = False  # a channel that is never observed
-    times = rng.uniform(0.1, 1.0, (SERIES, BINS + AHEAD)).cumsum(1)
-    values = np.where(seen, rng.normal(size=seen.shape), 0.0)
-    return torch.tensor(values), torch.tensor(seen), torch.tensor(times)
+    length, values = [9, 5, 1], rng.normal(size=(3, 9, 3))
+    times = np.sort(rng.uniform(0, 10, (3, 9)), axis=1)
+    values[rng.random(values.shape) < 0.35] = NAN
+    values[0, :, 2] = NAN
+    values[1, 0], values[1, 4, 0], values[2, 0, 1] = [NAN, 1.0, 2.0], NAN, 0.5
+    for k, n in enumerate(length):
+        times[k, n:] = times[k, n - 1]
+        values[k, n:] = NAN
+    query = np.sort(rng.uniform(-1, 11, (3, 20)), axis=1)
+    return times, values, length, query
 
 
-def alone(batch, fill: str):
-    """The filled-in channels by numpy, one series and channel at a time."""
-    values, seen, times = (part.numpy() for part in batch)
-    out = np.zeros((SERIES, BINS + AHEAD, CHANNELS))
-    for n, c in np.ndindex(SERIES, CHANNELS):
-        at = np.flatnonzero(seen[n, :, c])
-        if len(at) and fill == "linear":
-            out[n, :, c] = np.interp(times[n], times[n, at], values[n, at, c])
-        elif len(at):
-            last = np.searchsorted(at, np.arange(BINS + AHEAD), side="right") - 1
-            out[n, :, c] = np.where(last >= 0, values[n, at[last.clip(0)], c], 0.0)
-    return out
+def channels(gappy):
+    """Known times and values of each channel, with its place."""
+    times, values, length, _ = gappy
+    for b, n in enumerate(length):
+        for c in range(values.shape[2]):
+            known = ~np.isnan(values[b, :n, c])
+            yield b, c, times[b, :n], times[b, :n][known], values[b, :n, c][known]
 
 
-@pytest.mark.parametrize("fill", ["linear", "forward"])
-def test_values_are_filled_in_as_numpy_does(batch, fill):
-    path = ControlPath(CHANNELS, 5.0, fill, read_mask=False, read_elapsed=False, read_time=False)
-    np.testing.assert_allclose(path(*batch).numpy(), alone(batch, fill), atol=1e-12)
+def tensors(*arrays):
+    return tuple(torch.as_tensor(a) for a in arrays)
 
 
-@pytest.mark.parametrize(("fill", "looks_ahead"), [("forward", False), ("linear", True)])
-def test_only_linear_filling_looks_ahead(batch, fill, looks_ahead):
-    values, seen, times = batch
-    other, path = values.clone(), ControlPath(CHANNELS, 5.0, fill, slopes=2).double().eval()
-    for n in range(SERIES):
-        last = int(seen[n, :, 0].nonzero()[-1])
-        other[n, last:, 0] += 1.0
-    before = torch.stack([torch.arange(BINS + AHEAD) < int(seen[n, :, 0].nonzero()[-1]) for n in range(SERIES)])
-    changed = (path(values, seen, times) != path(other, seen, times)).any(-1)[before].any()
-    assert bool(changed) == looks_ahead
+def test_linear_paths_are_numpys(gappy):
+    times, values, _, query = gappy
+    found = linear_path(*tensors(times, values, query)).numpy()
+    at_rows = linear_path(*tensors(times, values)).numpy()
+    for b, c, rows, t, x in channels(gappy):
+        expected = np.interp(query[b], t, x) if len(t) else np.zeros(20)
+        np.testing.assert_allclose(found[b, :, c], expected, atol=1e-12)
+        np.testing.assert_allclose(at_rows[b, : len(rows), c], np.interp(rows, t, x) if len(t) else 0, atol=1e-12)
 
 
-def test_mask_elapsed_time_and_time(batch):
-    values, seen, times = batch
-    out = ControlPath(CHANNELS, 5.0, read_mask=True, read_elapsed=True, read_time=True)(values, seen, times)
-    _, mask, elapsed, time = out.split([CHANNELS, CHANNELS, CHANNELS, 1], -1)
-    assert torch.equal(mask[:, :BINS].bool(), seen)
-    assert not mask[:, BINS:].any()
-    torch.testing.assert_close(time[..., 0] * 5, times - times[:, :1])
-    for n, b, c in np.ndindex(SERIES, BINS + AHEAD, CHANNELS):
-        at = [k for k in range(min(b + 1, BINS)) if seen[n, k, c]]
-        since = times[n, b] - times[n, at[-1] if at else 0]
-        assert float(elapsed[n, b, c]) * 5 == pytest.approx(float(since), abs=1e-12)
+def test_natural_cubic_paths_are_scipys(gappy):
+    times, values, _, query = gappy
+    found = natural_cubic_path(*tensors(times, values, query)).numpy()
+    for b, c, rows, t, x in channels(gappy):
+        if not len(t):
+            assert (found[b, :, c] == 0).all()
+            continue
+        knots, heights = [rows[0], *t[(t > rows[0]) & (t < rows[-1])], rows[-1]], None
+        heights = np.interp(knots, t, x)  # the ends that are not known take the nearest known value
+        inside = np.clip(query[b], rows[0], rows[-1])
+        expected = CubicSpline(knots, heights, bc_type="natural")(inside) if len(rows) > 1 else np.full(20, x[0])
+        np.testing.assert_allclose(found[b, :, c], expected, atol=1e-9)
 
 
-def test_slopes_are_those_between_the_last_observations(batch):
-    values, seen, times = batch
-    path = ControlPath(CHANNELS, 1.0, "forward", False, False, False, slopes=2).double()
-    path.usual.fill_(4.0)
-    slopes = path.eval()(values, seen, times)[..., CHANNELS:].unflatten(-1, (2, CHANNELS))
-    for n, b, c in np.ndindex(SERIES, BINS + AHEAD, CHANNELS):
-        at = [k for k in range(min(b + 1, BINS)) if seen[n, k, c]][::-1]
-        for k in range(2):
-            there = len(at) > k + 1
-            ends = [at[k], at[k + 1]] if there else [0, 0]
-            (late, early), (stop, start) = values[n, ends, c].tolist(), times[n, ends].tolist()
-            slope = (late - early) / (stop - start) if there else 0.0
-            assert float(slopes[n, b, k, c]) == pytest.approx(np.clip(slope / 2, -10, 10), abs=1e-9)
+def test_hermite_paths_are_scipys(gappy):
+    times, values, _, query = gappy
+    found = hermite_path(*tensors(times, values, query)).numpy()
+    for b, c, rows, t, x in channels(gappy):
+        if not len(t) or len(rows) == 1:
+            np.testing.assert_allclose(found[b, :, c], x[0] if len(t) else 0.0)
+            continue
+        heights = np.interp(rows, t, x)
+        chords = np.diff(heights) / np.diff(rows)
+        spline = CubicHermiteSpline(rows, heights, np.concatenate([chords[:1], chords]))
+        np.testing.assert_allclose(found[b, :, c], spline(np.clip(query[b], rows[0], rows[-1])), atol=1e-9)
 
 
-def test_convolutions_look_both_ways_and_have_a_context_per_bin(batch):
-    values, seen, times = batch
-    encoder = ConvolutionEncoder(CHANNELS, 5.0, hidden_size=8, widths=[3, 5], blocks=2).double().eval()
-    context = encoder(values, seen, times)
-    assert context.shape == (SERIES, BINS + AHEAD, encoder.output_size)
-    later = values.clone()
-    later[:, 5] += seen[:, 5]
-    assert not torch.equal(encoder(later, seen, times)[:, 4], context[:, 4])
+@pytest.mark.parametrize("path", [linear_path, hermite_path, natural_cubic_path])
+def test_paths_pass_through_what_is_known(gappy, path):
+    times, values, length, _ = gappy
+    found = path(*tensors(times, values)).numpy()
+    for b, n in enumerate(length):
+        known = ~np.isnan(values[b, :n])
+        np.testing.assert_allclose(found[b, :n][known], values[b, :n][known], atol=1e-9)
 
 
-def test_refusals():
-    with pytest.raises(ConfigError, match=r"model\.encoder.fill is 'up'"):
-        ControlPath(2, 1.0, "up")
-    with pytest.raises(ConfigError, match=r"model\.encoder.slopes is -1"):
-        ControlPath(2, 1.0, slopes=-1)
+def test_carried_values_are_the_last_known_ones(gappy):
+    times, values, _, query = gappy
+    found = carried_forward(*tensors(times, values, query))
+    for b, c, rows, t, x in channels(gappy):
+        for k, q in enumerate(query[b]):
+            before = np.flatnonzero(t <= q)
+            assert bool(found.known[b, k, c]) == bool(len(before))
+            assert found.value[b, k, c] == (x[before[-1]] if len(before) else 0.0)
+            assert np.isclose(found.elapsed[b, k, c], q - (t[before[-1]] if len(before) else rows[0]))
+
+
+def test_causal_channels_do_not_know_what_comes(gappy):
+    times, values, _, _ = gappy
+    later = values.copy()
+    later[:, 4:] = 99.0
+    for path, rows in ((causal_channels, 4), (rectilinear, 7)):
+        ours, theirs = (path(*tensors(times, v))[:, :rows] for v in (values, later))
+        torch.testing.assert_close(ours, theirs)
+    assert not torch.equal(linear_path(*tensors(times, values))[:, :4], linear_path(*tensors(times, later))[:, :4])
+
+
+def test_causal_channels_are_value_mask_and_elapsed_time():
+    times, values = torch.tensor([[0.0, 1, 3]]), torch.tensor([[[NAN], [5.0], [NAN]]])
+    expected = torch.tensor([[[0.0, 0, 0], [5, 1, 0], [5, 0, 2]]])
+    torch.testing.assert_close(causal_channels(times, values), expected)
+
+
+def test_a_rectilinear_path_moves_time_first():
+    times, values = torch.tensor([[0.0, 1, 3]]), torch.tensor([[[2.0], [NAN], [4.0]]])
+    expected = torch.tensor([[[0.0, 2], [1, 2], [1, 2], [3, 2], [3, 4]]])
+    torch.testing.assert_close(rectilinear(times, values), expected)
+
+
+def test_paths_take_single_precision_values_at_double_precision_times(gappy):
+    times, values, _, query = gappy
+    for path in (linear_path, hermite_path, natural_cubic_path):
+        found = path(torch.as_tensor(times), torch.as_tensor(values, dtype=torch.float32), torch.as_tensor(query))
+        assert found.dtype == torch.float32
+        torch.testing.assert_close(found.double(), path(*tensors(times, values, query)), atol=1e-4, rtol=1e-4)

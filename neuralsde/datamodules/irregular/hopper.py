@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 
 import numpy as np
+from rich.console import Console
 from rich.progress import track
 
 from neuralsde.datamodules.irregular.extras import extra_module
@@ -32,7 +33,7 @@ def hopper_trajectories(n: int, steps: int, seed: int) -> np.ndarray:
     # The recipe's stream of numbers, which newer generators do not have.
     rng = np.random.RandomState(seed)
     out = np.empty((n, steps, SIZE))
-    for path in track(out, "simulating", total=n):
+    for path in track(out, "simulating", total=n, console=Console(stderr=True), transient=True):
         with physics.reset_context():
             physics.data.qpos[:2] = rng.uniform(0, 0.5, size=2)
             physics.data.qpos[2:] = rng.uniform(-2, 2, size=physics.data.qpos[2:].shape)

@@ -36,7 +36,7 @@ class Physionet2012(AbstractReader):
         sets: `a`, `b`, `ab`, or `found` for those that are there.
         task: `interpolation` or `mortality`.
         observed: share of the time points that a model sees, for interpolation.
-        scale: `min_max` is (x − min) / max as published; `z`, `none`.
+        scale: `min_max` is (x − min) / max as published, `range` is (x − min) / (max − min); `z`, `none`.
         stats: what the scale looks at: `all` records as published, or `train`.
         val_seed: of the validation records.
         mask_seed: of what is hidden.

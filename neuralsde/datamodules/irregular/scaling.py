@@ -1,5 +1,6 @@
 """Channels brought to a common scale, by the statistics of the training series or, as some papers do, of all series."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -7,8 +8,14 @@ import numpy as np
 from neuralsde.datamodules.irregular.series import SeriesData, SeriesSet
 from neuralsde.errors import ConfigError
 
-KINDS = ("z", "min_max", "none")
+KINDS = ("z", "min_max", "range", "none")
 STATS = ("train", "all")
+STATISTICS: dict[str, Callable[[np.ndarray], tuple[float, float]]] = {
+    "z": lambda x: (float(x.mean()), float(x.std())),
+    "min_max": lambda x: (float(x.min()), float(x.max())),
+    "range": lambda x: (float(x.min()), float(np.ptp(x))),
+}
+"""Centre and width of a channel's known values, by kind of scale."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +47,8 @@ def largest_or_one(largest: np.ndarray) -> np.ndarray:
 def fit_scale(values: np.ndarray, kind: str) -> Scale:
     """What scales channels.
 
-    `z` takes mean and standard deviation; `min_max` is (x − min) / max, as the papers on PhysioNet 2012 have it (and not
-    the division by the range). A channel that is constant, or never seen, is divided by 1.
+    `z` takes mean and standard deviation; `min_max` is (x − min) / max, as the published code on PhysioNet 2012 has it;
+    `range` is (x − min) / (max − min). A channel that is constant, or never seen, is divided by 1.
 
     Args:
         values: (row, channel), NaN where unknown.
@@ -56,10 +63,7 @@ def fit_scale(values: np.ndarray, kind: str) -> Scale:
     if kind == "none":
         return Scale(np.zeros(n_channels), np.ones(n_channels))
     seen = [column[~np.isnan(column)].astype(np.float64) for column in values.T]
-    if kind == "z":
-        centre, width = zip(*((c.mean(), c.std()) if len(c) else (0.0, 1.0) for c in seen), strict=True)
-        return Scale(np.array(centre), largest_or_one(np.array(width)))
-    centre, width = zip(*((c.min(), c.max()) if len(c) else (0.0, 1.0) for c in seen), strict=True)
+    centre, width = zip(*(STATISTICS[kind](c) if len(c) else (0.0, 1.0) for c in seen), strict=True)
     return Scale(np.array(centre), largest_or_one(np.array(width)))
 
 
@@ -99,3 +103,15 @@ def scaled(series: SeriesSet, scale: Scale) -> SeriesSet:
         targets=None if series.targets is None else scale(series.targets),
         ahead=None if series.ahead is None else scale(series.ahead),
     )
+
+
+def standardise_static(data: SeriesData, columns: int, kind: str = "z", stats: str = "train") -> SeriesData:
+    """The data with the first `columns` static columns on a common scale; arguments as `standardise`."""
+    looked_at = (data.train,) if stats == "train" else (data.train, data.val, data.test)
+    rows = [s.static[:, :columns] for s in looked_at if s.static is not None]
+    scale = fit_scale(np.concatenate(rows), kind)
+    train, val, test = (
+        s if s.static is None else replace(s, static=np.concatenate([scale(s.static[:, :columns]), s.static[:, columns:]], 1))
+        for s in (data.train, data.val, data.test)
+    )
+    return replace(data, train=train, val=val, test=test)

@@ -49,10 +49,8 @@ def fitted(name: str, features: Callable[[SeriesSet], np.ndarray], data: SeriesD
     train, val = features(data.train), features(data.val)
     targets, wanted = grouped(ahead_of(data.train), len(train)), grouped(ahead_of(data.val), len(train))
 
-    def error(penalty: float) -> float:
-        return float(np.nanmean((val @ ridge(train, targets, penalty) - wanted) ** 2))
-
-    weights = ridge(train, targets, min(PENALTIES.tolist(), key=error))
+    candidates = ridge(train, targets, PENALTIES)
+    weights = candidates[np.argmin([np.nanmean((val @ w - wanted) ** 2) for w in candidates])]
 
     def predict(series: SeriesSet) -> np.ndarray:
         return (features(series) @ weights).transpose(1, 0, 2).reshape(ahead_of(series).shape)
@@ -127,25 +125,26 @@ def window_features(series: SeriesSet, offsets: np.ndarray, means: np.ndarray) -
     return np.concatenate([values.reshape(len(series), -1), np.ones((len(series), 1))], 1)
 
 
-def ridge(features: np.ndarray, targets: np.ndarray, penalty: float) -> np.ndarray:
-    """Weights (group, feature, entry) that minimise the squared error plus `penalty` times their square.
+def ridge(features: np.ndarray, targets: np.ndarray, penalties: np.ndarray) -> np.ndarray:
+    """Weights (penalty, group, feature, entry) that minimise the squared error plus a penalty times their square.
 
     Args:
         features: (group, series, feature).
         targets: (group, series, entry); NaN marks entries that are left out.
-        penalty: of every weight, that of the constant included.
+        penalties: of every weight, that of the constant included.
     """
     if not np.isnan(targets).any():
-        return solve(features, targets, penalty)
-    out = np.empty((len(features), features.shape[2], targets.shape[2]))
-    for weights, x, y in zip(out, features, targets, strict=True):
+        return solve(features, targets, penalties)
+    out = np.empty((len(penalties), len(features), features.shape[2], targets.shape[2]))
+    for group, (x, y) in enumerate(zip(features, targets, strict=True)):
         for entry, column in enumerate(y.T):
             known = ~np.isnan(column)
-            weights[:, entry] = solve(x[known], column[known][:, None], penalty)[:, 0]
+            out[:, group, :, entry] = solve(x[known], column[known][:, None], penalties)[..., 0]
     return out
 
 
-def solve(features: np.ndarray, targets: np.ndarray, penalty: float) -> np.ndarray:
-    """Ridge weights of complete targets."""
+def solve(features: np.ndarray, targets: np.ndarray, penalties: np.ndarray) -> np.ndarray:
+    """Ridge weights of complete targets, (penalty, …, feature, entry)."""
     turned = np.swapaxes(features, -1, -2)
-    return np.linalg.solve(turned @ features + penalty * np.eye(features.shape[-1]), turned @ targets)
+    products, right, one = turned @ features, turned @ targets, np.eye(features.shape[-1])
+    return np.stack([np.linalg.solve(products + penalty * one, right) for penalty in penalties])
