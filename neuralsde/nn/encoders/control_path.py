@@ -1,11 +1,27 @@
 """Observations as a control path: what the published stable neural SDEs read, and what other encoders can begin with."""
 
+from collections.abc import Callable
+
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from neuralsde.errors import ConfigError
+from neuralsde.nn.control_path import (
+    carried_forward,
+    hermite_path,
+    last_known_row,
+    linear_path,
+    natural_cubic_path,
+    next_known_row,
+)
 
+FILLINGS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "forward": lambda times, values: carried_forward(times, values).value,
+    "linear": linear_path,
+    "hermite": hermite_path,
+    "natural": natural_cubic_path,
+}
 FARTHEST = 10.0
 """Slopes are cut off at so many times what is usual."""
 
@@ -19,8 +35,9 @@ class ControlPath(nn.Module):
     Args:
         input_size: observed channels.
         duration_s: how long a trial lasts, in the data's unit of time.
-        fill: `forward`, the last observed value, which is causal, or `linear` between neighbours, which looks ahead; both keep
-            the last value beyond the observations, and 0 where a channel is never observed.
+        fill: `forward`, the last observed value, which is causal; or what looks ahead: `linear` between neighbours, `hermite` or
+            `natural` cubic splines (see `neuralsde.nn.control_path`). All keep the last value beyond the observations, and 0
+            where a channel is never observed.
         read_mask: see above.
         read_elapsed: see above.
         read_time: see above.
@@ -46,8 +63,8 @@ class ControlPath(nn.Module):
         read_remaining: bool = False,
     ):
         super().__init__()
-        if fill not in ("forward", "linear"):
-            raise ConfigError(f"model.encoder.fill is {fill!r}; choose forward or linear.")
+        if fill not in FILLINGS:
+            raise ConfigError(f"model.encoder.fill is {fill!r}; choose one of {', '.join(FILLINGS)}.")
         if type(slopes) is not int or slopes < 0:
             raise ConfigError(f"model.encoder.slopes is {slopes}; give a whole number of at least 0.")
         self.fill, self.duration_s, self.slopes = fill, duration_s, slopes
@@ -69,10 +86,9 @@ class ControlPath(nn.Module):
     ) -> Float[Tensor, "batch bin context"]:
         ahead = times.shape[1] - values.shape[1]
         values, seen = nn.functional.pad(values, (0, 0, 0, ahead)), nn.functional.pad(seen, (0, 0, 0, ahead))
-        times = times.expand(len(values), -1)
-        before, after = neighbours(seen)
-        path = forward_filled(values, before) if self.fill == "forward" else linear_filled(values, times, before, after)
-        parts = [path]
+        times, known = times.expand(len(values), -1), values.masked_fill(~seen, torch.nan)
+        before, after = last_known_row(known), next_known_row(known)
+        parts = [FILLINGS[self.fill](times, known)]
         if self.read_mask:
             parts.append(seen.to(values.dtype))
         if self.read_elapsed:
@@ -105,31 +121,3 @@ class ControlPath(nn.Module):
                 self.usual.copy_(torch.where(self.usual > 0, torch.lerp(self.usual, square, 0.05), square))
         unit = self.usual.clamp(min=torch.finfo(values.dtype).tiny).sqrt()
         return [(slope / unit).clamp(-FARTHEST, FARTHEST) for slope in found]
-
-
-def neighbours(seen: Bool[Tensor, "batch bin channel"]) -> tuple[Tensor, Tensor]:
-    """Bin of the last observation at or before each bin, -1 where there is none, and of the next one, `bin` where none."""
-    bins = torch.arange(seen.shape[1], device=seen.device)[:, None]
-    before = torch.where(seen, bins, -1).cummax(1).values
-    after = torch.where(seen, bins, seen.shape[1]).flip(1).cummin(1).values.flip(1)
-    return before, after
-
-
-def forward_filled(values: Float[Tensor, "batch bin channel"], before: Tensor) -> Float[Tensor, "batch bin channel"]:
-    """The last observed value, 0 before the first."""
-    return torch.where(before >= 0, values.take_along_dim(before.clamp(min=0), 1), 0.0)
-
-
-def linear_filled(
-    values: Float[Tensor, "batch bin channel"], times: Float[Tensor, "batch bin"], before: Tensor, after: Tensor
-) -> Float[Tensor, "batch bin channel"]:
-    """On the line between the neighbouring observations; the nearest one beyond the ends, 0 where there is none."""
-    last = values.shape[1] - 1
-    has_before, has_after = before >= 0, after <= last
-    left, right = torch.where(has_before, before, after).clamp(max=last), torch.where(has_after, after, before).clamp(min=0)
-    clock = times[..., None].expand_as(values)
-    start, stop = clock.take_along_dim(left, 1), clock.take_along_dim(right, 1)
-    share = (clock - start) / torch.where(right > left, stop - start, 1.0)
-    share = torch.where(right > left, share, 0.0)
-    line = torch.lerp(values.take_along_dim(left, 1), values.take_along_dim(right, 1), share)
-    return torch.where(has_before | has_after, line, 0.0)
