@@ -72,6 +72,8 @@ def ema_with_warmup(decay: float) -> Callable[[Tensor, Tensor, Tensor | int], Te
     """Exponential moving average whose window grows with the run, so that early averages are not stuck at the start."""
 
     def average(averaged: Tensor, current: Tensor, n_averaged: Tensor | int) -> Tensor:
+        if not current.is_floating_point():  # how many batches a normalisation has seen
+            return current
         share = min(decay, (1 + int(n_averaged)) / (10 + int(n_averaged)))
         return torch.lerp(current, averaged, share)
 

@@ -14,7 +14,7 @@ from rich.progress import track
 from neuralsde.datamodules.irregular.assemble import padded, trimmed
 from neuralsde.datamodules.irregular.checks import checked_choice
 from neuralsde.datamodules.irregular.scaling import KINDS, STATS, standardise, standardise_static
-from neuralsde.datamodules.irregular.series import SeriesData, SeriesSet
+from neuralsde.datamodules.irregular.series import AbstractReader, SeriesData, SeriesSet
 from neuralsde.datamodules.irregular.split import stratified_split
 from neuralsde.errors import DataError
 
@@ -51,7 +51,7 @@ class Patient(NamedTuple):
     label: int
 
 
-class Sepsis2019:
+class Sepsis2019(AbstractReader):
     """Patients with 34 hourly channels at the hours that were recorded.
 
     Rows after hour 72 are left out, and so are patients with two rows or fewer. The label is whether any of the rows that

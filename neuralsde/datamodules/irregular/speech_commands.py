@@ -12,7 +12,7 @@ from neuralsde.datamodules.irregular.assemble import padded
 from neuralsde.datamodules.irregular.checks import checked_choice, existing
 from neuralsde.datamodules.irregular.mfcc import mfcc
 from neuralsde.datamodules.irregular.scaling import KINDS, STATS, standardise
-from neuralsde.datamodules.irregular.series import SeriesData
+from neuralsde.datamodules.irregular.series import AbstractReader, SeriesData
 from neuralsde.datamodules.irregular.split import stratified_split
 from neuralsde.errors import DataError
 
@@ -24,7 +24,7 @@ SEEDS = (0, 1)
 WHERE = "the unpacked folder of speech_commands_v0.02.tar.gz (download.tensorflow.org/data), with a folder for each word"
 
 
-class SpeechCommands:
+class SpeechCommands(AbstractReader):
     """Clips of exactly 16,000 samples as 161 frames of 20 mel-frequency cepstral coefficients; nothing is missing.
 
     Args:

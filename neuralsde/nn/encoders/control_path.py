@@ -35,9 +35,9 @@ class ControlPath(nn.Module):
     Args:
         input_size: observed channels.
         duration_s: how long a trial lasts, in the data's unit of time.
-        fill: `forward`, the last observed value, which is causal; or what looks ahead: `linear` between neighbours, `hermite` or
-            `natural` cubic splines (see `neuralsde.nn.control_path`). All keep the last value beyond the observations, and 0
-            where a channel is never observed.
+        fill: `forward`, the last observed value, which is causal; or what looks ahead: `linear` between neighbours, `hermite`
+            or `natural` cubic splines (see `neuralsde.nn.control_path`). All keep the last value beyond the observations, and
+            are 0 where a channel is never observed.
         read_mask: see above.
         read_elapsed: see above.
         read_time: see above.
