@@ -8,7 +8,7 @@ import math
 from typing import Any
 
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
+from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau, StepLR
 
 
 def warmup_cosine(optimizer: Optimizer, total_steps: int, warmup_steps: int = 50) -> dict[str, Any]:
@@ -33,6 +33,11 @@ def plateau(
     mode = "min" if monitor in ("val/nll", "val/mse") else "max"
     scheduler = ReduceLROnPlateau(optimizer, mode, factor=factor, patience=patience, threshold=0.0, min_lr=min_lr)
     return {"scheduler": scheduler, "monitor": monitor}
+
+
+def step(optimizer: Optimizer, total_steps: int, every_epochs: int = 10, factor: float = 0.5) -> dict[str, Any]:
+    """Multiply the rate by `factor` after every so many epochs."""
+    return {"scheduler": StepLR(optimizer, every_epochs, factor), "interval": "epoch"}
 
 
 def constant(optimizer: Optimizer, total_steps: int) -> None:

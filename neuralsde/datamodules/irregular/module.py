@@ -41,7 +41,7 @@ class SeriesDataModule(TrialDataModule):
         batch_size: series per training batch.
         seed: seed of the order of the series.
         eval_batch_size: series per batch when predicting.
-        phase: the split that is scored: `val` or `test`; the other one is not looked at.
+        phase: the split that is scored: `val` or `test`; of the other one the rows are counted and no value is looked at.
         residual: `persistence` or `linear`; `default` is that of the task (interpolation: linear, forecast: persistence,
             classification: none); None predicts the values themselves.
         common_scale: measure what is predicted in one unit for all channels and steps, so that squared errors weigh as they do
@@ -98,7 +98,7 @@ class SeriesDataModule(TrialDataModule):
         for name, split in (("train", train), (self.phase, scored)):
             self.refuse_lacking(split, name)
         self.source, self.step = train, median_step(train)
-        self.observed = max(int(split.length.max()) for split in (train, scored))
+        self.observed = max(int(split.length.max()) for split in (train, series.val, series.test))
         self.units = fit_scale(train.values[inside(train)], "z" if self.standardise else "none")
         self.means = channel_means(train)
         bare = self.trials(train)

@@ -1,0 +1,117 @@
+"""Models of irregular series on the benchmarks' test series: `python -m benchmarks.irregular --table ucr --path FOLDER`.
+
+FOLDER as for `benchmarks.irregular_baselines`, which prints the trivial rows of the same tables. Each model is trained as the
+command line trains it, selected on the validation series, and scored on the test series once; one JSON object per model,
+setting and seed, and then one with mean and standard deviation over the seeds. Words behind `--` go to the command line.
+
+    mujoco          mean square error, CRPS, NLL of the 10 steps ahead
+    physionet2012   the same of the held-out values
+    ucr             accuracy
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig
+
+from neuralsde.cli import CONFIGS
+from neuralsde.evaluation.distribution import distribution_scores
+from neuralsde.evaluation.load import load
+from neuralsde.evaluation.scores import score
+from neuralsde.training.build import instantiate_part
+from neuralsde.workflow import train
+
+EXPERIMENTS = {
+    "mujoco": {"ours": "stable_sde/mujoco", "paper": "stable_sde_paper/mujoco"},
+    "physionet2012": {"ours": "stable_sde/physionet2012"},
+    "ucr": {"ours": "stable_sde/ucr", "paper": "stable_sde_paper/ucr"},
+}
+RATES = {"mujoco": (0.0, 0.3, 0.5, 0.7), "physionet2012": (0.5, 0.6, 0.7, 0.8, 0.9), "ucr": (0.0, 0.5)}
+KEYS = {"mujoco": "missing_rate", "physionet2012": "observed", "ucr": "missing_rate"}
+FILES = {"mujoco": "mujoco/mujoco.npy", "physionet2012": "physionet2012", "ucr": "ucr"}
+
+
+def composed(words: list[str]) -> DictConfig:
+    """The config that words of the command line describe."""
+    with initialize_config_dir(CONFIGS, version_base="1.3"):
+        return compose("train", overrides=words)
+
+
+def words_of(table: str, model: str, options: argparse.Namespace, rate: float, name: str, seed: int) -> list[str]:
+    """The command line of one run."""
+    words = [f"experiment={EXPERIMENTS[table][model]}", f"data.reader.{KEYS[table]}={rate}", f"seed={seed}"]
+    path = options.path / FILES[table]
+    if table == "ucr":
+        words += [f"data.reader.name={name}", f"data.reader.seed={seed}"]
+    if table != "ucr" or (path / name).is_dir():
+        words.append(f"data.reader.path={path}")
+    return [*words, "logger=csv", "training.plots=false", "training.baselines=false", *options.overrides]
+
+
+def run(words: list[str]) -> dict[str, float]:
+    """Train, then score the best checkpoint on the test series."""
+    begin = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
+            train(composed([*words, f"run_dir={folder}/run"]))
+        trained, seconds = load(Path(folder) / "run"), time.monotonic() - begin
+    config = composed([*words, "run_dir=unused", "data.phase=test"])
+    recording = instantiate_part(config, "data").data
+    settings = config.predict
+    if recording.spec.kind == "real":
+        found = distribution_scores(trained.module, recording.eval, settings.n_samples, settings.seed)
+    else:
+        found = score(recording, None, trained.predict(recording.eval).rates)
+    return found | {"seconds": round(seconds, 1)}
+
+
+def summary(runs: list[dict[str, float]]) -> dict[str, float]:
+    """Mean and standard deviation over runs."""
+    spread = {}
+    for key in runs[0]:
+        values = np.array([found[key] for found in runs])
+        spread |= {key: float(f"{values.mean():.4g}"), f"{key}_sd": float(f"{values.std():.2g}")}
+    return spread
+
+
+def lines(options: argparse.Namespace) -> Iterator[dict[str, object]]:
+    """A line per run, and one per setting."""
+    table = options.table
+    for name in options.sets if table == "ucr" else [table]:
+        for rate in options.rates or RATES[table]:
+            for model in options.models:
+                facts = {"table": table, "set": name, KEYS[table]: rate, "model": model}
+                runs = []
+                for seed in options.seeds:
+                    runs.append(run(words_of(table, model, options, rate, name, seed)))
+                    yield {**facts, "seed": seed, **{k: float(f"{v:.4g}") for k, v in runs[-1].items()}}
+                if len(runs) > 1:
+                    yield {**facts, "seeds": len(runs), **summary(runs)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--table", required=True, choices=list(EXPERIMENTS))
+    parser.add_argument("--path", type=Path, required=True)
+    parser.add_argument("--models", nargs="+", default=["ours"], choices=["ours", "paper"])
+    parser.add_argument("--rates", type=float, nargs="+", help="share that is dropped (PhysioNet: observed)")
+    parser.add_argument("--sets", nargs="+", default=["GunPoint", "BasicMotions"], help="of the archives")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("overrides", nargs="*")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    for line in lines(options):
+        print(json.dumps(line), flush=True)
+
+
+if __name__ == "__main__":
+    main()
