@@ -5,6 +5,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from neuralsde.datamodules.irregular.baselines import last3_ridge, persistence, window_ridge
 from neuralsde.datamodules.irregular.table import TableSeries
 from neuralsde.errors import ConfigError, DataError
 from tests.helpers.table_files import HEADER, csv_text, random_rows
@@ -91,6 +92,16 @@ def test_forecasts_cut_rows_or_time_off(written, rows):
         assert np.isnan(later.ahead[j, len(coming) :]).all()
 
 
+@pytest.mark.parametrize("ahead", [{"ahead_rows": 2}, {"ahead_time": 2.5}])
+def test_baselines_forecast_them(written, ahead):
+    data = reader(written(csv_text(random_rows(60))), "forecast", scale="z", **ahead).read()
+    for baseline in (persistence, last3_ridge, window_ridge):
+        scores = baseline(data).scores
+        assert set(scores) == {"mse", "nll", "crps"}
+        assert 0 < scores["mse"] < 5
+        assert 0 < scores["crps"] < 2
+
+
 def test_classes_static_columns_and_a_split_of_ones_own(written, rows):
     split = {f"s{k}": ("train", "val", "test")[min(k // 7, 2)] for k in range(20)}
     text = csv_text([[*row, split[row[0]]] for row in rows], [*HEADER, "part"])
@@ -173,6 +184,7 @@ BAD_ROWS = {
     "odd times": (["s1,today,1,1", "s1,then,1,1"], "line 2: time `today` in column `time` is neither a number nor an ISO date"),
     "zones": (["s1,2024-01-01T00:00,1,1", "s1,2024-01-01T01:00Z,1,1"], "line 3: some times in column `time` have a zone"),
     "no series": (["s1,1,1,1", ",2,1,1"], "line 3: column `series` is empty"),
+    "long cell": (["s1,1,1,1", 's1,2,"' + "1,2,3,4" * 200], "line 3: a cell has 1400 characters"),
     "short row": (["s1,1,1,1", "s1,2,1"], "line 3: has 3 cells, but the header names 4"),
 }
 

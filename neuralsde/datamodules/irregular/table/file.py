@@ -11,6 +11,7 @@ from neuralsde.datamodules.irregular.extras import extra_module
 from neuralsde.datamodules.nwb.hdf5 import choices, one_line
 from neuralsde.errors import DataError
 
+LONGEST_CELL = 1000
 SEPARATORS = {",": ",", ";": ";", "\t": "a tab", "|": "|"}
 
 
@@ -82,10 +83,21 @@ def read_csv(path: Path, separator: str) -> Table:
     names = [name.strip() for name in rows[0]]
     refuse_bad_header(names, separator, path)
     for line, row in zip(lines, rows, strict=True):
-        if len(row) != len(names):
-            raise DataError(f"{path}, line {line}: has {len(row)} cells, but the header names {len(names)} columns.")
-    cells = np.array(rows[1:], dtype=np.str_).reshape(-1, len(names))
-    return Table(path, {n: np.char.strip(cells[:, k]) for k, n in enumerate(names)}, "line", np.array(lines[1:], np.int64))
+        refuse_bad_row(row, len(names), path, line)
+    cells = [np.char.strip(np.array(column, dtype=np.str_)) for column in zip(*rows[1:], strict=True)] or [np.array([])] * len(
+        names
+    )
+    return Table(path, dict(zip(names, cells, strict=True)), "line", np.array(lines[1:], np.int64))
+
+
+def refuse_bad_row(row: list[str], n: int, path: Path, line: int) -> None:
+    """Raises:
+    DataError: the row has not `n` cells, or one that is longer than a cell can be.
+    """
+    if (longest := max(map(len, row))) > LONGEST_CELL:
+        raise DataError(f"{path}, line {line}: a cell has {longest} characters; perhaps a quotation mark is not closed.")
+    if len(row) != n:
+        raise DataError(f"{path}, line {line}: has {len(row)} cells, but the header names {n} columns.")
 
 
 def refuse_bad_header(names: list[str], separator: str, path: Path) -> None:
