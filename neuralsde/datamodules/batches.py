@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from neuralsde.datamodules.trials import DataSpec, TrialData, Trials
 from neuralsde.errors import ConfigError
+from neuralsde.shares import Share
 
 
 @dataclass  # not frozen: Lightning moves its tensors to the device one by one
@@ -28,6 +29,7 @@ class TrialBatch:
         targets: values of all units in all bins, (batch, bin, unit); 0 where unknown.
         known: which entries of `targets` are known, same shape, bool.
         index: position of each trial in its split, (batch,).
+        share: which trials of a batch these are, where several processes divide it; None where they are all of it.
     """
 
     values: Tensor
@@ -36,6 +38,12 @@ class TrialBatch:
     targets: Tensor
     known: Tensor
     index: Tensor
+    share: Share | None = None
+
+    @property
+    def whole(self) -> int:
+        """Trials of the batch, those of other processes included."""
+        return len(self.values) if self.share is None else self.share.whole
 
 
 class TrialDataset(Dataset):
@@ -121,6 +129,31 @@ class EpochNumbers(EpochSampler):
         return iter(range(self.epoch * self.n, (self.epoch + 1) * self.n))
 
 
+class DividedTrials(Dataset):
+    """One process's share of each batch of `trials`.
+
+    Order and sizes of the batches are those of one process; the last, shorter one is divided too. Where a batch has fewer
+    trials than there are processes, those that go without compute with its first trial, of which nothing is known.
+
+    Args:
+        trials: all of them.
+        rank: number of the process.
+        processes: how many there are.
+    """
+
+    def __init__(self, trials: Any, rank: int, processes: int):
+        self.trials, self.rank, self.processes = trials, rank, processes
+
+    def __len__(self) -> int:
+        return len(self.trials)
+
+    def __getitems__(self, indices: list[int]) -> TrialBatch:
+        share = Share.of(len(indices), self.rank, self.processes)
+        batch = self.trials.__getitems__(indices[share.first : share.first + share.held])
+        known = batch.known if share.rows else torch.zeros_like(batch.known)
+        return replace(batch, known=known, share=share)
+
+
 def as_batch(batch: Any) -> Any:
     """Collate nothing: the dataset already gathered the batch."""
     return batch
@@ -183,11 +216,18 @@ class TrialDataModule(L.LightningDataModule, ABC):
     def train_dataloader(self) -> DataLoader:
         n = len(self.train_set)
         order = self.epoch_order(n, self.seed)
-        return DataLoader(self.train_set, batch_size=min(self.batch_size, n), sampler=order, collate_fn=as_batch)
+        return DataLoader(self.divided(self.train_set), batch_size=min(self.batch_size, n), sampler=order, collate_fn=as_batch)
 
     def val_dataloader(self) -> DataLoader:
-        return self.predict_loader(self.eval_set)
+        return self.predict_loader(self.divided(self.eval_set))
 
-    def predict_loader(self, trials: TrialDataset) -> DataLoader:
+    def divided(self, trials: Dataset) -> Dataset:
+        """The trials, or of each batch what falls to this process, where a trainer has several."""
+        trainer = self.trainer
+        if trainer is None or trainer.world_size == 1:
+            return trials
+        return DividedTrials(trials, trainer.global_rank, trainer.world_size)
+
+    def predict_loader(self, trials: Dataset) -> DataLoader:
         """Batches of `trials` in their own order."""
         return DataLoader(trials, batch_size=self.eval_batch_size, collate_fn=as_batch)
