@@ -32,6 +32,8 @@ from neuralsde.training.csv_log import CSVLog
 from neuralsde.training.fit import Fit, fill_in_sizes, prepare_fit
 from neuralsde.training.fit_check import check_fit
 from neuralsde.training.init_from import take_model
+from neuralsde.training.launch import others_started, report_ready
+from neuralsde.training.processes import agreed
 from neuralsde.training.run_record import RunRecord
 from neuralsde.training.settings import check_settings
 from neuralsde.training.wandb_log import log_checkpoints, wandb_logger
@@ -47,6 +49,7 @@ def train(config: DictConfig) -> float:
     """
     started = time.monotonic()
     check_settings(config)
+    config.run_dir = agreed(config.run_dir)
     run_dir = Path(config.run_dir)
     initial = take_model(config, run_dir)
     L.seed_everything(config.seed, verbose=False)
@@ -56,11 +59,14 @@ def train(config: DictConfig) -> float:
     check_fit(config, data)
     fill_in_sizes(config, data.spec)
     prepared = prepare_fit(config, data, run_dir, initial)
+    if not prepared.leads:
+        return follow(prepared)
     prepare_folder(run_dir, config)
     record = RunRecord(run_dir, prepared, config.seed)
     loggers = make_loggers(config, run_dir)
     announce(prepared, data, run_dir, loggers)
-    prepared.run(loggers, progress_pictures(config, data, loggers))
+    with others_started(prepared.trainer, run_dir):
+        prepared.run(loggers, progress_pictures(config, data, loggers))
     checkpoint = run_dir / "checkpoints" / f"{config.predict.weights}.ckpt"
     scores = evaluate(load(checkpoint, allow_targets=("",)), data, run_dir, loggers, config)
     record.end()
@@ -68,6 +74,13 @@ def train(config: DictConfig) -> float:
     print(f"{run_dir}: checkpoint {checkpoint.relative_to(run_dir)}, scores.json, metrics.csv, plots/, {report.name}")
     print(f"Open it in Python with neuralsde.load({str(run_dir)!r}). Took {time.monotonic() - started:.0f} s.")
     return next((scores[key] for key in SCORE_NAMES if key in scores), float("nan"))
+
+
+def follow(prepared: Fit) -> float:
+    """Train along with the process that leads, which writes, speaks and scores."""
+    report_ready()
+    prepared.run([])
+    return float("nan")
 
 
 def announce(prepared: Fit, data: TrialDataModule, run_dir: Path, loggers: list[Logger]) -> None:
