@@ -49,7 +49,7 @@ def train(config: DictConfig) -> float:
     """
     started = time.monotonic()
     check_settings(config)
-    config.run_dir = agreed(config.run_dir)
+    config.run_dir = agreed(config.run_dir, config.trainer.accelerator)
     run_dir = Path(config.run_dir)
     initial = take_model(config, run_dir)
     L.seed_everything(config.seed, verbose=False)

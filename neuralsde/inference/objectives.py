@@ -22,7 +22,7 @@ class Loss:
     total: Tensor
     terms: dict[str, Tensor]
 
-    def times(self, factor: float) -> "Loss":
+    def times(self, factor: int) -> "Loss":
         """The same, multiplied."""
         return Loss(self.total * factor, {name: value * factor for name, value in self.terms.items()})
 

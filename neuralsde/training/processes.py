@@ -7,7 +7,9 @@ from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
-from lightning.fabric.plugins.environments import ClusterEnvironment, SLURMEnvironment, TorchElasticEnvironment
+from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
+from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
+from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from torch import Tensor
 
 from neuralsde.shares import Share
@@ -58,24 +60,30 @@ def environment() -> ClusterEnvironment | None:
     return None
 
 
-def agreed(value: T) -> T:
-    """What the first process says, where something started several: such as a folder named by the time."""
+def agreed(value: T, accelerator: str) -> T:
+    """What the first process says, where something started several: such as a folder named by the time.
+
+    Args:
+        value: what this process would say.
+        accelerator: of the trainer, whose connection this becomes.
+    """
     started_by = environment()
     if started_by is None or started_by.world_size() == 1:
         return value
-    connect(started_by)
+    connect(started_by, accelerator)
     said: list[Any] = [value]
     dist.broadcast_object_list(said)
     return said[0]
 
 
-def connect(started_by: ClusterEnvironment) -> None:
+def connect(started_by: ClusterEnvironment, accelerator: str) -> None:
     """Connect the processes before Lightning does, which then finds them connected."""
     if not dist.is_initialized():
         os.environ.setdefault("MASTER_ADDR", started_by.main_address)
         os.environ.setdefault("MASTER_PORT", str(started_by.main_port))
-        # By no backend's name: both that of the CPU and, where there is one, that of the GPU.
-        dist.init_process_group(rank=started_by.global_rank(), world_size=started_by.world_size())
+        on_cpu = accelerator == "cpu" or not torch.cuda.is_available()
+        backend = "gloo" if on_cpu else "cpu:gloo,cuda:nccl"
+        dist.init_process_group(backend, rank=started_by.global_rank(), world_size=started_by.world_size())
 
 
 def part() -> None:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from neuralsde.datamodules.batches import DividedTrials, TrialBatch
-from neuralsde.shares import Share
+from neuralsde.shares import Share, set_share
 from neuralsde.training.fit import build_module, fill_in_sizes
 from neuralsde.training.module import LatentDynamics
 from tests.helpers.tiny import light_config, light_data
@@ -72,22 +72,27 @@ def without_exchange(share: Share, counts: Tensor) -> Tensor:
 def work(rank: int, cases: Cases, folder: Path) -> dict[str, Gradients]:
     """Connect two processes and compute every case; the first one also without the exchange of counts."""
     dist.init_process_group("gloo", init_method=(folder / "address").absolute().as_uri(), rank=rank, world_size=2)
-    found = {name: divided(*case) for name, case in cases.items()}
-    with mock.patch.object(Share, "summed", without_exchange):
-        found["without exchange"] = divided(*next(iter(cases.values())))
-    dist.destroy_process_group()
-    return found
+    try:
+        found = {name: divided(*case) for name, case in cases.items()}
+        with mock.patch.object(Share, "summed", without_exchange):
+            found["without exchange"] = divided(*next(iter(cases.values())))
+        return found
+    finally:
+        set_share(None)
+        dist.destroy_process_group()
 
 
-def other_process(index: int, cases: Cases, folder: Path) -> None:
+def other_process(cases: Cases, folder: Path) -> None:
     """What the second of two processes does."""
     work(1, cases, folder)
 
 
 def in_two_processes(cases: Cases, folder: Path) -> dict[str, Gradients]:
     """The gradients of every case, which this process and another divide."""
-    other = torch.multiprocessing.spawn(other_process, (cases, folder), join=False)
-    found = work(0, cases, folder)
-    assert other is not None
-    assert other.join()
-    return found
+    other = torch.multiprocessing.get_context("spawn").Process(target=other_process, args=(cases, folder), daemon=True)
+    other.start()
+    try:
+        return work(0, cases, folder)
+    finally:
+        other.join(20)
+        other.kill()
