@@ -90,7 +90,7 @@ def announce(prepared: Fit, data: TrialDataModule, run_dir: Path, loggers: list[
     units = f"{spec.observed_dim} + {spec.target_dim - spec.observed_dim} held-out {channels}"
     width = f"{spec.bin_width_s * 1000:g} ms" if spec.longest_s is None else "irregular width"
     bins = f"{spec.observed_bins} + {spec.forward_bins} forward bins of {width}"
-    print(f"{data.data.name}: {len(data.data.train)} training and {len(data.data.eval)} evaluation trials, {units}, {bins}")
+    print(f"{data.data.name}: {len(data.train_set)} training and {len(data.data.eval)} evaluation trials, {units}, {bins}")
     weights = sum(p.numel() for p in module.model.parameters())
     trainer = prepared.trainer
     print(f"model: {weights:,} weights, {trainer.max_epochs} epochs on {trainer.strategy.root_device}; run: {run_dir}")

@@ -53,7 +53,8 @@ MODELS = [name for name in choices("model") if "/" not in name]
 ENCODERS, DECODERS = ([name for name in choices(f"model/{part}") if name != "video"] for part in ("encoder", "decoder"))
 DYNAMICS, LIKELIHOODS = choices("model/dynamics"), choices("model/likelihood")
 ARRAYS = {"arrays", "stevenson", "head_direction", "miller_chewie_1003", "miller_chewie_1219", "miller_mihi_0303"}
-RECORDED = {"lfads_lorenz", "nwb", "plan8", "reach8"} | ARRAYS | {n for n in choices("data") if n.startswith("nlb_")}
+FILES = {"lfads_lorenz", "nwb", "plan8", "reach8", "trial_file"}
+RECORDED = FILES | ARRAYS | {n for n in choices("data") if n.startswith("nlb_")}
 GENERATED = [name for name in choices("data") if "/" not in name and name not in RECORDED]
 GROUPS = [
     (group, name)

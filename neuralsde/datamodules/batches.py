@@ -67,6 +67,10 @@ class TrialDataset(Dataset):
         times = self.times if len(self.times) == 1 else self.times[index]
         return TrialBatch(self.values[index], self.seen[index], times, self.targets[index], self.known[index], index)
 
+    def as_batch(self, index: Tensor) -> TrialBatch:
+        """All of them, which are the trials `index` of their split."""
+        return TrialBatch(self.values, self.seen, self.times, self.targets, self.known, index)
+
 
 class FreshTrials(Dataset):
     """Trials that are made when they are asked for by their numbers, so that no epoch repeats another's.
@@ -84,8 +88,7 @@ class FreshTrials(Dataset):
         return self.n
 
     def __getitems__(self, numbers: list[int]) -> TrialBatch:
-        made = TrialDataset(self.make(numbers), self.spec)
-        return replace(made.__getitems__(list(range(len(numbers)))), index=torch.tensor(numbers))
+        return TrialDataset(self.make(numbers), self.spec).as_batch(torch.tensor(numbers))
 
 
 def stack_targets(trials: Trials, spec: DataSpec) -> np.ndarray:
@@ -216,7 +219,12 @@ class TrialDataModule(L.LightningDataModule, ABC):
     def train_dataloader(self) -> DataLoader:
         n = len(self.train_set)
         order = self.epoch_order(n, self.seed)
-        return DataLoader(self.divided(self.train_set), batch_size=min(self.batch_size, n), sampler=order, collate_fn=as_batch)
+        settings = {"batch_size": min(self.batch_size, n), "sampler": order, "collate_fn": as_batch, **self.loader_settings()}
+        return DataLoader(self.divided(self.train_set), **settings)
+
+    def loader_settings(self) -> dict[str, Any]:
+        """Further settings of the loader of training batches."""
+        return {}
 
     def val_dataloader(self) -> DataLoader:
         return self.predict_loader(self.divided(self.eval_set))
