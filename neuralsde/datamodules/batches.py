@@ -50,12 +50,8 @@ class TrialDataset(Dataset):
     """Trials as tensors; whole batches are gathered at once."""
 
     def __init__(self, trials: Trials, spec: DataSpec):
-        values = torch.from_numpy(trials.heldin.astype(np.float32))
-        self.seen = ~values.isnan()
-        self.values = values.nan_to_num(nan=0.0)
-        targets = torch.from_numpy(stack_targets(trials, spec))
-        self.known = ~targets.isnan()
-        self.targets = targets.nan_to_num(nan=0.0)
+        self.values, self.seen = filled(trials.heldin.astype(np.float32))
+        self.targets, self.known = filled(stack_targets(trials, spec))
         regular = np.arange(spec.total_bins)[None] * spec.bin_width_s
         self.times = torch.from_numpy((regular if trials.times is None else trials.times).astype(np.float32))
 
@@ -89,6 +85,13 @@ class FreshTrials(Dataset):
 
     def __getitems__(self, numbers: list[int]) -> TrialBatch:
         return TrialDataset(self.make(numbers), self.spec).as_batch(torch.tensor(numbers))
+
+
+def filled(values: np.ndarray) -> tuple[Tensor, Tensor]:
+    """The same memory with 0 in place of NaN, and where there was none."""
+    tensor = torch.from_numpy(values)
+    known = tensor == tensor  # NaN alone differs from itself; faster than asking for it and negating
+    return tensor.nan_to_num_(nan=0.0), known
 
 
 def stack_targets(trials: Trials, spec: DataSpec) -> np.ndarray:

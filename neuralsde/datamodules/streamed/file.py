@@ -107,9 +107,19 @@ class Block(NamedTuple):
     dtype: np.dtype
 
     def rows(self, index: np.ndarray) -> np.ndarray:
-        """The trials at `index`. The file is mapped for as long as they are copied, so that no more of it stays in memory."""
-        whole = np.memmap(self.path, self.dtype, "r", self.offset, self.shape)
-        return np.array(whole[index])
+        """The trials at `index`, read by their place: a map of the file would hold in memory what has been touched of it.
+
+        Raises:
+            DataError: the file is shorter than when it was opened.
+        """
+        found = np.empty((len(index), *self.shape[1:]), self.dtype)
+        bytes_each = found[:1].nbytes
+        with self.path.open("rb", buffering=0) as file:
+            for row, number in zip(found.view(np.uint8).reshape(len(found), -1), index.tolist(), strict=True):
+                file.seek(self.offset + number * bytes_each)
+                if file.readinto(row.data) != bytes_each:
+                    raise DataError(f"{self.path}: the file has been cut short since it was opened; write it again.")
+        return found
 
 
 class StoredTrials:
@@ -129,7 +139,7 @@ class StoredTrials:
 
     def __getitem__(self, index: Any) -> Trials:
         """The trials at `index` (indices or a slice), in memory."""
-        numbers = np.asarray(index) if not isinstance(index, slice) else np.arange(len(self))[index]
+        numbers = np.arange(len(self))[index]
         return Trials(**{name: block.rows(numbers) for name, block in self.blocks.items()})
 
 
