@@ -33,6 +33,8 @@ from neuralsde.training.csv_log import CSVLog
 from neuralsde.training.fit import Fit, fill_in_sizes, prepare_fit
 from neuralsde.training.fit_check import check_fit
 from neuralsde.training.init_from import take_model
+from neuralsde.training.launch import others_started, report_ready
+from neuralsde.training.processes import agreed
 from neuralsde.training.run_record import RunRecord
 from neuralsde.training.settings import check_settings
 from neuralsde.training.wandb_log import log_checkpoints, wandb_logger
@@ -48,6 +50,7 @@ def train(config: DictConfig) -> float:
     """
     started = time.monotonic()
     check_settings(config)
+    config.run_dir = agreed(config.run_dir, config.trainer.accelerator)
     run_dir = Path(config.run_dir)
     initial = take_model(config, run_dir)
     L.seed_everything(config.seed, verbose=False)
@@ -57,11 +60,14 @@ def train(config: DictConfig) -> float:
     check_fit(config, data)
     fill_in_sizes(config, data.spec)
     prepared = prepare_fit(config, data, run_dir, initial)
+    if not prepared.leads:
+        return follow(prepared)
     prepare_folder(run_dir, config)
     record = RunRecord(run_dir, prepared, config.seed)
     loggers = make_loggers(config, run_dir)
     announce(prepared, data, run_dir, loggers)
-    prepared.run(loggers, progress_pictures(config, data, loggers))
+    with others_started(prepared.trainer, run_dir):
+        prepared.run(loggers, progress_pictures(config, data, loggers))
     checkpoint = run_dir / "checkpoints" / f"{config.predict.weights}.ckpt"
     scores = evaluate(load(checkpoint, allow_targets=("",)), data, run_dir, loggers, config)
     record.end()
@@ -71,6 +77,13 @@ def train(config: DictConfig) -> float:
     return next((scores[key] for key in SCORE_NAMES if key in scores), float("nan"))
 
 
+def follow(prepared: Fit) -> float:
+    """Train along with the process that leads, which writes, speaks and scores."""
+    report_ready()
+    prepared.run([])
+    return float("nan")
+
+
 def announce(prepared: Fit, data: TrialDataModule, run_dir: Path, loggers: list[Logger]) -> None:
     """Say what is about to happen, before the first epoch."""
     spec, module = data.spec, prepared.module
@@ -78,7 +91,7 @@ def announce(prepared: Fit, data: TrialDataModule, run_dir: Path, loggers: list[
     units = f"{spec.observed_dim} + {spec.target_dim - spec.observed_dim} held-out {channels}"
     width = f"{spec.bin_width_s * 1000:g} ms" if spec.longest_s is None else "irregular width"
     bins = f"{spec.observed_bins} + {spec.forward_bins} forward bins of {width}"
-    print(f"{data.data.name}: {len(data.data.train)} training and {len(data.data.eval)} evaluation trials, {units}, {bins}")
+    print(f"{data.data.name}: {len(data.train_set)} training and {len(data.data.eval)} evaluation trials, {units}, {bins}")
     weights = sum(p.numel() for p in module.model.parameters())
     trainer = prepared.trainer
     print(f"model: {weights:,} weights, {trainer.max_epochs} epochs on {trainer.strategy.root_device}; run: {run_dir}")

@@ -33,6 +33,7 @@ ROOT = Path(CONFIGS)
 SPEC = DataSpec(
     observed_dim=7, target_dim=10, observed_bins=6, forward_bins=2, bin_width_s=0.02, behavior_dim=2, n_conditions=3
 )
+CLASSES = dataclasses.replace(SPEC, target_dim=1, kind="category", n_classes=3, predicts_inputs=False)
 FRAMES = dataclasses.replace(SPEC, observed_dim=256, target_dim=256, kind="real")
 TINY_VIDEO = [
     "data=moving_digits",
@@ -54,7 +55,8 @@ ENCODERS, DECODERS = ([name for name in choices(f"model/{part}") if name != "vid
 DYNAMICS, LIKELIHOODS = choices("model/dynamics"), choices("model/likelihood")
 ARRAYS = {"arrays", "stevenson", "head_direction", "miller_chewie_1003", "miller_chewie_1219", "miller_mihi_0303"}
 SERIES = {"csv", "mujoco", "physionet2012", "sepsis2019", "speech_commands", "ucr"}
-RECORDED = {"lfads_lorenz", "nwb", "plan8", "reach8"} | ARRAYS | SERIES | {n for n in choices("data") if n.startswith("nlb_")}
+FILES = {"lfads_lorenz", "nwb", "plan8", "reach8", "trial_file"} | ARRAYS | SERIES
+RECORDED = FILES | {n for n in choices("data") if n.startswith("nlb_")}
 GENERATED = [name for name in choices("data") if "/" not in name and name not in RECORDED]
 GROUPS = [
     (group, name)
@@ -77,6 +79,7 @@ def test_every_choice_builds_a_module(group, name):
     for key in OmegaConf.missing_keys(config.data):
         OmegaConf.update(config, key, "given by the user")
     spec = FRAMES if config.model.decoder._target_.endswith("VideoDecoder") else SPEC
+    spec = CLASSES if config.model.likelihood._target_.endswith("Categorical") else spec
     fill_in_sizes(config, spec)
     module = build_module(config, spec)
     assert OmegaConf.create(module.record["config"]).model == OmegaConf.to_container(config.model, resolve=True)

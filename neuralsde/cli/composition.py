@@ -20,6 +20,8 @@ def explained(error: HydraException, words: Sequence[str], configs: str) -> str:
     text = str(error)
     if found := re.search(r"Could not find '([^'\n]+)/([^'/\n]+)'", text):
         group, choice = found.groups()
+        if group == "hydra/launcher" and choice.startswith("submitit"):
+            return f"{group}={choice} needs the extra slurm: pip install 'neuralsde[slurm]'."
         there = re.search(r"Available options in '.*':\n((?:\t.*\n)+)", text)
         if there is not None:
             return f"There is no {group}={choice}; choose one of {', '.join(there[1].split())}."

@@ -23,7 +23,8 @@ Result = dict[str, Any] | None
 
 def quiet_chatter() -> None:
     """Silence messages that ask nothing of the user; after Lightning's import, which sets its own level."""
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    for library in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(library).setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", ".*isinstance.treespec, LeafSpec.*")  # Lightning 2.6 asks pytrees the old way
     # The data are in memory already, so worker processes would only copy them.
     warnings.filterwarnings("ignore", ".*does not have many workers.*")

@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from neuralsde.datamodules.trials import DataSpec, TrialData, Trials
 from neuralsde.errors import ConfigError
+from neuralsde.shares import Share
 
 
 @dataclass  # not frozen: Lightning moves its tensors to the device one by one
@@ -28,6 +29,7 @@ class TrialBatch:
         targets: values of all units in all bins, (batch, bin, unit); 0 where unknown.
         known: which entries of `targets` are known, same shape, bool.
         index: position of each trial in its split, (batch,).
+        share: which trials of a batch these are, where several processes divide it; None where they are all of it.
     """
 
     values: Tensor
@@ -36,18 +38,20 @@ class TrialBatch:
     targets: Tensor
     known: Tensor
     index: Tensor
+    share: Share | None = None
+
+    @property
+    def whole(self) -> int:
+        """Trials of the batch, those of other processes included."""
+        return len(self.values) if self.share is None else self.share.whole
 
 
 class TrialDataset(Dataset):
     """Trials as tensors; whole batches are gathered at once."""
 
     def __init__(self, trials: Trials, spec: DataSpec):
-        values = torch.from_numpy(trials.heldin.astype(np.float32))
-        self.seen = ~values.isnan()
-        self.values = values.nan_to_num(nan=0.0)
-        targets = torch.from_numpy(stack_targets(trials, spec))
-        self.known = ~targets.isnan()
-        self.targets = targets.nan_to_num(nan=0.0)
+        self.values, self.seen = filled(trials.heldin.astype(np.float32))
+        self.targets, self.known = filled(stack_targets(trials, spec))
         regular = np.arange(spec.total_bins)[None] * spec.bin_width_s
         self.times = torch.from_numpy((regular if trials.times is None else trials.times).astype(np.float32))
 
@@ -58,6 +62,10 @@ class TrialDataset(Dataset):
         index = torch.tensor(indices)
         times = self.times if len(self.times) == 1 else self.times[index]
         return TrialBatch(self.values[index], self.seen[index], times, self.targets[index], self.known[index], index)
+
+    def as_batch(self, index: Tensor) -> TrialBatch:
+        """All of them, which are the trials `index` of their split."""
+        return TrialBatch(self.values, self.seen, self.times, self.targets, self.known, index)
 
 
 class FreshTrials(Dataset):
@@ -76,8 +84,14 @@ class FreshTrials(Dataset):
         return self.n
 
     def __getitems__(self, numbers: list[int]) -> TrialBatch:
-        made = TrialDataset(self.make(numbers), self.spec)
-        return replace(made.__getitems__(list(range(len(numbers)))), index=torch.tensor(numbers))
+        return TrialDataset(self.make(numbers), self.spec).as_batch(torch.tensor(numbers))
+
+
+def filled(values: np.ndarray) -> tuple[Tensor, Tensor]:
+    """The same memory with 0 in place of NaN, and where there was none."""
+    tensor = torch.from_numpy(values)
+    known = tensor == tensor  # NaN alone differs from itself; faster than asking for it and negating
+    return tensor.nan_to_num_(nan=0.0), known
 
 
 def stack_targets(trials: Trials, spec: DataSpec) -> np.ndarray:
@@ -86,7 +100,7 @@ def stack_targets(trials: Trials, spec: DataSpec) -> np.ndarray:
     Where trials say themselves what is to be predicted, that.
     """
     if trials.targets is not None:
-        return trials.targets
+        return trials.targets.copy()
     targets = np.full((len(trials), spec.observed_bins + spec.forward_bins, spec.target_dim), np.nan, np.float32)
     observed, forward = slice(None, spec.observed_bins), slice(spec.observed_bins, None)
     heldin, heldout = slice(None, spec.observed_dim), slice(spec.observed_dim, None)
@@ -124,6 +138,31 @@ class EpochNumbers(EpochSampler):
 
     def __iter__(self):
         return iter(range(self.epoch * self.n, (self.epoch + 1) * self.n))
+
+
+class DividedTrials(Dataset):
+    """One process's share of each batch of `trials`.
+
+    Order and sizes of the batches are those of one process; the last, shorter one is divided too. Where a batch has fewer
+    trials than there are processes, those that go without compute with its first trial, of which nothing is known.
+
+    Args:
+        trials: all of them.
+        rank: number of the process.
+        processes: how many there are.
+    """
+
+    def __init__(self, trials: Any, rank: int, processes: int):
+        self.trials, self.rank, self.processes = trials, rank, processes
+
+    def __len__(self) -> int:
+        return len(self.trials)
+
+    def __getitems__(self, indices: list[int]) -> TrialBatch:
+        share = Share.of(len(indices), self.rank, self.processes)
+        batch = self.trials.__getitems__(indices[share.first : share.first + share.held])
+        known = batch.known if share.rows else torch.zeros_like(batch.known)
+        return replace(batch, known=known, share=share)
 
 
 def as_batch(batch: Any) -> Any:
@@ -188,11 +227,23 @@ class TrialDataModule(L.LightningDataModule, ABC):
     def train_dataloader(self) -> DataLoader:
         n = len(self.train_set)
         order = self.epoch_order(n, self.seed)
-        return DataLoader(self.train_set, batch_size=min(self.batch_size, n), sampler=order, collate_fn=as_batch)
+        settings = {"batch_size": min(self.batch_size, n), "sampler": order, "collate_fn": as_batch, **self.loader_settings()}
+        return DataLoader(self.divided(self.train_set), **settings)
+
+    def loader_settings(self) -> dict[str, Any]:
+        """Further settings of the loader of training batches."""
+        return {}
 
     def val_dataloader(self) -> DataLoader:
-        return self.predict_loader(self.eval_set)
+        return self.predict_loader(self.divided(self.eval_set))
 
-    def predict_loader(self, trials: TrialDataset) -> DataLoader:
+    def divided(self, trials: Dataset) -> Dataset:
+        """The trials, or of each batch what falls to this process, where a trainer has several."""
+        trainer = self.trainer
+        if trainer is None or trainer.world_size == 1:
+            return trials
+        return DividedTrials(trials, trainer.global_rank, trainer.world_size)
+
+    def predict_loader(self, trials: Dataset) -> DataLoader:
         """Batches of `trials` in their own order."""
         return DataLoader(trials, batch_size=self.eval_batch_size, collate_fn=as_batch)

@@ -5,6 +5,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from neuralsde.errors import ConfigError
+from neuralsde.shares import uniforms
 
 
 class CoordinatedDropout(nn.Module):
@@ -37,7 +38,7 @@ class CoordinatedDropout(nn.Module):
         if self.keep_probability == 1:
             everything = torch.ones_like(values, dtype=torch.bool)
             return everything, everything
-        draw = torch.rand_like(values)
+        draw = uniforms(values.shape, values)
         kept = draw < self.keep_probability
         # Given that an entry is kept, its draw is uniform on [0, q): one draw serves both decisions.
         return kept, ~kept | (draw < self.keep_probability * self.pass_probability)

@@ -17,6 +17,7 @@ from neuralsde.inference.underdamped_marginals import UnderdampedMarginals
 from neuralsde.nn.curves import AbstractCurves
 from neuralsde.noise import OUBank
 from neuralsde.sde import AbstractSDE, Calculus, NoiseType, UnderdampedLangevin
+from neuralsde.shares import normals, uniforms
 
 KINDS: dict[str, Callable[..., AbstractMarginals]] = {"full": FullMarginals, "diagonal": DiagonalMarginals}
 
@@ -170,12 +171,13 @@ class Place(NamedTuple):
 
 def standard(points: torch.Size, size: int, like: Tensor) -> Float[Tensor, "batch point {size}"]:
     """Standard normals for each point."""
-    return torch.randn(*points, size, dtype=like.dtype, device=like.device)
+    return normals((*points, size), like)
 
 
 def stratified(batch: int, points: int, device: torch.device, dtype: torch.dtype) -> Float[Tensor, "batch points"]:
     """Points of [0, 1), one from each of as many stretches of equal length."""
-    return (torch.arange(points, device=device) + torch.rand(batch, points, device=device, dtype=dtype)) / points
+    within = uniforms((batch, points), torch.empty((), dtype=dtype, device=device))
+    return (torch.arange(points, device=device) + within) / points
 
 
 def some_bins(batch: int, bins: int, n: int | None, device: torch.device) -> Int[Tensor, "batch n"]:

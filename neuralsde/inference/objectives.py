@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from neuralsde.errors import ConfigError
 from neuralsde.inference.path import Bound, Estimator, Matching
+from neuralsde.shares import Share
 
 PerTerm = float | int | Mapping[str, float | int]
 
@@ -20,6 +21,10 @@ class Loss:
 
     total: Tensor
     terms: dict[str, Tensor]
+
+    def times(self, factor: int) -> "Loss":
+        """The same, multiplied."""
+        return Loss(self.total * factor, {name: value * factor for name, value in self.terms.items()})
 
 
 class ELBO(nn.Module):
@@ -88,8 +93,10 @@ class ELBO(nn.Module):
         learned: Bool[Tensor, "batch bin target"],
         epoch: int,
         share: float = 1.0,
+        own: Share | None = None,
     ) -> Loss:
-        """The loss of a batch.
+        """The loss of a batch, or of one process's share of it: then the processes' losses, unless their share is empty, add up
+        to the batch's.
 
         Args:
             log_prob: log-likelihood of each entry, in nats; of all trials under the first sample, then the second, …
@@ -98,6 +105,7 @@ class ELBO(nn.Module):
             learned: entries that the gradient may flow from.
             epoch: training epoch, from 0.
             share: of a trial's bins, those that the entries are of, where they are some drawn at random.
+            own: which trials of the batch these are, where several processes divide it.
         """
         for name, setting in (("kl_weight", self.kl_weight), ("kl_ramp_epochs", self.kl_ramp_epochs)):
             if isinstance(setting, Mapping) and (unknown := set(setting) - set(kl)):
@@ -106,14 +114,16 @@ class ELBO(nn.Module):
                     "those."
                 )
         learned = learned & known
-        entries, scale = learned.sum().clamp(min=1), share * len(known) / known.sum().clamp(min=1)  # trials per entry
+        trials, known_entries, entries = count(known, learned, own)
+        scale = share * trials / known_entries.clamp(min=1)  # trials per entry
         if self.kl_per == "trial":
             scale = torch.ones_like(scale)
-        means = {name: value.mean() * scale for name, value in kl.items()}
+        part = 1.0 if own is None else own.part
+        means = {name: value.mean() * part * scale for name, value in kl.items()}
         weights = {name: self.weight_at(epoch, name) for name in kl}
         if self.count_blocked:
             flowing = torch.where(learned, log_prob, log_prob.detach())
-            nll = -flowing.masked_fill(~known, 0.0).sum() / known.sum()
+            nll = -flowing.masked_fill(~known, 0.0).sum() / known_entries
         else:
             log_lik = log_prob.masked_fill(~learned.repeat(self.samples, 1, 1), 0.0).sum((1, 2))
             nll = -log_lik.sum() / self.samples / entries
@@ -165,6 +175,17 @@ class SDEMatching(ELBO):
         if bound not in (known := [b.value for b in Bound]):
             raise ConfigError(f"objective.bound is {bound!r}; choose one of {', '.join(known)}.")
         self.matching = Matching(points, observations, Bound(bound))
+
+
+def count(
+    known: Bool[Tensor, "batch bin target"], learned: Bool[Tensor, "batch bin target"], own: Share | None
+) -> tuple[int, Tensor, Tensor]:
+    """Trials of the whole batch, entries that were observed, and those learned from (at least 1)."""
+    counts = torch.stack([known.sum(), learned.sum()])
+    if own is None:
+        return len(known), counts[0], counts[1].clamp(min=1)
+    known_entries, entries = own.summed(counts)
+    return own.whole, known_entries, entries.clamp(min=1)
 
 
 def of_term(value: PerTerm, term: str, default: float) -> float:

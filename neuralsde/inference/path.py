@@ -15,6 +15,7 @@ from neuralsde.errors import ConfigError
 from neuralsde.inference.scale import DiagonalScale, Scale
 from neuralsde.noise import AbstractNoise
 from neuralsde.sde import AbstractSDE
+from neuralsde.shares import normals
 
 
 class Estimator(enum.Enum):
@@ -222,7 +223,7 @@ def gaussian_sample(
     estimator: Estimator,
 ) -> tuple[Float[Tensor, "batch state"], Float[Tensor, " batch"]]:
     r"""A sample of $q = \mathcal N(m, S S^\top)$ and its divergence from the prior $\mathcal N(m_0, e^{l_0})$."""
-    noise = torch.randn_like(mean)[None]
+    noise = normals(mean.shape, mean)[None]
     sample = mean + scale.apply(noise)[0]
     # In the prior's units the divergence is that from a standard normal.
     half = prior_log_var / 2

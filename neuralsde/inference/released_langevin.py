@@ -9,6 +9,7 @@ from neuralsde.errors import ConfigError
 from neuralsde.inference.path import Estimator, Evidence, LatentPath, LatentProcess, refuse_memory, sample_standard
 from neuralsde.nn.potentials import LocallyCoupledOscillators
 from neuralsde.noise import AbstractNoise
+from neuralsde.shares import normals
 
 PRIOR_VARIANCE = 0.1  # of the velocity, after each bin, in the release and in the paper's Eq. 17
 
@@ -101,7 +102,7 @@ class ReleasedLangevin(LatentProcess):
 
     def _recurse(self, z: Tensor, v: Tensor, bins: int) -> tuple[Float[Tensor, "batch bin latent"], Tensor]:
         """States from $z, v$ on through `bins` more, and the velocities' means."""
-        noise = self.noise_std * torch.randn(bins, *v.shape, dtype=v.dtype, device=v.device)
+        noise = self.noise_std * normals((bins, *v.shape), v, axis=1)
         # v_t = (1-g) v - (1-g) D A z + noise: the two factors go into the matrix, once for all bins.
         kick = -(1 - self.damping) * self.step * self.potential.matrix()
         positions, velocities, means = [z], [v], []

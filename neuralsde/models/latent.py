@@ -118,7 +118,8 @@ class LatentModel(nn.Module):
             ConfigError: the dynamics can only be simulated.
         """
         context = self.encoder(values, seen, times)
-        match = self.dynamics.match(context[..., : self.context_size], times, values.shape[1], matching)
+        with exactly(context):
+            match = self.dynamics.match(widened(context[..., : self.context_size]), times, values.shape[1], matching)
         read = context if self.decode_context else context[..., self.context_size :]
         read = read.take_along_dim(match.bins[..., None], 1)
         return ModelOutput(self.decode(match.states, read), match.states, match.kl, match.bins)
@@ -130,7 +131,7 @@ class LatentModel(nn.Module):
         if read.shape[2]:
             read = self.context_dropout(read).expand(-1, states.shape[1], -1)
             states = torch.cat([states, read.repeat(len(states) // len(read), 1, 1)], dim=2)
-        return self.likelihood(self.decoder(states))
+        return widened(self.likelihood(self.decoder(states)))  # what is summed over all entries
 
     def posterior(
         self,
@@ -145,7 +146,8 @@ class LatentModel(nn.Module):
         context = context[..., : self.context_size]
         if samples > 1:
             context, times = context.repeat(samples, 1, 1), times.repeat(samples if len(times) > 1 else 1, 1)
-        return self.dynamics(context, times, observed_bins, estimator, evidence, samples)
+        with exactly(context):
+            return self.dynamics(widened(context), times, observed_bins, estimator, evidence, samples)
 
     def evidence(
         self, values: Float[Tensor, "batch observed_bin channel"], seen: Bool[Tensor, "batch observed_bin channel"]
@@ -160,7 +162,8 @@ class LatentModel(nn.Module):
         weighed = (seen * precision).transpose(0, 1)  # (bin, batch, channel)
         alike = weighed[:, :1] if bool((seen == seen[:1]).all()) else weighed  # one precision where all trials see the same
         centred = (values - readout.bias[:channels]).transpose(0, 1)
-        return Evidence(torch.einsum("npc,ci,cj->npij", alike, weight, weight), (weighed * centred) @ weight)
+        with exactly(values):
+            return Evidence(torch.einsum("npc,ci,cj->npij", alike, weight, weight), (weighed * centred) @ weight)
 
     def _reads_path_linearly(self) -> bool:
         """Whether the observations are Gaussian around a linear read-out of the latent path itself."""
@@ -233,6 +236,16 @@ class LatentModel(nn.Module):
                 f"The model cannot {use}: its decoder also reads the encoder's context, which only data give. Train with "
                 "model.decode_context=false (model=latent_sde does)."
             )
+
+
+def widened(x: Tensor) -> Tensor:
+    """`x` in single precision, where it comes from layers that compute in half of it."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
+def exactly(like: Tensor) -> torch.autocast:
+    """In here layers do not compute in half precision: a solver adds up small steps, and a divergence small differences."""
+    return torch.autocast(like.device.type, enabled=False)
 
 
 def sized(part: nn.Module) -> int:

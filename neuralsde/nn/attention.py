@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from neuralsde.errors import ConfigError
 from neuralsde.nn.dropout import Dropout
+from neuralsde.shares import is_divided
 
 
 class SelfAttentionLayer(nn.Module):
@@ -51,10 +52,11 @@ class SelfAttentionLayer(nn.Module):
     def attend(self, x: Float[Tensor, "batch bin channel"]) -> Float[Tensor, "batch bin channel"]:
         """Scaled dot-product attention among the bins."""
         query, key, value = self.in_proj(x).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        if self.training and self.dropout.p > 0 and x.device.type == "cpu":
+        # Divided among processes, each draws for its own trials, which the fused kernel cannot.
+        if self.training and self.dropout.p > 0 and (x.device.type == "cpu" or is_divided()):
             scores = (query * query.shape[-1] ** -0.5) @ key.mT
             if self.causal:
-                scores = scores.masked_fill(torch.ones(scores.shape[-2:], dtype=torch.bool).triu(1), -math.inf)
+                scores = scores.masked_fill(torch.ones(scores.shape[-2:], dtype=torch.bool, device=x.device).triu(1), -math.inf)
             mixed = self.dropout(scores.softmax(-1)) @ value
         else:
             p = self.dropout.p if self.training else 0.0

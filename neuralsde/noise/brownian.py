@@ -8,6 +8,7 @@ from torch import Tensor
 
 from neuralsde.noise.base import AbstractNoise
 from neuralsde.noise.increments import Increments, LevyArea
+from neuralsde.shares import normals
 
 VARIANCES = 1.0, 1 / 12, 1 / 720  # of W, H, K over a step of length one
 
@@ -39,10 +40,7 @@ class Brownian(AbstractNoise):
         """Increments over the `points - 1` steps between `times`; see the base class."""
         dt = times.diff(dim=0).to(dtype or times.dtype)
         size = (len(dt), *shape)
-        draws = [
-            torch.randn(size, generator=self.generator, dtype=dt.dtype, device=dt.device) * (variance * dt).sqrt()
-            for variance in VARIANCES[: area + 1]
-        ]
+        draws = [normals(size, dt, 1, self.generator) * (variance * dt).sqrt() for variance in VARIANCES[: area + 1]]
         return Increments(dt, *draws)
 
     def spawn(self, steps: Sequence[int]) -> list[AbstractNoise]:

@@ -12,6 +12,7 @@ from neuralsde.noise.fractional_weights import Fractional, default_rates, geomet
 from neuralsde.noise.increments import Increments, LevyArea
 from neuralsde.noise.ou_bank import OUBank, Transition, innovation_root, run, stable_root
 from neuralsde.noise.outlook import Outlook
+from neuralsde.shares import normals
 
 SMALLEST, LARGEST = 0.02, 0.98  # bounds of a learned H
 
@@ -169,7 +170,7 @@ class FractionalBrownian(AbstractNoise, nn.Module):
     ) -> tuple[Increments, list[Transition]]:
         """The Brownian increments behind a new path, and the steps that make it from them; see the base class."""
         assert bank is not None
-        share, rest = bank.part(self._normals((len(times) - 1, *shape), times.device, dtype))
+        share, rest = bank.part(self._normals((len(times) - 1, *shape), times.to(dtype), axis=1))
         dt = times.diff(dim=0).to(dtype)
         return Increments(dt, dt.sqrt() * share), bank.transitions(rest)
 
@@ -191,8 +192,8 @@ class FractionalBrownian(AbstractNoise, nn.Module):
         every = self.weights(times)
         return every[:-1], every[1:]
 
-    def _normals(self, shape: tuple[int, ...], device: torch.device, dtype: torch.dtype) -> Tensor:
-        return torch.randn(*shape, len(self.rates), generator=self.generator, dtype=dtype, device=device)
+    def _normals(self, shape: tuple[int, ...], like: Tensor, axis: int = 0) -> Tensor:
+        return normals((*shape, len(self.rates)), like, axis, self.generator)
 
     # -- what it remembers --------------------------------------------------------------------------------------------
 
@@ -219,7 +220,7 @@ class FractionalBrownian(AbstractNoise, nn.Module):
         shape = (*batch, self.size)
         if not self.has_past:
             return like.new_zeros(*shape, len(self.rates))
-        return self.past(self._normals(shape, like.device, like.dtype))
+        return self.past(self._normals(shape, like))
 
     def outlook(self, times: Float[Tensor, "points *#batch 1"], bank: OUBank | None, every: int) -> Outlook:
         """What a control may know in each bin of `every` steps."""

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from neuralsde.errors import ConfigError
 from neuralsde.noise.increments import Increments, LevyArea
+from neuralsde.shares import normals
 
 
 def space_space_area(path: Increments, generator: torch.Generator | None = None) -> Float[Tensor, "*batch m m"]:
@@ -29,7 +30,6 @@ def space_space_area(path: Increments, generator: torch.Generator | None = None)
     mean = path.h[..., :, None] * path.w[..., None, :]
     square = path.h[..., :, None] ** 2 + path.h[..., None, :] ** 2
     dt = path.dt[..., None]
-    shape = square.shape
-    normals = torch.randn(shape, generator=generator, dtype=square.dtype, device=square.device)
-    skew = normals - normals.mT  # entries of variance 2
+    entries = normals(square.shape, square, generator=generator)
+    skew = entries - entries.mT  # entries of variance 2
     return mean - mean.mT + (dt**2 / 40 + dt / 10 * square).sqrt() * skew

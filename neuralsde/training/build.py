@@ -2,7 +2,9 @@
 
 from typing import Any
 
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import InstantiationException
+from hydra.types import RunMode
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
@@ -25,6 +27,13 @@ def ratio(numerator: float, denominator: Any) -> float:
     return numerator / denominator if isinstance(denominator, int | float) and denominator > 0 else numerator
 
 
+def job_of_sweep() -> str:
+    """`${job_of_sweep:}` in a config: `_3` in the job with number 3 of a sweep, whose jobs may begin in the same second."""
+    hydra = HydraConfig.get() if HydraConfig.initialized() else None
+    return f"_{hydra.job.num}" if hydra is not None and hydra.mode is RunMode.MULTIRUN else ""
+
+
+OmegaConf.register_new_resolver("job_of_sweep", job_of_sweep, replace=True)
 OmegaConf.register_new_resolver("by_kind", by_kind, replace=True)
 OmegaConf.register_new_resolver("by_noise", by_noise, replace=True)
 OmegaConf.register_new_resolver("ratio", ratio, replace=True)

@@ -23,7 +23,9 @@ from neuralsde.training.build import instantiate_part
 from neuralsde.training.checkpoint import AtomicCheckpointIO, checkpoint_to_resume, read_checkpoint, refuse_other_settings
 from neuralsde.training.csv_log import CSVLog
 from neuralsde.training.init_from import InitialModel
+from neuralsde.training.launch import refuse_other_strategies, strategy_of
 from neuralsde.training.module import LatentDynamics
+from neuralsde.training.processes import part
 from neuralsde.training.progress import EpochProgress
 
 
@@ -116,12 +118,14 @@ def build_trainer(config: DictConfig, run_dir: Path, monitored: str, steps_per_e
         wanted, every = math.ceil(config.training.steps / steps_per_epoch), settings["check_val_every_n_epoch"]
         settings["max_epochs"] = math.ceil(wanted / every) * every if wanted > every else wanted  # end with a validation
     settings["check_val_every_n_epoch"] = min(settings["check_val_every_n_epoch"], settings["max_epochs"])
+    strategy = strategy_of(settings)
     try:
-        return L.Trainer(
-            **settings,
+        trainer = L.Trainer(
+            **{**settings, "strategy": strategy},
             logger=False,
             callbacks=callbacks,
             plugins=[AtomicCheckpointIO()],
+            use_distributed_sampler=False,  # the datamodule divides batches itself
             default_root_dir=run_dir,
             num_sanity_val_steps=0,
             enable_model_summary=False,
@@ -130,6 +134,8 @@ def build_trainer(config: DictConfig, run_dir: Path, monitored: str, steps_per_e
     except (MisconfigurationException, ValueError, TypeError, RuntimeError) as error:
         reason = str(error).splitlines()[0].rstrip(".")
         raise ConfigError(f"The trainer cannot be built from its settings: {reason}; check trainer.*.") from error
+    refuse_other_strategies(trainer, settings)
+    return trainer
 
 
 def monitored_score(config: DictConfig, validation: TrialDataset, spec: DataSpec) -> str:
@@ -172,6 +178,11 @@ class Fit:
     resume: Path | None
     initial: Path | None = None
 
+    @property
+    def leads(self) -> bool:
+        """Whether this process is the first of the run's, the one that writes, speaks and scores."""
+        return self.trainer.is_global_zero
+
     def run(self, loggers: list[Logger], callbacks: Sequence[Callback] = ()) -> None:
         """Train.
 
@@ -194,8 +205,11 @@ class Fit:
             self.trainer.fit(self.module, datamodule=self.data, ckpt_path=self.resume, weights_only=True)
         except SystemExit as stop:  # how Lightning ends on Ctrl-C (1) and on SIGTERM (no status)
             folder = self.trainer.default_root_dir
-            print(f"Stopped in epoch {self.trainer.current_epoch}; go on with run_dir={folder} ckpt=last", file=sys.stderr)
+            if self.leads:
+                print(f"Stopped in epoch {self.trainer.current_epoch}; go on with run_dir={folder} ckpt=last", file=sys.stderr)
             raise SystemExit(130 if stop.code else 143) from None
+        finally:
+            part()
 
 
 def prepare_fit(config: DictConfig, data: TrialDataModule, run_dir: Path, initial: InitialModel | None = None) -> Fit:

@@ -19,6 +19,8 @@ from neuralsde.inference.objectives import ELBO, Loss
 from neuralsde.inference.path import Estimator
 from neuralsde.metrics import bits_per_spike
 from neuralsde.models.latent import LatentModel, ModelOutput
+from neuralsde.shares import set_share
+from neuralsde.training.processes import computed_once, mean_of, together
 
 
 class TrainingPass(NamedTuple):
@@ -87,6 +89,10 @@ class LatentDynamics(L.LightningModule):
 
     def on_train_batch_start(self, batch: TrialBatch, batch_index: int) -> None:
         torch.manual_seed(self.seed * 1_000_003 + self.global_step)
+        set_share(batch.share)
+
+    def on_train_batch_end(self, outputs: Any, batch: TrialBatch, batch_index: int) -> None:
+        set_share(None)
 
     def on_train_epoch_start(self) -> None:
         if self.weight_decay_ramp_epochs:
@@ -96,13 +102,14 @@ class LatentDynamics(L.LightningModule):
 
     def training_step(self, batch: TrialBatch, batch_index: int) -> Tensor:
         done = self.loss(batch)
-        self._log_terms(done.loss, list(done.output.kl), len(batch.values))
+        loss = done.loss if batch.share is None else done.loss.times(batch.share.weight)
+        self._log_terms(loss, list(done.output.kl), batch.whole)
         if done.aside is not None:
             held = done.log_prob[: len(batch.values), : self.spec.observed_bins, : self.spec.observed_dim].detach()[done.aside]
-            self.log("train/sample_validation_nll", -held.mean(), on_epoch=True, on_step=False, batch_size=len(batch.values))
+            self._log_means({"train/sample_validation_nll": -mean_of(held, batch.share)}, batch.whole)
         if not self.norm_penalty:
-            return done.loss.total
-        return done.loss.total + self.norm_penalty * sum(p.norm() for p in self.model.dynamics.parameters())
+            return loss.total
+        return loss.total + self.norm_penalty * sum(p.norm() for p in self.model.dynamics.parameters())
 
     def loss(self, batch: TrialBatch) -> TrainingPass:
         """One pass through the model, with inputs hidden, and what it costs."""
@@ -117,7 +124,7 @@ class LatentDynamics(L.LightningModule):
         known[:, self.learned_bins :] = False
         output = self.model(inputs, seen, batch.times, samples, self.objective.estimator)
         log_prob = self.model.likelihood.log_prob(output.parameter, batch.targets.repeat(samples, 1, 1))
-        loss = self.objective(log_prob, output.kl, known, learned & known, self.current_epoch)
+        loss = self.objective(log_prob, output.kl, known, learned & known, self.current_epoch, own=batch.share)
         return TrainingPass(loss, output, log_prob, aside)
 
     def _match(self, batch: TrialBatch, inputs: Tensor, seen: Tensor, learned: Tensor) -> TrainingPass:
@@ -129,7 +136,7 @@ class LatentDynamics(L.LightningModule):
         targets, known, learned = (part.take_along_dim(output.bins[..., None], 1) for part in parts)
         log_prob = self.model.likelihood.log_prob(output.parameter, targets)
         share = output.bins.shape[1] / self.learned_bins
-        loss = self.objective(log_prob, output.kl, known, learned, self.current_epoch, share)
+        loss = self.objective(log_prob, output.kl, known, learned, self.current_epoch, share, batch.share)
         return TrainingPass(loss, output, log_prob, None)
 
     def mask(self, batch: TrialBatch) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
@@ -152,15 +159,20 @@ class LatentDynamics(L.LightningModule):
     def _log_terms(self, loss: Loss, kl: list[str], batch_size: int) -> None:
         values = {"train/loss": loss.total.detach(), **{f"train/{name}": value for name, value in loss.terms.items()}}
         values |= {f"train/{name}_weight": torch.tensor(self.objective.weight_at(self.current_epoch, name)) for name in kl}
-        self.log_dict(values, on_step=False, on_epoch=True, batch_size=batch_size)
+        self._log_means(values, batch_size)
+
+    def _log_means(self, values: dict[str, Tensor], batch_size: int) -> None:
+        """Log means over an epoch's trials, or over its steps where `batch_size` is 1, and over the processes."""
+        self.log_dict(values, on_step=False, on_epoch=True, batch_size=batch_size, sync_dist=together())
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         norms = [p.grad.norm() for p in self.model.parameters() if p.grad is not None]
-        self.log("train/grad_norm", torch.stack(norms).norm(), on_step=False, on_epoch=True, batch_size=1)
+        self._log_means({"train/grad_norm": torch.stack(norms).norm()}, 1)
 
     def on_train_epoch_end(self) -> None:
         learned = {name: value.detach().flatten() for name, value in self.model.dynamics.learned().items()}
-        self.log_dict({f"learned/{name}/{i}": v for name, values in learned.items() for i, v in enumerate(values)})
+        named = {f"learned/{name}/{i}": v for name, values in learned.items() for i, v in enumerate(values)}
+        self.log_dict(named, sync_dist=together())
         loss = self.trainer.callback_metrics.get("train/loss")
         if loss is not None and not torch.isfinite(loss):
             bad = [name for name, p in self.model.named_parameters() if not torch.isfinite(p).all()]
@@ -177,7 +189,15 @@ class LatentDynamics(L.LightningModule):
         self._val_sums: list[tuple[float, float, int]] = []  # negative log-likelihood, bound, entries
         torch.manual_seed(self.seed)  # the next step seeds its own noise
 
+    def on_validation_batch_start(self, batch: TrialBatch, batch_index: int) -> None:
+        set_share(batch.share)
+
+    def on_validation_batch_end(self, outputs: Any, batch: TrialBatch, batch_index: int) -> None:
+        set_share(None)
+
     def validation_step(self, batch: TrialBatch, batch_index: int) -> None:
+        if batch.share is not None and not batch.share.rows:
+            return
         samples, known, likelihood = self.val_samples, batch.known, self.model.likelihood
         output = self(batch, samples, self.tightest)
         log_prob = likelihood.log_prob(output.parameter, batch.targets.repeat(samples, 1, 1))
@@ -195,19 +215,22 @@ class LatentDynamics(L.LightningModule):
         self._val.append((rates.float().cpu().numpy(), targets.cpu().numpy()))
 
     def on_validation_epoch_end(self) -> None:
-        rates, targets = (np.concatenate(parts) for parts in zip(*self._val, strict=True))
-        nll, bound, entries = (sum(parts) for parts in zip(*self._val_sums, strict=True))
-        scores = {"val/nll": nll / max(entries, 1)}
-        if not self.model.decode_context:  # else the likelihood is of counts that the decoder has seen: no bound
-            scores["val/elbo"] = bound / max(entries, 1)
-        if self.spec.kind == "counts":
-            scores |= validation_scores(rates, targets, self.spec)
-        if self.spec.kind == "real":
-            scores["val/mse"] = np.nanmean((rates - targets)[:, : self.learned_bins] ** 2)
-        self.log_dict({name: float(value) for name, value in scores.items()})
+        scores = computed_once(self._scores_of, list(zip(self._val, self._val_sums, strict=True)))
+        self.log_dict({name: float(value) for name, value in scores.items()}, sync_dist=together())
         if self._watching is not None and not self.trainer.sanity_checking:
             scheduler, monitor = self._watching
             scheduler.step(scores[monitor])
+
+    def _scores_of(self, batches: list[tuple[Any, Any]]) -> dict[str, float]:
+        """Scores of all validation batches."""
+        rates, targets = (np.concatenate(parts) for parts in zip(*(val for val, _ in batches), strict=True))
+        nll, bound, entries = (sum(parts) for parts in zip(*(sums for _, sums in batches), strict=True))
+        scores = {"val/nll": nll / max(entries, 1)}
+        if not self.model.decode_context:  # else the likelihood is of counts that the decoder has seen: no bound
+            scores["val/elbo"] = bound / max(entries, 1)
+        if self.spec.kind == "real":
+            scores["val/mse"] = np.nanmean((rates - targets)[:, : self.learned_bins] ** 2)
+        return scores | (validation_scores(rates, targets, self.spec) if self.spec.kind == "counts" else {})
 
     @property
     def learned_bins(self) -> int:

@@ -72,6 +72,7 @@ RULES: dict[str, Rule] = {
     "logger.pictures_share": optional(number(0.0, 1.0)),
     "logger.checkpoints": optional(one_of(True, False)),
     "trainer.max_epochs": optional(whole(1)),
+    "trainer.num_nodes": optional(whole(1)),
     "trainer.check_val_every_n_epoch": whole(1),
     "trainer.gradient_clip_val": optional(number(0.0)),
     "predict.weights": one_of("best", "last"),

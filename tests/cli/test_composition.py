@@ -8,6 +8,15 @@ from neuralsde.cli import CONFIGS
 from neuralsde.cli.composition import explained
 
 
+def test_a_launcher_that_is_not_installed_is_told_its_extra():
+    error = HydraException(
+        "Could not find 'hydra/launcher/submitit_slurm'\n\nAvailable options in 'hydra/launcher':\n\tbasic\n"
+    )
+    assert explained(error, [], CONFIGS) == (
+        "hydra/launcher=submitit_slurm needs the extra slurm: pip install 'neuralsde[slurm]'."
+    )
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [

@@ -60,7 +60,7 @@ class ReleasedGRUEncoder(nn.Module):
         # The input's share of the gates needs no state: one product for all bins instead of one a step.
         gates_in = nn.functional.linear(inputs, weight_in, bias_in).unbind(1)
         h = inputs.new_zeros(len(inputs), self.output_size)
-        keep = self.dropout(torch.ones(inputs.shape[1], *h.shape, dtype=h.dtype, device=h.device))
+        keep = self.dropout(torch.ones(inputs.shape[1], *h.shape, dtype=h.dtype, device=h.device), trials=1)
         states = []
         for gate_in, kept in zip(gates_in, keep, strict=True):
             h = gru_cell(gate_in, nn.functional.linear(h, weight_h, bias_h), h) * kept
