@@ -10,8 +10,9 @@ import lightning as L
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset
 
+from neuralsde.datamodules.loader import EpochNumbers, EpochSampler, TrialLoader
 from neuralsde.datamodules.trials import DataSpec, TrialData, Trials
 from neuralsde.errors import ConfigError
 
@@ -96,31 +97,6 @@ def stack_targets(trials: Trials, spec: DataSpec) -> np.ndarray:
     return targets
 
 
-class EpochSampler(Sampler[int]):
-    """A permutation that is a function of (seed, epoch) alone, so that a resumed run sees the batches it would have seen."""
-
-    def __init__(self, n: int, seed: int):
-        self.n, self.seed, self.epoch = n, seed, 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """Lightning calls this at the start of each epoch."""
-        self.epoch = epoch
-
-    def __len__(self) -> int:
-        return self.n
-
-    def __iter__(self):
-        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
-        return iter(torch.randperm(self.n, generator=generator).tolist())
-
-
-class EpochNumbers(EpochSampler):
-    """The numbers of `FreshTrials`, in each epoch those that follow the last one's."""
-
-    def __iter__(self):
-        return iter(range(self.epoch * self.n, (self.epoch + 1) * self.n))
-
-
 def as_batch(batch: Any) -> Any:
     """Collate nothing: the dataset already gathered the batch."""
     return batch
@@ -183,7 +159,7 @@ class TrialDataModule(L.LightningDataModule, ABC):
     def train_dataloader(self) -> DataLoader:
         n = len(self.train_set)
         order = self.epoch_order(n, self.seed)
-        return DataLoader(self.train_set, batch_size=min(self.batch_size, n), sampler=order, collate_fn=as_batch)
+        return TrialLoader(self.train_set, batch_size=min(self.batch_size, n), sampler=order, collate_fn=as_batch)
 
     def val_dataloader(self) -> DataLoader:
         return self.predict_loader(self.eval_set)

@@ -10,7 +10,7 @@ from typing import Any
 import lightning as L
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint, WeightAveraging
+from lightning.pytorch.callbacks import Callback, WeightAveraging
 from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
@@ -20,11 +20,19 @@ from neuralsde.datamodules.batches import TrialDataModule, TrialDataset, stack_t
 from neuralsde.datamodules.trials import DataSpec
 from neuralsde.errors import ConfigError
 from neuralsde.training.build import instantiate_part
-from neuralsde.training.checkpoint import AtomicCheckpointIO, checkpoint_to_resume, read_checkpoint, refuse_other_settings
+from neuralsde.training.checkpoint import (
+    AtomicCheckpointIO,
+    checkpoint_to_resume,
+    epochs_done,
+    read_checkpoint,
+    refuse_other_settings,
+)
 from neuralsde.training.csv_log import CSVLog
 from neuralsde.training.init_from import InitialModel
+from neuralsde.training.keep import keepers
 from neuralsde.training.module import LatentDynamics
 from neuralsde.training.progress import EpochProgress
+from neuralsde.training.stop import STOPPED, StopAtSignal, slurm
 
 
 def fill_in_sizes(config: DictConfig, spec: DataSpec) -> None:
@@ -52,6 +60,7 @@ def build_module(config: DictConfig, spec: DataSpec) -> LatentDynamics:
         seed=config.seed,
         val_samples=settings.val_samples,
         decay_matrices_only=settings.decay_matrices_only,
+        explosion_ratio=settings.get("explosion_ratio"),
     )
     module.record = {
         "version": neuralsde.__version__,
@@ -77,35 +86,13 @@ def ema_with_warmup(decay: float) -> Callable[[Tensor, Tensor, Tensor | int], Te
     return average
 
 
-class MovableCheckpoint(ModelCheckpoint):
-    """Keeps its best score where a run's folder was moved or copied; Lightning would begin anew and overwrite a better one."""
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        before, now = state_dict["dirpath"], str(self.dirpath)
-
-        def moved(value: Any) -> Any:
-            if isinstance(value, dict):
-                return {moved(key): item for key, item in value.items()}
-            return value.replace(before, now, 1) if isinstance(value, str) else value
-
-        state = {key: moved(value) for key, value in state_dict.items()}
-        if Path(state["best_model_path"]).is_file():  # not in the folder of a new run that goes on from another's checkpoint
-            super().load_state_dict(state)
-
-
 def build_trainer(config: DictConfig, run_dir: Path, monitored: str, steps_per_epoch: int) -> L.Trainer:
     """Lightning's Trainer with the run's callbacks; without `max_epochs`, as many epochs as make `training.steps`.
 
     Raises:
         ConfigError: Lightning refuses a setting, such as a device that is not there.
     """
-    folder = run_dir / "checkpoints"
-    mode = "min" if monitored == "val/nll" else "max"
-    callbacks: list[Callback] = [
-        EpochProgress(),
-        MovableCheckpoint(folder, filename="best", monitor=monitored, mode=mode, enable_version_counter=False),
-        MovableCheckpoint(folder, filename="last", save_on_train_epoch_end=True, enable_version_counter=False),
-    ]
+    callbacks: list[Callback] = [EpochProgress(), *keepers(run_dir / "checkpoints", monitored), StopAtSignal()]
     if config.training.ema_decay is not None:
         callbacks.append(WeightAveraging(avg_fn=ema_with_warmup(config.training.ema_decay)))
     settings: dict[str, Any] = OmegaConf.to_container(config.trainer, resolve=True)  # pyright: ignore[reportAssignmentType]
@@ -118,7 +105,7 @@ def build_trainer(config: DictConfig, run_dir: Path, monitored: str, steps_per_e
             **settings,
             logger=False,
             callbacks=callbacks,
-            plugins=[AtomicCheckpointIO()],
+            plugins=[AtomicCheckpointIO(), *slurm()],
             default_root_dir=run_dir,
             num_sanity_val_steps=0,
             enable_model_summary=False,
@@ -179,7 +166,7 @@ class Fit:
             CheckpointError: a checkpoint cannot be written.
         """
         if self.resume is not None:
-            begin = read_checkpoint(self.resume)["epoch"] + 1
+            begin = epochs_done(read_checkpoint(self.resume))
             for logger in loggers:
                 if isinstance(logger, CSVLog):
                     logger.continue_from(begin)
@@ -187,10 +174,14 @@ class Fit:
         self.trainer.callbacks[:0] = callbacks  # pyright: ignore[reportAttributeAccessIssue]
         try:
             self.trainer.fit(self.module, datamodule=self.data, ckpt_path=self.resume, weights_only=True)
-        except SystemExit as stop:  # how Lightning ends on Ctrl-C (1) and on SIGTERM (no status)
+        except SystemExit as stop:  # how Lightning ends on Ctrl-C (1) and, between epochs, on SIGTERM (no status)
             folder = self.trainer.default_root_dir
-            print(f"Stopped in epoch {self.trainer.current_epoch}; go on with run_dir={folder} ckpt=last", file=sys.stderr)
-            raise SystemExit(130 if stop.code else 143) from None
+            print(
+                f"Stopped in epoch {self.trainer.current_epoch}; go on with `neuralsde resume {folder}`, or with the same "
+                f"command, run_dir={folder} and ckpt=auto.",
+                file=sys.stderr,
+            )
+            raise SystemExit(130 if stop.code == 1 else STOPPED) from None
 
 
 def prepare_fit(config: DictConfig, data: TrialDataModule, run_dir: Path, initial: InitialModel | None = None) -> Fit:
@@ -208,8 +199,8 @@ def prepare_fit(config: DictConfig, data: TrialDataModule, run_dir: Path, initia
     """
     if config.ckpt is None and (old := sorted((run_dir / "checkpoints").glob("*.ckpt"))):
         raise ConfigError(
-            f"{run_dir} holds a run already ({old[0].name}): go on with it with `neuralsde resume {run_dir}`, or give another "
-            "run_dir."
+            f"{run_dir} holds a run already ({old[0].name}): go on with it with `neuralsde resume {run_dir}` or ckpt=auto, or "
+            "give another run_dir."
         )
     data.setup()
     if initial is not None:
