@@ -8,16 +8,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 LEFTOVER = re.compile(r"\..+\.\d+-[0-9a-f]{8}")
 """Name of a file on its way to its place; one of a killed process stays behind."""
-
-
-class Drawing(Protocol):
-    """What a picture is written from."""
-
-    def savefig(self, fname: IO[bytes], *, format: str, dpi: int) -> None: ...
 
 
 @contextmanager
@@ -68,8 +65,8 @@ def write_whole(path: Path, content: str) -> None:
     write_atomically(path, content.encode())
 
 
-def write_picture(path: Path, figure: Drawing, dpi: int = 150) -> None:
-    """The same of a PNG."""
+def write_picture(path: Path, figure: "Figure", dpi: int = 150) -> None:
+    """The same of a matplotlib figure, as PNG."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=dpi)
     write_atomically(path, buffer.getvalue())

@@ -48,8 +48,8 @@ def refuse_not_finite(checkpoint: dict[str, Any], path: Path) -> None:
         for name, value in checkpoint.get(part, {}).items():
             if not value.isfinite().all():
                 raise DivergenceError(
-                    f"{name} is not finite in epoch {checkpoint['epoch']}, and {path.name} was not written: lower optimizer.lr, "
-                    "set trainer.gradient_clip_val or training.back_off."
+                    f"{name} is not finite in epoch {checkpoint['epoch']}, and {path.name} was not written: lower "
+                    "optimizer.lr, set trainer.gradient_clip_val or training.back_off."
                 )
 
 

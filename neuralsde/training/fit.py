@@ -154,6 +154,11 @@ class Fit:
     resume: Path | None
     initial: Path | None = None
 
+    @property
+    def epochs_done(self) -> int:
+        """Epochs that had ended in the checkpoint to go on from; 0 where the run begins."""
+        return 0 if self.resume is None else epochs_done(read_checkpoint(self.resume))
+
     def run(self, loggers: list[Logger], callbacks: Sequence[Callback] = ()) -> None:
         """Train.
 
@@ -165,11 +170,9 @@ class Fit:
             DivergenceError: the loss stopped being finite.
             CheckpointError: a checkpoint cannot be written.
         """
-        if self.resume is not None:
-            begin = epochs_done(read_checkpoint(self.resume))
-            for logger in loggers:
-                if isinstance(logger, CSVLog):
-                    logger.continue_from(begin)
+        for logger in loggers:
+            if isinstance(logger, CSVLog):
+                logger.continue_from(self.epochs_done)
         self.trainer.loggers = loggers
         self.trainer.callbacks[:0] = callbacks  # pyright: ignore[reportAttributeAccessIssue]
         try:

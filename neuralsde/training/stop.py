@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
+from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.pytorch.callbacks import Checkpoint
-from lightning.pytorch.plugins.environments import SLURMEnvironment
 
 REQUEUE = signal.SIGUSR1
 STOPPED = 128 + signal.SIGTERM
@@ -29,7 +29,8 @@ class StopAtSignal(Checkpoint):
         self.batches: dict[str, int] | None = None
         self.before: Any = None
 
-    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self.go_on(trainer)
         if job() is not None and threading.current_thread() is threading.main_thread():
             self.before = signal.signal(REQUEUE, self.ask)
 
@@ -37,7 +38,8 @@ class StopAtSignal(Checkpoint):
         loaders = checkpoint["loops"]["fit_loop"]["state_dict"].get("combined_loader", [])  # none in those of earlier versions
         self.batches = loaders[0] if loaders else None
 
-    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    def go_on(self, trainer: L.Trainer) -> None:
+        """Begin after the batches of the epoch that are done."""
         if self.batches is not None:  # Lightning forgets them where the loader has been asked for its length before
             trainer.train_dataloader.load_state_dict(self.batches)  # pyright: ignore[reportOptionalMemberAccess]
 

@@ -20,9 +20,11 @@ FRESH = [*tiny_simulated("double_well"), "model=latent_sde", "model/likelihood=g
 
 def stopped(folder, monkeypatch, step, *words, number=signal.SIGTERM):
     """Train until `step`; the exit status."""
-    with monkeypatch.context() as patch, pytest.raises(SystemExit) as stop:
+    config = tiny_config(folder, *SHORT, *words)
+    with monkeypatch.context() as patch:
         signal_at(patch, step, number)
-        train(tiny_config(folder, *SHORT, *words))
+        with pytest.raises(SystemExit) as stop:
+            train(config)
     return stop.value.code
 
 
