@@ -219,7 +219,9 @@ def main() -> None:
     resumed, equal = sum(ok for ok, _ in told), sum(gap <= TOLERANCE for _, gap in told)
     exact = sum(gap == 0 for _, gap in told)
     places = ", ".join(f"{count} {place}" for place, count in Counter(p for r in rows for p in r["killed"]).most_common())
-    print(f"{resumed} of {options.kills} kills resumed, {equal} of {options.kills} equal to {TOLERANCE:g} ({exact} bit for bit)")
+    print(
+        f"{resumed} of {options.kills} kills resumed, {equal} of {options.kills} equal to {TOLERANCE:g} ({exact} bit for bit)"
+    )
     print(f"killed while: {places}; {len(rows)} runs, {time.monotonic() - began:.0f} s")
     if min(resumed, equal) < options.kills or any(row["leftovers"] for row in rows):
         raise SystemExit(1)

@@ -33,11 +33,19 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             with replacing(path) as file:
                 torch.save(checkpoint, file)
         except (OSError, RuntimeError) as error:  # torch's zip writer turns a failed write into a RuntimeError
-            reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+            reason = why_unwritten(error)
             raise CheckpointError(
                 f"{path} cannot be written ({reason}), and an earlier checkpoint of that name is kept: free space, then go on "
                 "with ckpt=last."
             ) from error
+
+
+def why_unwritten(error: BaseException) -> str:
+    """What the system said of a write that failed, below what torch made of it."""
+    below: BaseException | None = error
+    while below is not None and not isinstance(below, OSError):
+        below = below.__cause__ or below.__context__
+    return (below and below.strerror) or str(error).splitlines()[0]
 
 
 def refuse_not_finite(checkpoint: dict[str, Any], path: Path) -> None:

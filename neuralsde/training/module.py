@@ -20,6 +20,7 @@ from neuralsde.inference.objectives import ELBO, Loss
 from neuralsde.inference.path import Estimator
 from neuralsde.metrics import bits_per_spike
 from neuralsde.models.latent import LatentModel, ModelOutput
+from neuralsde.training.checkpoint import why_unwritten
 from neuralsde.training.divergence import write_divergence
 from neuralsde.training.epoch_means import EpochMeans
 from neuralsde.training.guard import StepGuard, first_not_finite, largest
@@ -188,7 +189,7 @@ class LatentDynamics(L.LightningModule):
         try:
             kept = f"{write_divergence(Path(self.trainer.default_root_dir), state, self._step.batch, facts)} keeps the step"
         except (OSError, RuntimeError) as error:  # torch's zip writer turns a failed write into a RuntimeError
-            kept = f"the step could not be kept ({getattr(error, 'strerror', None) or str(error).splitlines()[0]})"
+            kept = f"the step could not be kept ({why_unwritten(error)})"
         return f"{told}: lower optimizer.lr, set trainer.gradient_clip_val or training.back_off; {kept}."
 
     def _facts(self, reason: str) -> dict[str, Any]:
