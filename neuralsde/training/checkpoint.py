@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile, ZipFile
 
 import torch
 from hydra.utils import get_object
@@ -71,6 +72,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise CheckpointError(f"There is no checkpoint at {path}: give a .ckpt file or a run's folder.")
     try:
+        hold_against_checksums(path)
         checkpoint = torch.load(path, weights_only=True, map_location="cpu")
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read ({error.strerror}): check its permissions and its disk.") from error
@@ -88,6 +90,17 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     if not complete:
         raise CheckpointError(f"{path} holds no complete config: train again.")
     return checkpoint
+
+
+def hold_against_checksums(path: Path) -> None:
+    """Look for parts that have changed since they were written, which torch would read without a word.
+
+    Raises:
+        BadZipFile: there is one, or the file is cut or another kind of file.
+    """
+    with ZipFile(path) as archive:
+        if (part := archive.testzip()) is not None:
+            raise BadZipFile(f"the checksum of {part} is another")
 
 
 def checkpoint_in(path: Path) -> Path:
