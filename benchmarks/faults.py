@@ -129,22 +129,28 @@ def kill(case: Case, phase: str, share: float, run_dir: Path, log: Path) -> str:
     Args:
         case: the command.
         phase: of the run.
-        share: of the phase that passes before.
+        share: of the phase that passes before; where that is an epoch's end, a part of the next epoch passes too.
         run_dir: the run's folder.
         log: where the output goes.
     """
-    wall = time.time()
+    wall, epoch_s = time.time(), (case.trained_s - case.begins_s) / EPOCHS
+    done = last_epochs(run_dir)
     process = start(case.words, run_dir, log)
     if phase == "loading":
         time.sleep(share * case.begins_s)
     elif await_file(process, run_dir / "config.yaml", wall):
-        done = last_epochs(run_dir) / EPOCHS  # a run that goes on has less to do
-        training = (case.trained_s - case.begins_s) * (1 - done)
-        scoring = case.ended_s - case.trained_s
-        time.sleep(share * training if phase == "training" else training + share * scoring)
+        whole, part = divmod(share * (EPOCHS - done), 1) if phase == "training" else (EPOCHS - done, 0)
+        await_epochs(process, run_dir / "metrics.csv", done + int(whole))
+        time.sleep(part * epoch_s if phase == "training" else share * (case.ended_s - case.trained_s))
     process.send_signal(signal.SIGKILL)
     process.wait()
     return log.read_text()
+
+
+def await_epochs(process: subprocess.Popen, path: Path, n: int) -> None:
+    """Wait until a curve has `n` rows."""
+    while process.poll() is None and n and (not path.exists() or path.read_bytes().count(b"\n") <= n):
+        time.sleep(0.002)
 
 
 def last_epochs(run_dir: Path) -> int:
