@@ -46,6 +46,8 @@ def test_a_process_that_is_told_to_stop_ends_with_143_and_goes_on_exactly(tmp_pa
     assert "Stopped in epoch" in err
     assert len(rows(tmp_path / "parts")) < 40
     for folder in ("parts", "whole"):
-        assert begun(tmp_path / folder).wait() == 0
+        process = begun(tmp_path / folder)
+        _, err = process.communicate()
+        assert process.returncode == 0, err
     assert rows(tmp_path / "parts") == rows(tmp_path / "whole")
     assert str(state(tmp_path / "parts")) == str(state(tmp_path / "whole"))
