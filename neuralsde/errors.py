@@ -17,5 +17,9 @@ class CheckpointError(NeuralSDEError):
     """A checkpoint is missing, damaged, or belongs to another model or other data."""
 
 
+class DamagedCheckpointError(CheckpointError):
+    """A checkpoint cannot be read to its end, such as one that a power cut has truncated."""
+
+
 class DivergenceError(NeuralSDEError):
     """A solution or a loss stopped being finite."""

@@ -1,8 +1,10 @@
 """The one path from a config to a scored checkpoint: data, model, fit, score, plots."""
 
+import copy
 import json
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +29,14 @@ from neuralsde.evaluation.predict import Prediction
 from neuralsde.evaluation.progress_pictures import ProgressPictures
 from neuralsde.evaluation.report import write_report, write_trajectories
 from neuralsde.evaluation.scores import score
-from neuralsde.files import write_whole
+from neuralsde.files import remove_leftovers, write_picture, write_whole
+from neuralsde.training.back_off import fit_with_back_off
 from neuralsde.training.build import instantiate_part
+from neuralsde.training.checkpoint import checkpoint_to_resume
 from neuralsde.training.csv_log import CSVLog
 from neuralsde.training.fit import Fit, fill_in_sizes, prepare_fit
 from neuralsde.training.fit_check import check_fit
-from neuralsde.training.init_from import take_model
+from neuralsde.training.init_from import InitialModel, take_model
 from neuralsde.training.launch import others_started, report_ready
 from neuralsde.training.processes import agreed
 from neuralsde.training.run_record import RunRecord
@@ -60,14 +64,16 @@ def train(config: DictConfig) -> float:
     check_fit(config, data)
     fill_in_sizes(config, data.spec)
     prepared = prepare_fit(config, data, run_dir, initial)
+    refuse_back_off_of_several(config, prepared)
     if not prepared.leads:
         return follow(prepared)
     prepare_folder(run_dir, config)
     record = RunRecord(run_dir, prepared, config.seed)
     loggers = make_loggers(config, run_dir)
     announce(prepared, data, run_dir, loggers)
+    again = partial(prepare_again, config, data, run_dir, initial)
     with others_started(prepared.trainer, run_dir):
-        prepared.run(loggers, progress_pictures(config, data, loggers))
+        fit_with_back_off(config, prepared, again, record, loggers, partial(progress_pictures, config, data, loggers))
     checkpoint = run_dir / "checkpoints" / f"{config.predict.weights}.ckpt"
     scores = evaluate(load(checkpoint, allow_targets=("",)), data, run_dir, loggers, config)
     record.end()
@@ -77,11 +83,32 @@ def train(config: DictConfig) -> float:
     return next((scores[key] for key in SCORE_NAMES if key in scores), float("nan"))
 
 
+def refuse_back_off_of_several(config: DictConfig, prepared: Fit) -> None:
+    """Raises:
+    ConfigError: the run would go back by itself, and several processes train it, which end where one of them diverges.
+    """
+    if config.training.get("back_off") is not None and prepared.trainer.world_size > 1:
+        raise ConfigError(
+            f"training.back_off goes back in one process, but {prepared.trainer.world_size} train here: set it to null, or "
+            "trainer.devices=1."
+        )
+
+
 def follow(prepared: Fit) -> float:
     """Train along with the process that leads, which writes, speaks and scores."""
     report_ready()
     prepared.run([])
     return float("nan")
+
+
+def prepare_again(config: DictConfig, data: TrialDataModule, run_dir: Path, initial: InitialModel | None) -> Fit:
+    """The same run from its last good checkpoint, or from where it began if there is none."""
+    L.seed_everything(config.seed, verbose=False)
+    onward: DictConfig = copy.deepcopy(config)
+    onward.ckpt = "auto"
+    if checkpoint_to_resume(onward, run_dir) is None and config.ckpt not in (None, "last"):
+        onward.ckpt = config.ckpt
+    return prepare_fit(onward, data, run_dir, initial)
 
 
 def announce(prepared: Fit, data: TrialDataModule, run_dir: Path, loggers: list[Logger]) -> None:
@@ -95,6 +122,8 @@ def announce(prepared: Fit, data: TrialDataModule, run_dir: Path, loggers: list[
     weights = sum(p.numel() for p in module.model.parameters())
     trainer = prepared.trainer
     print(f"model: {weights:,} weights, {trainer.max_epochs} epochs on {trainer.strategy.root_device}; run: {run_dir}")
+    if prepared.resume is not None:
+        print(f"It goes on from {prepared.resume}, after {prepared.epochs_done} epochs.")
     if prepared.initial is not None:
         print(f"It begins with the model of {prepared.initial}.")
     for logger in loggers:
@@ -103,8 +132,9 @@ def announce(prepared: Fit, data: TrialDataModule, run_dir: Path, loggers: list[
 
 
 def prepare_folder(run_dir: Path, config: DictConfig) -> None:
-    """Make the run's folder and write its resolved config."""
+    """Make the run's folder, without what a killed start left half-written, and write its resolved config."""
     run_dir.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(run_dir)
     write_whole(run_dir / "config.yaml", OmegaConf.to_yaml(config, resolve=True))
 
 
@@ -206,7 +236,7 @@ def save_figures(figures: dict[str, Figure], folder: Path) -> None:
     """One PNG per figure."""
     folder.mkdir(exist_ok=True)
     for name, figure in figures.items():
-        figure.savefig(folder / f"{name}.png", dpi=150)
+        write_picture(folder / f"{name}.png", figure)
 
 
 def save_trajectories(run_dir: Path, data: TrialDataModule, prediction: Prediction) -> None:

@@ -29,7 +29,7 @@ def run(arguments: argparse.Namespace) -> Result:
     if not path.is_file():
         raise CheckpointError(f"There is no {path}: give the folder of a run.")
     config = read_config(path)
-    OmegaConf.update(config, "ckpt", "last")
+    OmegaConf.update(config, "ckpt", "auto")  # a run that was killed before its first checkpoint begins
     OmegaConf.update(config, "run_dir", arguments.run_dir)
     if arguments.steps:
         OmegaConf.update(config, "training.steps", arguments.steps)

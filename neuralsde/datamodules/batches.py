@@ -10,8 +10,9 @@ import lightning as L
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset
 
+from neuralsde.datamodules.loader import EpochNumbers, EpochSampler, TrialLoader
 from neuralsde.datamodules.trials import DataSpec, TrialData, Trials
 from neuralsde.errors import ConfigError
 from neuralsde.shares import Share
@@ -115,31 +116,6 @@ def stack_targets(trials: Trials, spec: DataSpec) -> np.ndarray:
     return targets
 
 
-class EpochSampler(Sampler[int]):
-    """A permutation that is a function of (seed, epoch) alone, so that a resumed run sees the batches it would have seen."""
-
-    def __init__(self, n: int, seed: int):
-        self.n, self.seed, self.epoch = n, seed, 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """Lightning calls this at the start of each epoch."""
-        self.epoch = epoch
-
-    def __len__(self) -> int:
-        return self.n
-
-    def __iter__(self):
-        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
-        return iter(torch.randperm(self.n, generator=generator).tolist())
-
-
-class EpochNumbers(EpochSampler):
-    """The numbers of `FreshTrials`, in each epoch those that follow the last one's."""
-
-    def __iter__(self):
-        return iter(range(self.epoch * self.n, (self.epoch + 1) * self.n))
-
-
 class DividedTrials(Dataset):
     """One process's share of each batch of `trials`.
 
@@ -228,7 +204,7 @@ class TrialDataModule(L.LightningDataModule, ABC):
         n = len(self.train_set)
         order = self.epoch_order(n, self.seed)
         settings = {"batch_size": min(self.batch_size, n), "sampler": order, "collate_fn": as_batch, **self.loader_settings()}
-        return DataLoader(self.divided(self.train_set), **settings)
+        return TrialLoader(self.divided(self.train_set), **settings)
 
     def loader_settings(self) -> dict[str, Any]:
         """Further settings of the loader of training batches."""

@@ -1,9 +1,11 @@
 """Checkpoint files: written whole or not at all, read without running what is in them."""
 
-import os
+import sys
 from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile, ZipFile
 
 import torch
 from hydra.utils import get_object
@@ -12,46 +14,70 @@ from omegaconf import DictConfig
 from torch import nn
 
 from neuralsde.datamodules.trials import DataSpec
-from neuralsde.errors import CheckpointError
+from neuralsde.errors import CheckpointError, DamagedCheckpointError, DivergenceError
+from neuralsde.files import replacing
 
 ALLOWED = ("neuralsde.", "torch.optim.")  # where the classes lie that a checkpoint's config may build
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Writes beside the old file and then takes its place, so that a full disk or a kill leaves the old one."""
+    """Writes beside the old file and then takes its place, so that a full disk or a kill leaves the old one.
+
+    What is not finite is not written: a checkpoint is always one to go on from.
+    """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None) -> None:
         path = Path(path)
-        partial = path.with_name(f".{path.name}.{os.getpid()}")
+        refuse_not_finite(checkpoint, path)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with partial.open("wb") as file:
+            with replacing(path) as file:
                 torch.save(checkpoint, file)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(partial, path)
         except (OSError, RuntimeError) as error:  # torch's zip writer turns a failed write into a RuntimeError
-            reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+            reason = why_unwritten(error)
             raise CheckpointError(
                 f"{path} cannot be written ({reason}), and an earlier checkpoint of that name is kept: free space, then go on "
                 "with ckpt=last."
             ) from error
-        finally:
-            partial.unlink(missing_ok=True)
+
+
+def why_unwritten(error: BaseException) -> str:
+    """What the system said of a write that failed, below what torch made of it."""
+    below: BaseException | None = error
+    while below is not None and not isinstance(below, OSError):
+        below = below.__cause__ or below.__context__
+    return (below and below.strerror) or str(error).splitlines()[0]
+
+
+def refuse_not_finite(checkpoint: dict[str, Any], path: Path) -> None:
+    """Raises:
+    DivergenceError: a weight or an averaged one is not finite.
+    """
+    for part in ("state_dict", "current_model_state"):
+        for name, value in checkpoint.get(part, {}).items():
+            if not value.isfinite().all():
+                raise DivergenceError(
+                    f"{name} is not finite in epoch {checkpoint['epoch']}, and {path.name} was not written: lower "
+                    "optimizer.lr, set trainer.gradient_clip_val or training.back_off."
+                )
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
     """The content of one of our checkpoints.
 
     Raises:
-        CheckpointError: the file is missing, damaged, or not one of ours.
+        DamagedCheckpointError: the file cannot be read to its end.
+        CheckpointError: it is missing, or not one of ours.
     """
     if not path.is_file():
         raise CheckpointError(f"There is no checkpoint at {path}: give a .ckpt file or a run's folder.")
     try:
+        hold_against_checksums(path)
         checkpoint = torch.load(path, weights_only=True, map_location="cpu")
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read ({error.strerror}): check its permissions and its disk.") from error
     except Exception as error:  # torch's unpickler meets a damaged file with whatever error comes first
-        raise CheckpointError(f"{path} is damaged or no checkpoint: use another, or train again.") from error
+        raise DamagedCheckpointError(f"{path} is damaged or no checkpoint: use another, or train again.") from error
     needed = {"neuralsde", "state_dict", "epoch"}
     if not isinstance(checkpoint, dict) or not needed <= checkpoint.keys():
         raise CheckpointError(f"{path} was not written by neuralsde: give a checkpoint of one of its runs.")
@@ -64,6 +90,17 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     if not complete:
         raise CheckpointError(f"{path} holds no complete config: train again.")
     return checkpoint
+
+
+def hold_against_checksums(path: Path) -> None:
+    """Look for parts that have changed since they were written, which torch would read without a word.
+
+    Raises:
+        BadZipFile: there is one, or the file is cut or another kind of file.
+    """
+    with ZipFile(path) as archive:
+        if (part := archive.testzip()) is not None:
+            raise BadZipFile(f"the checksum of {part} is another")
 
 
 def checkpoint_in(path: Path) -> Path:
@@ -81,18 +118,47 @@ def checkpoint_in(path: Path) -> Path:
 
 
 def checkpoint_to_resume(config: DictConfig, run_dir: Path) -> Path | None:
-    """The checkpoint that `ckpt=` names, or None.
+    """The checkpoint that `ckpt=` names, or None: for `last` and `auto` the run's last good one.
 
     Raises:
         CheckpointError: there is no such file.
     """
     if config.ckpt is None:
         return None
-    path = run_dir / "checkpoints" / "last.ckpt" if config.ckpt == "last" else Path(config.ckpt)
-    if not path.is_file():
-        hint = "give run_dir= of the run to go on with" if config.ckpt == "last" else "check ckpt="
-        raise CheckpointError(f"There is no checkpoint at {path}: {hint}.")
-    return path
+    if config.ckpt not in ("last", "auto"):
+        if not Path(config.ckpt).is_file():
+            raise CheckpointError(f"There is no checkpoint at {config.ckpt}: check ckpt=.")
+        return Path(config.ckpt)
+    last = run_dir / "checkpoints" / "last.ckpt"
+    there = [path for path in (last, last.with_name("best.ckpt")) if path.is_file()]
+    damaged = list(takewhile(lambda path: not readable(path), there))
+    for path in damaged:
+        print(f"{path} is damaged and is not used.", file=sys.stderr)
+    if len(damaged) < len(there):
+        return there[len(damaged)]
+    if config.ckpt == "last":
+        raise CheckpointError(
+            f"There is no {'other ' if damaged else ''}checkpoint at {last}: give run_dir= of the run to go on with."
+        )
+    return None
+
+
+def readable(path: Path) -> bool:
+    """Whether the checkpoint at `path` can be read to its end.
+
+    Raises:
+        CheckpointError: it is not one of ours.
+    """
+    try:
+        read_checkpoint(path)
+    except DamagedCheckpointError:
+        return False
+    return True
+
+
+def epochs_done(checkpoint: dict[str, Any]) -> int:
+    """Epochs that had ended when a checkpoint was written; it may be of the midst of the next one."""
+    return checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"]
 
 
 def load_weights(module: nn.Module, weights: Any, path: Path, prefix: str = "") -> None:
@@ -172,9 +238,9 @@ def refuse_other_settings(path: Path, checkpoint: dict[str, Any], record: dict[s
                 f"{path} was trained with {key}={was}, but this run asks for {asked}: repeat the old setting, or give another "
                 "run_dir and no ckpt."
             )
-    if checkpoint["epoch"] + 1 > max_epochs:
+    if (done := epochs_done(checkpoint)) > max_epochs:
         raise CheckpointError(
-            f"{path} has done {checkpoint['epoch'] + 1} epochs already, but this run asks for {max_epochs}: give more "
+            f"{path} has done {done} epochs already, but this run asks for {max_epochs}: give more "
             "training.steps or trainer.max_epochs."
         )
 

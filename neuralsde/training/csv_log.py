@@ -1,14 +1,15 @@
 """`metrics.csv`: one row per epoch, whole after every epoch, and continued by a resumed run."""
 
 import csv
-import os
+import io
+import sys
 from pathlib import Path
 from typing import Any
 
 from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
-from neuralsde.errors import DataError
+from neuralsde.files import write_whole
 
 
 class CSVLog(Logger):
@@ -35,14 +36,14 @@ class CSVLog(Logger):
         """The run's config is written beside as `config.yaml`."""
 
     def continue_from(self, epoch: int) -> None:
-        """Take over the rows of the epochs before `epoch` from an earlier start of this run."""
-        if self.path.exists():
-            try:
-                with self.path.open(newline="") as file:
-                    rows = {int(row["epoch"]): row for row in csv.DictReader(file)}
-            except (ValueError, KeyError, TypeError, csv.Error) as error:
-                raise DataError(f"{self.path} is damaged ({error}): move it away to go on without the earlier rows.") from error
-            self.rows = {e: {k: v for k, v in row.items() if v != ""} for e, row in rows.items() if e < epoch}
+        """Take over the rows of the epochs before `epoch` from an earlier start of this run; lost ones are told."""
+        rows = whole_rows(self.path) if self.path.is_file() else {}
+        self.rows = {e: {k: v for k, v in row.items() if v != ""} for e, row in rows.items() if e < epoch}
+        if lost := epoch - len(self.rows):
+            print(
+                f"{self.path} lacks the rows of {lost} of {epoch} earlier epochs; the run goes on without them.",
+                file=sys.stderr,
+            )
 
     @rank_zero_only
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
@@ -54,15 +55,25 @@ class CSVLog(Logger):
     def save(self) -> None:
         columns = list(dict.fromkeys(["epoch", "step", *(key for row in self.rows.values() for key in row)]))
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        partial = self.path.with_suffix(".csv.partial")
-        try:
-            with partial.open("w", newline="") as file:
-                writer = csv.DictWriter(file, columns)
-                writer.writeheader()
-                writer.writerows(self.rows[epoch] for epoch in sorted(self.rows))
-            os.replace(partial, self.path)
-        finally:
-            partial.unlink(missing_ok=True)
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, columns)
+        writer.writeheader()
+        writer.writerows(self.rows[epoch] for epoch in sorted(self.rows))
+        write_whole(self.path, text.getvalue())
 
     def finalize(self, status: str) -> None:
         self.save()
+
+
+def whole_rows(path: Path) -> dict[int, dict[str, str]]:
+    """Rows by epoch, up to the first that is cut or damaged."""
+    rows: dict[int, dict[str, str]] = {}
+    with path.open(newline="", encoding="utf-8", errors="replace") as file:
+        try:
+            for row in csv.DictReader(file, restkey="", restval=None):
+                if None in row.values() or "" in row:
+                    break
+                rows[int(row["epoch"])] = row
+        except (ValueError, KeyError, csv.Error):
+            return rows
+    return rows

@@ -10,7 +10,7 @@ from typing import Any
 import lightning as L
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint, WeightAveraging
+from lightning.pytorch.callbacks import Callback, WeightAveraging
 from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
@@ -20,13 +20,21 @@ from neuralsde.datamodules.batches import TrialDataModule, TrialDataset, stack_t
 from neuralsde.datamodules.trials import DataSpec
 from neuralsde.errors import ConfigError
 from neuralsde.training.build import instantiate_part
-from neuralsde.training.checkpoint import AtomicCheckpointIO, checkpoint_to_resume, read_checkpoint, refuse_other_settings
+from neuralsde.training.checkpoint import (
+    AtomicCheckpointIO,
+    checkpoint_to_resume,
+    epochs_done,
+    read_checkpoint,
+    refuse_other_settings,
+)
 from neuralsde.training.csv_log import CSVLog
 from neuralsde.training.init_from import InitialModel
+from neuralsde.training.keep import keepers
 from neuralsde.training.launch import refuse_other_strategies, strategy_of
 from neuralsde.training.module import LatentDynamics
 from neuralsde.training.processes import part
 from neuralsde.training.progress import EpochProgress
+from neuralsde.training.stop import STOPPED, StopAtSignal, slurm
 
 
 def fill_in_sizes(config: DictConfig, spec: DataSpec) -> None:
@@ -55,6 +63,7 @@ def build_module(config: DictConfig, spec: DataSpec) -> LatentDynamics:
         val_samples=settings.val_samples,
         decay_matrices_only=settings.decay_matrices_only,
         norm_penalty=settings.get("norm_penalty", 0.0),
+        explosion_ratio=settings.get("explosion_ratio"),
     )
     module.record = {
         "version": neuralsde.__version__,
@@ -82,35 +91,13 @@ def ema_with_warmup(decay: float) -> Callable[[Tensor, Tensor, Tensor | int], Te
     return average
 
 
-class MovableCheckpoint(ModelCheckpoint):
-    """Keeps its best score where a run's folder was moved or copied; Lightning would begin anew and overwrite a better one."""
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        before, now = state_dict["dirpath"], str(self.dirpath)
-
-        def moved(value: Any) -> Any:
-            if isinstance(value, dict):
-                return {moved(key): item for key, item in value.items()}
-            return value.replace(before, now, 1) if isinstance(value, str) else value
-
-        state = {key: moved(value) for key, value in state_dict.items()}
-        if Path(state["best_model_path"]).is_file():  # not in the folder of a new run that goes on from another's checkpoint
-            super().load_state_dict(state)
-
-
 def build_trainer(config: DictConfig, run_dir: Path, monitored: str, steps_per_epoch: int) -> L.Trainer:
     """Lightning's Trainer with the run's callbacks; without `max_epochs`, as many epochs as make `training.steps`.
 
     Raises:
         ConfigError: Lightning refuses a setting, such as a device that is not there.
     """
-    folder = run_dir / "checkpoints"
-    mode = "min" if monitored in ("val/nll", "val/mse") else "max"
-    callbacks: list[Callback] = [
-        EpochProgress(),
-        MovableCheckpoint(folder, filename="best", monitor=monitored, mode=mode, enable_version_counter=False),
-        MovableCheckpoint(folder, filename="last", save_on_train_epoch_end=True, enable_version_counter=False),
-    ]
+    callbacks: list[Callback] = [EpochProgress(), *keepers(run_dir / "checkpoints", monitored), StopAtSignal()]
     if config.training.ema_decay is not None:
         callbacks.append(WeightAveraging(avg_fn=ema_with_warmup(config.training.ema_decay)))
     settings: dict[str, Any] = OmegaConf.to_container(config.trainer, resolve=True)  # pyright: ignore[reportAssignmentType]
@@ -124,7 +111,7 @@ def build_trainer(config: DictConfig, run_dir: Path, monitored: str, steps_per_e
             **{**settings, "strategy": strategy},
             logger=False,
             callbacks=callbacks,
-            plugins=[AtomicCheckpointIO()],
+            plugins=[AtomicCheckpointIO(), *slurm()],
             use_distributed_sampler=False,  # the datamodule divides batches itself
             default_root_dir=run_dir,
             num_sanity_val_steps=0,
@@ -183,6 +170,11 @@ class Fit:
         """Whether this process is the first of the run's, the one that writes, speaks and scores."""
         return self.trainer.is_global_zero
 
+    @property
+    def epochs_done(self) -> int:
+        """Epochs that had ended in the checkpoint to go on from; 0 where the run begins."""
+        return 0 if self.resume is None else epochs_done(read_checkpoint(self.resume))
+
     def run(self, loggers: list[Logger], callbacks: Sequence[Callback] = ()) -> None:
         """Train.
 
@@ -194,20 +186,22 @@ class Fit:
             DivergenceError: the loss stopped being finite.
             CheckpointError: a checkpoint cannot be written.
         """
-        if self.resume is not None:
-            begin = read_checkpoint(self.resume)["epoch"] + 1
-            for logger in loggers:
-                if isinstance(logger, CSVLog):
-                    logger.continue_from(begin)
+        for logger in loggers:
+            if isinstance(logger, CSVLog):
+                logger.continue_from(self.epochs_done)
         self.trainer.loggers = loggers
         self.trainer.callbacks[:0] = callbacks  # pyright: ignore[reportAttributeAccessIssue]
         try:
             self.trainer.fit(self.module, datamodule=self.data, ckpt_path=self.resume, weights_only=True)
-        except SystemExit as stop:  # how Lightning ends on Ctrl-C (1) and on SIGTERM (no status)
+        except SystemExit as stop:  # how Lightning ends on Ctrl-C (1) and, between epochs, on SIGTERM (no status)
             folder = self.trainer.default_root_dir
             if self.leads:
-                print(f"Stopped in epoch {self.trainer.current_epoch}; go on with run_dir={folder} ckpt=last", file=sys.stderr)
-            raise SystemExit(130 if stop.code else 143) from None
+                print(
+                    f"Stopped in epoch {self.trainer.current_epoch}; go on with `neuralsde resume {folder}`, or with the same "
+                    f"command, run_dir={folder} and ckpt=auto.",
+                    file=sys.stderr,
+                )
+            raise SystemExit(130 if stop.code == 1 else STOPPED) from None
         finally:
             part()
 
@@ -227,8 +221,8 @@ def prepare_fit(config: DictConfig, data: TrialDataModule, run_dir: Path, initia
     """
     if config.ckpt is None and (old := sorted((run_dir / "checkpoints").glob("*.ckpt"))):
         raise ConfigError(
-            f"{run_dir} holds a run already ({old[0].name}): go on with it with `neuralsde resume {run_dir}`, or give another "
-            "run_dir."
+            f"{run_dir} holds a run already ({old[0].name}): go on with it with `neuralsde resume {run_dir}` or ckpt=auto, or "
+            "give another run_dir."
         )
     data.setup()
     if initial is not None:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import lightning as L
@@ -20,7 +21,11 @@ from neuralsde.inference.path import Estimator
 from neuralsde.metrics import bits_per_spike
 from neuralsde.models.latent import LatentModel, ModelOutput
 from neuralsde.shares import set_share
-from neuralsde.training.processes import computed_once, mean_of, together
+from neuralsde.training.checkpoint import why_unwritten
+from neuralsde.training.divergence import write_divergence
+from neuralsde.training.epoch_means import EpochMeans
+from neuralsde.training.guard import StepGuard, first_not_finite, largest
+from neuralsde.training.processes import computed_once, mean_of, mean_over_processes, together
 
 
 class TrainingPass(NamedTuple):
@@ -39,6 +44,14 @@ class TrainingPass(NamedTuple):
     aside: Tensor | None
 
 
+class Step(NamedTuple):
+    """A training step that is under way."""
+
+    batch: TrialBatch
+    index: int
+    loss: Loss
+
+
 class LatentDynamics(L.LightningModule):
     """Trains a `LatentModel`.
 
@@ -55,6 +68,7 @@ class LatentDynamics(L.LightningModule):
         val_samples: posterior samples averaged at validation.
         decay_matrices_only: leave out of the weight decay what is no matrix, such as rates and noise levels.
         norm_penalty: weight in the loss of the sum of the Euclidean norms of the dynamics' parameters.
+        explosion_ratio: see `StepGuard`.
     """
 
     def __init__(
@@ -71,6 +85,7 @@ class LatentDynamics(L.LightningModule):
         val_samples: int = 4,
         decay_matrices_only: bool = True,
         norm_penalty: float = 0.0,
+        explosion_ratio: float | None = None,
     ):
         super().__init__()
         self.model, self.spec, self.objective = model, spec, objective
@@ -78,6 +93,7 @@ class LatentDynamics(L.LightningModule):
         self.coordinated_dropout, self.sample_validation = coordinated_dropout, sample_validation
         self.weight_decay_ramp_epochs, self.seed, self.val_samples = weight_decay_ramp_epochs, seed, val_samples
         self.decay_matrices_only, self.norm_penalty = decay_matrices_only, norm_penalty
+        self.means, self.guard = EpochMeans(), StepGuard(explosion_ratio)
         self._watching: tuple[ReduceLROnPlateau, str] | None = None  # a scheduler and the score that it watches
         self._watching_state: dict[str, Any] | None = None
         self.record: dict[str, Any] = {}  # config and data sizes, written into each checkpoint for `neuralsde.load`
@@ -88,11 +104,13 @@ class LatentDynamics(L.LightningModule):
     # -- training -----------------------------------------------------------------------------------------------------
 
     def on_train_batch_start(self, batch: TrialBatch, batch_index: int) -> None:
-        torch.manual_seed(self.seed * 1_000_003 + self.global_step)
+        torch.manual_seed(self.noise_seed)
         set_share(batch.share)
 
-    def on_train_batch_end(self, outputs: Any, batch: TrialBatch, batch_index: int) -> None:
-        set_share(None)
+    @property
+    def noise_seed(self) -> int:
+        """Of the next step."""
+        return self.seed * 1_000_003 + self.global_step
 
     def on_train_epoch_start(self) -> None:
         if self.weight_decay_ramp_epochs:
@@ -103,10 +121,11 @@ class LatentDynamics(L.LightningModule):
     def training_step(self, batch: TrialBatch, batch_index: int) -> Tensor:
         done = self.loss(batch)
         loss = done.loss if batch.share is None else done.loss.times(batch.share.weight)
-        self._log_terms(loss, list(done.output.kl), batch.whole)
+        self._step = Step(batch, batch_index, loss)
+        self._count_terms(loss, list(done.output.kl), batch.whole)
         if done.aside is not None:
             held = done.log_prob[: len(batch.values), : self.spec.observed_bins, : self.spec.observed_dim].detach()[done.aside]
-            self._log_means({"train/sample_validation_nll": -mean_of(held, batch.share)}, batch.whole)
+            self.means.add({"train/sample_validation_nll": -mean_of(held, batch.share)}, batch.whole)
         if not self.norm_penalty:
             return loss.total
         return loss.total + self.norm_penalty * sum(p.norm() for p in self.model.dynamics.parameters())
@@ -156,31 +175,64 @@ class LatentDynamics(L.LightningModule):
         scale = 1.0 if self.model.reads_mask else 1 / share
         return batch.values * kept * scale, batch.seen & kept, learned, aside
 
-    def _log_terms(self, loss: Loss, kl: list[str], batch_size: int) -> None:
-        values = {"train/loss": loss.total.detach(), **{f"train/{name}": value for name, value in loss.terms.items()}}
+    def _count_terms(self, loss: Loss, kl: list[str], batch_size: int) -> None:
+        values = {"train/loss": loss.total, **{f"train/{name}": value for name, value in loss.terms.items()}}
         values |= {f"train/{name}_weight": torch.tensor(self.objective.weight_at(self.current_epoch, name)) for name in kl}
-        self._log_means(values, batch_size)
-
-    def _log_means(self, values: dict[str, Tensor], batch_size: int) -> None:
-        """Log means over an epoch's trials, or over its steps where `batch_size` is 1, and over the processes."""
-        self.log_dict(values, on_step=False, on_epoch=True, batch_size=batch_size, sync_dist=together())
+        self.means.add(values, batch_size)
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
-        norms = [p.grad.norm() for p in self.model.parameters() if p.grad is not None]
-        self._log_means({"train/grad_norm": torch.stack(norms).norm()}, 1)
+        gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
+        norm = torch.stack([gradient.norm() for gradient in gradients]).norm()
+        self.means.add({"train/grad_norm": norm}, 1)
+        if self.trainer.precision == "16-mixed":  # whose scaler tries gradients that overflow, and leaves the step out
+            norm = torch.zeros_like(norm)
+        loss = mean_over_processes(self._step.loss.total.detach())  # so that all stop at the same step
+        if (reason := self.guard.fault(loss, norm, gradients)) is not None:
+            raise DivergenceError(self._kept(reason, optimizer))
+
+    def _kept(self, reason: str, optimizer: Optimizer) -> str:
+        """Keep the step that is not taken, and tell it."""
+        facts = self._facts(reason)
+        told = f"{reason} in epoch {facts['epoch']}, batch {facts['batch']} (look at the term {facts['term']}"
+        told += "".join(f", {what} {facts[what]}" for what in ("parameter", "gradient") if facts[what]) + ")"
+        remedy = "lower optimizer.lr, set trainer.gradient_clip_val or training.back_off"
+        if not self.trainer.is_global_zero:  # all processes stop, and the first one keeps and tells it
+            return f"{told}: {remedy}."
+        state = {"neuralsde": self.record, "state_dict": self.state_dict(), "epoch": self.current_epoch}
+        state |= {"global_step": self.global_step, "optimizer_states": [optimizer.state_dict()]}
+        try:
+            kept = f"{write_divergence(Path(self.trainer.default_root_dir), state, self._step.batch, facts)} keeps the step"
+        except (OSError, RuntimeError) as error:  # torch's zip writer turns a failed write into a RuntimeError
+            kept = f"the step could not be kept ({why_unwritten(error)})"
+        return f"{told}: {remedy}; {kept}."
+
+    def _facts(self, reason: str) -> dict[str, Any]:
+        """What there is to know of a step that is not taken."""
+        terms, parameters = self._step.loss.terms, list(self.model.named_parameters())
+        gradients = [(name, p.grad) for name, p in parameters]
+        finite = bool(self._step.loss.total.isfinite())
+        return {
+            "reason": f"{reason.rstrip(',')}.",
+            "epoch": self.current_epoch,
+            "batch": self._step.index,
+            "step": self.global_step,
+            "noise_seed": self.noise_seed,
+            "loss": self._step.loss.total.item(),
+            "terms": {name: value.item() for name, value in terms.items()},
+            "term": first_not_finite(terms.items()) or largest(terms.items()),
+            "parameter": first_not_finite(parameters),
+            "gradient": first_not_finite(gradients) or (largest(gradients) if finite else None),
+        }
+
+    def on_train_batch_end(self, outputs: Any, batch: TrialBatch, batch_index: int) -> None:
+        set_share(None)
+        if self.trainer.is_last_batch:
+            self.log_dict(self.means.take(), on_step=False, on_epoch=True, batch_size=1, sync_dist=together())
 
     def on_train_epoch_end(self) -> None:
         learned = {name: value.detach().flatten() for name, value in self.model.dynamics.learned().items()}
         named = {f"learned/{name}/{i}": v for name, values in learned.items() for i, v in enumerate(values)}
         self.log_dict(named, sync_dist=together())
-        loss = self.trainer.callback_metrics.get("train/loss")
-        if loss is not None and not torch.isfinite(loss):
-            bad = [name for name, p in self.model.named_parameters() if not torch.isfinite(p).all()]
-            where = f"; the first parameter that is not finite is {bad[0]}" if bad else ""
-            raise DivergenceError(
-                f"The training loss became {loss.item()} in epoch {self.current_epoch}{where}: lower optimizer.lr or set "
-                "trainer.gradient_clip_val."
-            )
 
     # -- validation ---------------------------------------------------------------------------------------------------
 
@@ -298,11 +350,15 @@ class LatentDynamics(L.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["neuralsde"] = self.record
+        checkpoint["epoch_means"], checkpoint["recent_losses"] = self.means.state_dict(), list(self.guard.recent)
         if self._watching is not None:
             checkpoint["watching_scheduler"] = self._watching[0].state_dict()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self._watching_state = checkpoint.get("watching_scheduler")
+        if "epoch_means" in checkpoint:  # not in those of earlier versions
+            self.means.load_state_dict(checkpoint["epoch_means"], self.device)
+            self.guard.recent.extend(checkpoint["recent_losses"])
 
 
 def validation_scores(rates: np.ndarray, targets: np.ndarray, spec: DataSpec) -> dict[str, float]:

@@ -51,6 +51,15 @@ def mean_of(values: Tensor, own: Share | None) -> Tensor:
     return values.sum() * own.processes / count
 
 
+def mean_over_processes(values: Tensor) -> Tensor:
+    """The mean of all processes' values; the values themselves where there is one process."""
+    if together():
+        values = values.clone()
+        dist.all_reduce(values)
+        values /= dist.get_world_size()
+    return values
+
+
 def environment() -> ClusterEnvironment | None:
     """What started several processes of this run, such as torchrun or srun; None where nothing did."""
     if TorchElasticEnvironment.detect():

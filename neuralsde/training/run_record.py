@@ -19,6 +19,7 @@ from omegaconf import OmegaConf
 import neuralsde
 from neuralsde.datamodules.batches import TrialDataModule
 from neuralsde.datamodules.checksums import sha256_of
+from neuralsde.errors import CheckpointError
 from neuralsde.files import write_whole
 from neuralsde.training.files import read_json
 from neuralsde.training.fit import Fit
@@ -38,22 +39,35 @@ class RunRecord:
 
     def __init__(self, folder: Path, prepared: Fit, seed: int):
         self.path, self.begin = folder / FILE, time.monotonic()
-        earlier = read_record(folder).get("starts", [])
+        earlier = earlier_record(folder)
         start = {"command": command_line(sys.argv), "began": datetime.now(UTC).isoformat(timespec="seconds"), "wall_s": None}
         self.content = {
             "seed": seed,
-            "choices": choices(prepared.module.record["config"]) or read_record(folder).get("choices", {}),
+            "choices": choices(prepared.module.record["config"]) or earlier.get("choices", {}),
             "parameters": sum(p.numel() for p in prepared.module.model.parameters()),
             "versions": versions(),
             "machine": machine(prepared.trainer.strategy.root_device),
             "data": data_record(prepared.data),
-            "starts": [*earlier, start],
+            "starts": [*earlier.get("starts", []), start],
         }
+        self.rate = prepared.module.record["config"]["optimizer"].get("lr")
+        went_back = [entry for entry in earlier.get("back_offs", []) if entry["lr"] == self.rate]
+        self.content |= {"back_offs": went_back} if went_back else {}
         self.write()
 
     def end(self) -> None:
         """Note how long this start took."""
         self.content["starts"][-1]["wall_s"] = round(time.monotonic() - self.begin, 1)
+        self.write()
+
+    @property
+    def back_offs(self) -> list[dict[str, Any]]:
+        """How often, and why, the run went back with a lower learning rate; not at another rate of the settings."""
+        return self.content.get("back_offs", [])
+
+    def back_off(self, reason: str) -> None:
+        """Note that the run goes back."""
+        self.content["back_offs"] = [*self.back_offs, {"lr": self.rate, "reason": reason}]
         self.write()
 
     def write(self) -> None:
@@ -63,6 +77,17 @@ class RunRecord:
 def read_record(folder: Path) -> dict[str, Any]:
     """What `run.json` holds; empty where there is none."""
     return read_json(folder / FILE)
+
+
+def earlier_record(folder: Path) -> dict[str, Any]:
+    """The same; a damaged one is put aside, as a run can go on without it."""
+    try:
+        return read_record(folder)
+    except CheckpointError:
+        aside = folder / f"{FILE}.damaged"
+        os.replace(folder / FILE, aside)
+        print(f"{folder / FILE} was damaged and is {aside.name} now; the record of earlier starts is lost.", file=sys.stderr)
+        return {}
 
 
 def command_line(argv: list[str]) -> str:

@@ -53,14 +53,27 @@ def per_term(rule: Rule) -> Rule:
     return allows, f"{rule[1]}, or one for each term by name"
 
 
+def back_off() -> Rule:
+    """A factor of the learning rate, and how often it may be applied."""
+
+    def allows(value: Any) -> bool:
+        given = isinstance(value, DictConfig) and value.keys() == {"factor", "times"}
+        return given and between(0.0, 1.0)[0](value.factor) and whole(1)[0](value.times)
+
+    return allows, "a mapping such as {factor: 0.5, times: 3}, with a factor between 0 and 1"
+
+
 RULES: dict[str, Rule] = {
     "seed": whole(0, 2**32 - 1),
+    "ckpt": optional(text("last, auto or a checkpoint's file")),
     "init_from": optional(text("a run's folder or a .ckpt file")),
     "training.steps": whole(1),
     "training.val_samples": whole(1),
     "training.ema_decay": optional(number(0.0, 1.0)),
     "training.weight_decay_ramp_epochs": number(0),
     "training.monitor": one_of("val/co_bps", "val/fp_bps", "val/nll", "val/elbo", "val/mse"),
+    "training.explosion_ratio": optional(number(1.0)),
+    "training.back_off": optional(back_off()),
     "training.decay_matrices_only": one_of(True, False),
     "training.norm_penalty": optional(number(0.0)),
     "training.compile": one_of(True, False),

@@ -1,12 +1,14 @@
 """A run that is stopped and resumed sees the batches, the noise and the losses of the run that never stopped."""
 
 import csv
+from pathlib import Path
 
 import pytest
 import torch
 
 from neuralsde.errors import CheckpointError, ConfigError, DivergenceError
-from neuralsde.training.fit import MovableCheckpoint
+from neuralsde.training import keep
+from neuralsde.training.keep import MovableCheckpoint
 from neuralsde.workflow import train
 from tests.helpers.tiny import tiny_config, tiny_simulated
 
@@ -44,7 +46,8 @@ def test_resumed_run_equals_the_one_that_never_stopped(tmp_path, settings):
     torch.testing.assert_close(weights(tmp_path / "parts"), weights(tmp_path / "whole"), rtol=0, atol=0)
 
 
-def test_a_run_that_was_moved_keeps_its_best_score(tmp_path):
+def test_a_run_that_was_moved_keeps_its_best_score(tmp_path, monkeypatch):
+    monkeypatch.setattr(keep, "readable", Path.is_file)
     best = tmp_path / "there" / "best.ckpt"
     state = {
         "dirpath": str(tmp_path / "here"),

@@ -16,10 +16,11 @@ import numpy as np
 from neuralsde.datamodules.nwb.hdf5 import dataset_in
 from neuralsde.datamodules.trials import DataSpec, TrialData, Trials
 from neuralsde.errors import DataError
-from neuralsde.files import write_atomically
+from neuralsde.files import remove_leftovers, write_atomically
 
 VERSION = 2  # part of the key: raise it when the same recipe gives other tensors
 EDGE_BYTES = 1 << 20
+HOUR_S = 3600.0  # no entry takes longer to write
 
 
 class Cache:
@@ -70,6 +71,7 @@ class Cache:
         for folder in self.folders():
             try:
                 folder.mkdir(parents=True, exist_ok=True)
+                remove_leftovers(folder, older_than_s=HOUR_S)
                 return write_atomically(folder / name, image)
             except (PermissionError, FileExistsError, NotADirectoryError):
                 continue

@@ -12,7 +12,7 @@ from PIL import Image
 
 from neuralsde.errors import CheckpointError
 from neuralsde.evaluation.glossary import picture_text
-from neuralsde.files import write_whole
+from neuralsde.files import write_picture, write_whole
 from neuralsde.training.files import read_json
 
 CAPTIONS = "captions.json"
@@ -66,7 +66,7 @@ def add_pictures(folder: Path, pictures: Sequence[Picture]) -> None:
     texts = read_captions(plots)
     for picture in pictures:
         name = "".join(letter if letter.isalnum() else "_" for letter in picture.title.lower()).strip("_") or "picture"
-        picture.figure.savefig(plots / f"{name}.png", dpi=150)
+        write_picture(plots / f"{name}.png", picture.figure)
         texts[name] = [picture.title, picture.caption]
     write_whole(plots / CAPTIONS, json.dumps(texts, indent=2, ensure_ascii=False) + "\n")
 
