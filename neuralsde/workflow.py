@@ -3,6 +3,7 @@
 import json
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,21 +35,29 @@ from neuralsde.training.fit_check import check_fit
 from neuralsde.training.init_from import take_model
 from neuralsde.training.run_record import RunRecord
 from neuralsde.training.settings import check_settings
+from neuralsde.training.targets import check_targets, refuse_own_trust
 from neuralsde.training.wandb_log import log_checkpoints, wandb_logger
 
 DYNAMICS_SEEDS = 50  # visited states from which fixed points are looked for, for a run's own pictures
 
 
-def train(config: DictConfig) -> float:
+def train(config: DictConfig, allow_targets: Sequence[str] = ()) -> float:
     """Train, score and draw what `config` describes; returns the model's main score.
+
+    Args:
+        config: composed, or that of a run to go on with.
+        allow_targets: further packages whose classes the config, and checkpoints that it names, may build; what the config
+            itself says of them counts for nothing.
 
     Raises:
         NeuralSDEError: anything a user can mend, in one sentence.
     """
     started = time.monotonic()
+    refuse_own_trust(config, allow_targets)
     check_settings(config)
     run_dir = Path(config.run_dir)
-    initial = take_model(config, run_dir)
+    initial = take_model(config, run_dir, allow_targets)
+    check_targets(config, allow_targets)
     L.seed_everything(config.seed, verbose=False)
     data = instantiate_part(config, "data")
     if initial is not None:
@@ -62,7 +71,7 @@ def train(config: DictConfig) -> float:
     announce(prepared, data, run_dir, loggers)
     prepared.run(loggers, progress_pictures(config, data, loggers))
     checkpoint = run_dir / "checkpoints" / f"{config.predict.weights}.ckpt"
-    scores = evaluate(load(checkpoint, allow_targets=("",)), data, run_dir, loggers, config)
+    scores = evaluate(load(checkpoint, allow_targets=tuple(allow_targets)), data, run_dir, loggers, config)
     record.end()
     report = write_report(run_dir)
     print(f"{run_dir}: checkpoint {checkpoint.relative_to(run_dir)}, scores.json, metrics.csv, plots/, {report.name}")

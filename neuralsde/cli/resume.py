@@ -6,6 +6,7 @@ from pathlib import Path
 from omegaconf import OmegaConf
 
 from neuralsde.cli.console import Result, quiet_chatter
+from neuralsde.cli.trust import add_trust
 from neuralsde.errors import CheckpointError
 
 HELP = "go on with a run that was stopped"
@@ -16,6 +17,7 @@ EXAMPLES = """  neuralsde resume runs/mine
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run_dir", help="the run's folder")
+    add_trust(parser)
     parser.add_argument("--steps", type=int, help="optimiser steps in all, where trainer.max_epochs was not given")
 
 
@@ -33,4 +35,4 @@ def run(arguments: argparse.Namespace) -> Result:
     OmegaConf.update(config, "run_dir", arguments.run_dir)
     if arguments.steps:
         OmegaConf.update(config, "training.steps", arguments.steps)
-    return {"run_dir": arguments.run_dir, "score": workflow.train(config)}
+    return {"run_dir": arguments.run_dir, "score": workflow.train(config, arguments.allow_targets)}
