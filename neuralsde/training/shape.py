@@ -38,6 +38,8 @@ def fault_of(content: Any, shape: Any, where: str = "") -> str:
             items = [(content.get(name), values, name) for name in content] if isinstance(content, dict) else None
         case dict():
             items = named(content, shape) if isinstance(content, dict) else None
+        case tuple():
+            return "" if fits(content, shape) else found
         case [one]:
             items = [(item, one, str(i)) for i, item in enumerate(content)] if isinstance(content, list) else None
         case [_, *_]:

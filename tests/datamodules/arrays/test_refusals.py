@@ -194,7 +194,7 @@ def test_text_and_truncated_files_are_refused(tmp_path, ending):
         ArrayData(path).read()
     save(path, {"spikes": np.ones((40, 12, 9)), "bin_ms": np.array(20)})
     path.write_bytes(path.read_bytes()[:3000])
-    with pytest.raises(DataError, match=r"the archive is cut short|it is cut short"):
+    with pytest.raises(DataError, match=r"the archive is cut short|the file is cut short"):
         ArrayData(path).read()
 
 
