@@ -123,7 +123,7 @@ def read_file(path: Path) -> tuple[tuple[RawSplit, RawSplit], int | None]:
     if not path.exists():
         raise DataError(f"There is no file {path}; give data.path=FILE.h5 (see data/lorenz/README.md).")
     with open_hdf5(path, "HDF5 file", "it is damaged or another kind of file") as file:
-        factor = scalar(file, "conversion_factor") or 1.0
+        factor = scalar(file, "conversion_factor") or 1.0  # some files say 0 for none
         train, valid = (read_split(file, name, factor) for name in ("train", "valid"))
         per_condition = scalar(file, "n_trials_per_init_cond")
     if train.counts.shape[1:] != valid.counts.shape[1:]:
@@ -186,7 +186,10 @@ def rate_unit(split: RawSplit) -> tuple[float, float | None]:
     """
     if split.truth is None:
         return 1.0, None
-    ratio = float(split.counts.mean(dtype=np.float64) / split.truth.mean(dtype=np.float64))
+    counts, rates = (float(part.mean(dtype=np.float64)) for part in (split.counts, split.truth))
+    if not counts > 0 or not 0 < rates < np.inf:
+        raise DataError(f"Counts average {counts:.3g} per bin and the true rates {rates:.3g}; both have to be finite and above 0.")
+    ratio = counts / rates
     if abs(ratio - 1) < TOLERANCE:
         return 1.0, None
     width = max(round(ratio, 3), 0.001)

@@ -6,6 +6,7 @@ import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
+from tokenize import TokenError
 
 import h5py
 import numpy as np
@@ -15,7 +16,7 @@ from neuralsde.datamodules.nwb import hdf5
 from neuralsde.datamodules.nwb.hdf5 import choices, one_line
 from neuralsde.errors import ConfigError, DataError
 
-UNREADABLE = (*hdf5.UNREADABLE, EOFError, zipfile.BadZipFile, zlib.error)
+UNREADABLE = (*hdf5.UNREADABLE, EOFError, SyntaxError, TokenError, zipfile.BadZipFile, zlib.error)
 HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 """By the version of an array's file; what is plain numbers or words is never written in a later one."""
 

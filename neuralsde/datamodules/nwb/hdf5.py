@@ -57,10 +57,10 @@ def read(dataset: h5py.Dataset, selection=()) -> np.ndarray:
 
 
 def read_variable(dataset: h5py.Dataset) -> np.ndarray:
-    """A list of texts, some rows at a time: each may stand for as many bytes as the whole file, without taking any room in it.
+    """A column of texts or lists, some rows at a time: each may stand for as many bytes as the whole file, without taking any room in it.
 
     Raises:
-        DataError: it cannot be read, or its texts are more than the file can hold.
+        DataError: it cannot be read, or they are more than the file can hold.
     """
     path = dataset.file.filename
     size = Path(path).stat().st_size
@@ -68,7 +68,7 @@ def read_variable(dataset: h5py.Dataset) -> np.ndarray:
     parts, total = [np.zeros(0, object)], 0
     for start in range(0, len(dataset), at_once):
         part = guarded(dataset, lambda start=start: np.asarray(dataset[start : start + at_once], object))
-        total += sum(len(text) if isinstance(text, bytes | str) else 8 for text in part)
+        total += sum(memoryview(one).nbytes if isinstance(one, bytes | np.ndarray) else len(str(one)) for one in part)
         refuse_enormous(total, path, f"`{dataset.name}`")
         parts.append(part)
     return np.concatenate(parts)
