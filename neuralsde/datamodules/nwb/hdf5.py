@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 
 from neuralsde.datamodules.memory import FLOOR_BYTES, refuse_enormous
+from neuralsde.datamodules.nwb.heaps import refuse_endless_heaps
 from neuralsde.errors import DataError
 
 T = TypeVar("T")
@@ -32,6 +33,7 @@ def open_hdf5(path: Path, kind: str = "HDF5 (NWB) file", give: str = "give an .n
     """
     if not path.is_file():
         raise DataError(f"{path}: there is no such file; check data.path.")
+    refuse_endless_heaps(path)
     try:
         return h5py.File(path, "r")
     except UNREADABLE as error:
