@@ -6,7 +6,7 @@ ARGS   ?=
 STAMP  := $(VENV)/.installed
 PIP    := PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --disable-pip-version-check
 
-.PHONY: train test test-slow install bench lint docs clean
+.PHONY: train test test-slow install bench fuzz lint docs clean
 
 train: $(STAMP)            ## train and score a model: make train ARGS="model=langevinflow data=nlb_mc_maze"
 	$(BIN)/python train.py $(ARGS)
@@ -31,6 +31,10 @@ $(STAMP): pyproject.toml constraints.txt
 
 bench: $(STAMP)            ## speed beside the release and the bare matrix products
 	$(BIN)/python -m benchmarks.langevinflow_step $(ARGS)
+
+fuzz: $(STAMP)             ## mutated files for everything that reads one: make fuzz ARGS="--only nwb --files 2000"
+	$(PIP) -q --editable ".[test,fuzz]"
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz $(ARGS)
 
 lint: $(STAMP)             ## ruff and pyright
 	$(PIP) -q --editable ".[dev]"

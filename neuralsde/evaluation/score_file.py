@@ -86,6 +86,6 @@ def read_arrays(group: h5py.Group) -> Arrays:
     found = {name: dataset for name in names_in(group) if (dataset := dataset_in(group, name)) is not None}
     for name, dataset in found.items():
         listed = h5py.check_vlen_dtype(dataset.dtype)  # of conditions: the trials of each
-        if dataset.dtype.kind not in "biuf" and (listed is None or listed.kind not in "iu"):
+        if dataset.dtype.kind not in "biuf" and (listed is None or np.dtype(listed).kind not in "iu"):
             raise DataError(f"{group.file.filename}: `{group.name}/{name}` holds {dataset.dtype}; numbers are needed.")
     return {name: read(dataset) for name, dataset in found.items()}
