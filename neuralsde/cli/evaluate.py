@@ -56,7 +56,9 @@ def refuse_no_folder(into: str | None, number: int) -> None:
     """
     if into is None:
         if number > 1:
-            raise CheckpointError(f"{number} checkpoints have no folder in common: say with --into where scores.json and plots go.")
+            raise CheckpointError(
+                f"{number} checkpoints have no folder in common: say with --into where scores.json and plots go."
+            )
         return
     there = next(path for path in (Path(into), *Path(into).absolute().parents) if path.exists())
     if not there.is_dir() or not os.access(there, os.W_OK):

@@ -188,7 +188,9 @@ def rate_unit(split: RawSplit) -> tuple[float, float | None]:
         return 1.0, None
     counts, rates = (float(part.mean(dtype=np.float64)) for part in (split.counts, split.truth))
     if not counts > 0 or not 0 < rates < np.inf:
-        raise DataError(f"Counts average {counts:.3g} per bin and the true rates {rates:.3g}; both have to be finite and above 0.")
+        raise DataError(
+            f"Counts average {counts:.3g} per bin and the true rates {rates:.3g}; both have to be finite and above 0."
+        )
     ratio = counts / rates
     if abs(ratio - 1) < TOLERANCE:
         return 1.0, None

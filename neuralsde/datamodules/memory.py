@@ -30,7 +30,9 @@ def refuse_enormous(wanted: int, path: str | Path, what: str) -> None:
             "or write it again."
         )
     if wanted > (most := machine_bytes()):
-        raise DataError(f"{path}: {what} would take {readable(wanted)}, but there are {readable(most)} of memory; give less data.")
+        raise DataError(
+            f"{path}: {what} would take {readable(wanted)}, but there are {readable(most)} of memory; give less data."
+        )
 
 
 def machine_bytes() -> int:

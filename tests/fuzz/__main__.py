@@ -1,7 +1,7 @@
 """Read mutated files with everything that reads one (make fuzz).
 
-    python -m tests.fuzz                          # 12,000 files, then those that coverage finds
-    python -m tests.fuzz --only nwb --files 2000  # targets whose names begin so
+python -m tests.fuzz                          # 12,000 files, then those that coverage finds
+python -m tests.fuzz --only nwb --files 2000  # targets whose names begin so
 """
 
 import argparse

@@ -83,8 +83,29 @@ def header(description: str) -> bytes:
 
 def other_header(content: bytes, rng: Generator) -> bytes:
     """A header that says what is not so."""
-    shape = ("(1000000000000,)", "(-1,)", "(2, 3", "(1e3,)", f"({'(' * 90}", "(9" + "9" * 30 + ",)", "(0, 1000000000000)", "()", "5")
-    descr = ("'<f8'", "'|O'", "'<U1000000000'", "[('a', '<f8')]", "'|V9'", "'M8[s]'", "__import__('os')", "''", "None", "'<f80'")
+    shape = (
+        "(1000000000000,)",
+        "(-1,)",
+        "(2, 3",
+        "(1e3,)",
+        f"({'(' * 90}",
+        "(9" + "9" * 30 + ",)",
+        "(0, 1000000000000)",
+        "()",
+        "5",
+    )
+    descr = (
+        "'<f8'",
+        "'|O'",
+        "'<U1000000000'",
+        "[('a', '<f8')]",
+        "'|V9'",
+        "'M8[s]'",
+        "__import__('os')",
+        "''",
+        "None",
+        "'<f80'",
+    )
     text = f"{{'descr': {rng.choice(descr)}, 'fortran_order': {rng.choice(['False', 'True', '3'])}, 'shape': {rng.choice(shape)}, }}\n"
     members = unpacked(content)
     name = list(members)[rng.integers(len(members))]

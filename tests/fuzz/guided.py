@@ -35,7 +35,9 @@ def main() -> None:
         if outcome.kind == "failed":
             keep(target, path, 10**6 + tally.files, outcome.what, failures, tally)
         if tally.files % SAVE_EVERY == 0 or tally.files >= files:
-            (folder / "counts.json").write_text(json.dumps({kind: getattr(tally, kind) for kind in ("kinds", "refused", "failed")}))
+            (folder / "counts.json").write_text(
+                json.dumps({kind: getattr(tally, kind) for kind in ("kinds", "refused", "failed")})
+            )
         if tally.files >= files:
             os._exit(0)
 

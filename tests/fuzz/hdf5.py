@@ -70,7 +70,13 @@ def huge_chunks(file: h5py.File, name: str, rng: Generator) -> None:
 
 def bomb(file: h5py.File, name: str, rng: Generator) -> None:
     """Megabytes of one value in kilobytes."""
-    put(file, name, data=np.full(int(rng.choice([1 << 20, 1 << 23])), rng.integers(2), "i8"), compression="gzip", compression_opts=1)
+    put(
+        file,
+        name,
+        data=np.full(int(rng.choice([1 << 20, 1 << 23])), rng.integers(2), "i8"),
+        compression="gzip",
+        compression_opts=1,
+    )
 
 
 def nothing(file: h5py.File, name: str, rng: Generator) -> None:
@@ -133,7 +139,19 @@ def attributes(file: h5py.File, name: str, rng: Generator) -> None:
     """An attribute left out, or of another kind."""
     item = file[name] if rng.random() < 0.8 else file
     names = list(item.attrs)
-    values = [np.nan, -1.0, 0.0, np.inf, "text", b"\xff\xfe", np.arange(5), h5py.Empty("f8"), np.zeros((3, 0)), 10**18, item.ref]
+    values = [
+        np.nan,
+        -1.0,
+        0.0,
+        np.inf,
+        "text",
+        b"\xff\xfe",
+        np.arange(5),
+        h5py.Empty("f8"),
+        np.zeros((3, 0)),
+        10**18,
+        item.ref,
+    ]
     if names:
         key = names[rng.integers(len(names))]
         del item.attrs[key]

@@ -83,7 +83,11 @@ def nested(content: bytes, rng: Generator) -> bytes:
 def long(content: bytes, rng: Generator) -> bytes:
     """One very long word or line."""
     at = rng.integers(len(content) + 1)
-    return content[:at] + (b"a", b"9", b",", b" ", b"\n")[rng.integers(5)] * int(rng.choice([1000, 100_000, 2_000_000])) + content[at:]
+    return (
+        content[:at]
+        + (b"a", b"9", b",", b" ", b"\n")[rng.integers(5)] * int(rng.choice([1000, 100_000, 2_000_000]))
+        + content[at:]
+    )
 
 
 def other_encoding(content: bytes, rng: Generator) -> bytes:

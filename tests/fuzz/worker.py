@@ -59,7 +59,10 @@ def outcome_of(target: Target, path: Path) -> Outcome:
     except NeuralSDEError as error:
         kind, what = "refused", place_of(error)
     except BaseException as error:
-        kind, what = "failed", f"{type(error).__name__} at {place_of(error)}: {str(error).splitlines()[0][:120] if str(error) else ''}"
+        kind, what = (
+            "failed",
+            f"{type(error).__name__} at {place_of(error)}: {str(error).splitlines()[0][:120] if str(error) else ''}",
+        )
     peak = peak_mb() - before
     if peak > MOST_MB and kind != "failed":
         kind, what = "failed", f"took more than {MOST_MB} MB ({what})"

@@ -104,7 +104,9 @@ def dataset_in(parent: h5py.Group, name: str) -> h5py.Dataset | None:
         return None
     elsewhere = guarded(item, lambda: bool(item.external or item.is_virtual))
     if elsewhere:
-        raise DataError(f"{item.file.filename}: `{name}` lies in another file, which is not read; write all of it into one file.")
+        raise DataError(
+            f"{item.file.filename}: `{name}` lies in another file, which is not read; write all of it into one file."
+        )
     shape = guarded(item, lambda: (item.dtype, item.chunks) and item.shape)
     if shape is None or max(shape, default=0) >= 1 << 62:
         raise DataError(f"{item.file.filename}: `{name}` has the shape {shape}, the file is damaged; fetch it again.")

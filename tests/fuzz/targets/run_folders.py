@@ -25,7 +25,12 @@ def good_folder(folder: Path) -> Path:
     """A run's folder with everything in it, made once."""
     if not folder.exists():
         folder.mkdir()
-        contents = {"config.yaml": CONFIG, "metrics.csv": METRICS, "scores.json": json.dumps(SCORES), "run.json": json.dumps(RECORD)}
+        contents = {
+            "config.yaml": CONFIG,
+            "metrics.csv": METRICS,
+            "scores.json": json.dumps(SCORES),
+            "run.json": json.dumps(RECORD),
+        }
         for name, content in contents.items():
             (folder / name).write_text(content)
         latents = np.random.default_rng(0).normal(size=(6, 8, 4)).cumsum(1)
