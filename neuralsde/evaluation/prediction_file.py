@@ -106,7 +106,7 @@ def sound(prediction: Prediction, path: Path) -> Prediction:
     if fits and axes is not None:
         fits = axes.times.ndim == 2 and axes.times.shape[0] in (1, shape[0]) and axes.times.shape[1] == shape[1]
         fits &= all(array.shape == shape[:1] for array in (axes.trial_id, axes.condition) if array is not None)
-        fits &= 0 <= axes.observed_bins <= shape[1] and 0 <= axes.heldin and 0 <= axes.n_classes
+        fits &= 0 <= axes.observed_bins <= shape[1] and axes.heldin >= 0 and axes.n_classes >= 0
         known = len(axes.condition_names) or np.inf
         fits &= axes.condition is None or bool(((axes.condition >= -1) & (axes.condition < known)).all())
     if not fits:

@@ -28,7 +28,8 @@ def fault_of(content: Any, shape: Any, where: str = "") -> str:
 
     Args:
         content: what a file holds.
-        shape: a type or several, `[shape]` of a list's items, `[shape, shape]` of a list of so many, `{name: shape}` (`"name?"` may be absent; others may be there
+        shape: a type or several, `[shape]` of a list's items, `[shape, shape]` of a list of so many, `{name: shape}`
+            (`"name?"` may be absent; others may be there
             too), `Names` or `Finite`.
         where: the place in the file, for the answer.
     """

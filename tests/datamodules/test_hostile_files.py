@@ -1,4 +1,4 @@
-"""Data files that declare what they do not hold, or point outside themselves. Each was found by `make fuzz`, or is a known attack."""
+"""Data files that declare what they do not hold, or point outside themselves."""
 
 import io
 import struct

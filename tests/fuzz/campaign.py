@@ -83,7 +83,7 @@ def batch(
         done += 1
         if outcome.kind == "failed":
             keep(target, folder / "work" / f"file{target.suffix}", numbers[done - 1], outcome.what, failures, tally)
-        if outcome.seconds == LIMIT_S or not process.is_alive() and not receiver.poll():
+        if outcome.seconds == LIMIT_S or (not process.is_alive() and not receiver.poll()):
             break
     process.kill()
     process.join()

@@ -15,10 +15,13 @@ from tests.fuzz.archives import ARCHIVE_MUTATIONS, packed, unpacked
 SENTINEL = "executed"
 """The file that a pickle makes in the folder it runs in, if anything runs it."""
 TARGETS = [
-    "os.system", "evil_module.Evil", "builtins.eval", "neuralsde.load", "neuralsde.workflow.train", "neuralsde.files.write_whole",
+    "os.system", "evil_module.Evil", "builtins.eval", "neuralsde.load", "neuralsde.workflow.train",
+    "neuralsde.files.write_whole",
     "neuralsde.workflow.os.system", "neuralsde.datamodules.lorenz.LorenzData.load_from_checkpoint", "functools.partial",
-    "neuralsde.evaluation.extras.needed", "neuralsde.datamodules.nwb.download.download", "torch.load", "neuralsde.__main__.main",
-    "neuralsde.nn.mlp.MLP.__init__", "torch.optim.swa_utils.AveragedModel", "", ".", "neuralsde.", "neuralsde..nn", "neuralsde.sde",
+    "neuralsde.evaluation.extras.needed", "neuralsde.datamodules.nwb.download.download", "torch.load",
+    "neuralsde.__main__.main",
+    "neuralsde.nn.mlp.MLP.__init__", "torch.optim.swa_utils.AveragedModel", "", ".", "neuralsde.", "neuralsde..nn",
+    "neuralsde.sde",
     "neuralsde.noise.Brownian", "neuralsde.nn.encoders.GRUEncoder", "neuralsde.sde.Neural", "neuralsde.models.LatentModel",
 ]  # fmt: skip
 VALUES: list[Any] = [
@@ -83,8 +86,10 @@ def other_weights(content: bytes, rng: Generator) -> bytes:
     name = list(weights)[rng.integers(len(weights))]
     w = weights[name]
     others = [
-        lambda: w.to(torch.float64), lambda: w.to(torch.complex64), lambda: w[None], lambda: w.flatten(), lambda: w * float("nan"),
-        lambda: torch.zeros(1).expand(10**12), lambda: w.to_sparse() if w.ndim else w, lambda: torch.empty_like(w, device="meta"),
+        lambda: w.to(torch.float64), lambda: w.to(torch.complex64), lambda: w[None], lambda: w.flatten(),
+        lambda: w * float("nan"),
+        lambda: torch.zeros(1).expand(10**12), lambda: w.to_sparse() if w.ndim else w, lambda: torch.empty_like(w,
+        device="meta"),
         lambda: torch.nn.Parameter(w) if w.is_floating_point() else w, lambda: "text", lambda: None, lambda: w.to(torch.int8),
         lambda: torch.zeros(0),
     ]  # fmt: skip

@@ -9,13 +9,15 @@ from tests.fuzz.raw import chosen
 NUMBER = re.compile(rb"-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
 NUMBERS = [
     b"nan", b"inf", b"-inf", b"NaN", b"Infinity", b"-1", b"0", b"1e999", b"1e308", b"-1e308", b"1e-320", b"9" * 20, b"9" * 5000,
-    b"0x10", b"1_0", b"", b"?", b"1000000000000", b"2147483648", b"9223372036854775808", b"1.5", b"true", b"null", b"'a'", b'"a"',
+    b"0x10", b"1_0", b"", b"?", b"1000000000000", b"2147483648", b"9223372036854775808", b"1.5", b"true", b"null",
+    b"'a'", b'"a"',
     b"[]", b"{}", "½".encode(), "١".encode(), b"2012-01-01", b"12:30:45", b"1e5",
 ]  # fmt: skip
 """What may stand where a number did."""
 PIECES = [
     b"\0", b"\r", b"\n\n", b"\r\n", b'"', b"'", b",", b":", b"\t", b"#", b"%", b"@", b"{", b"}", b"[", b"]", b"\xff\xfe",
-    b"\xef\xbb\xbf", b"\\u0000", b"\xed\xa0\x80", b"${oc.env:HOME}", b"!!python/object/apply:os.system [id]", b"&a [*a]", b"???",
+    b"\xef\xbb\xbf", b"\\u0000", b"\xed\xa0\x80", b"${oc.env:HOME}", b"!!python/object/apply:os.system [id]",
+    b"&a [*a]", b"???",
     b"<<: *a", b"_target_: os.system", b"-", b"=", b"1e9999", "é".encode("latin-1"), b"\x1a", b"\x85", b"\xe2\x80\xa8",
 ]  # fmt: skip
 """What may be put in anywhere."""

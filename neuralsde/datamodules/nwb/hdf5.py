@@ -59,7 +59,7 @@ def read(dataset: h5py.Dataset, selection=()) -> np.ndarray:
 
 
 def read_variable(dataset: h5py.Dataset) -> np.ndarray:
-    """A column of texts or lists, some rows at a time: each may stand for as many bytes as the whole file, without taking any room in it.
+    """A column of texts or lists, some rows at a time: each may stand for as many bytes as the whole file.
 
     Raises:
         DataError: it cannot be read, or they are more than the file can hold.
