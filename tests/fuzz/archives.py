@@ -106,8 +106,8 @@ def other_header(content: bytes, rng: Generator) -> bytes:
         "None",
         "'<f80'",
     )
-    text = f"{{'descr': {rng.choice(descr)}, 'fortran_order': {rng.choice(['False', 'True', '3'])},
-    'shape': {rng.choice(shape)}, }}\n"
+    order = rng.choice(["False", "True", "3"])
+    text = f"{{'descr': {rng.choice(descr)}, 'fortran_order': {order}, 'shape': {rng.choice(shape)}, }}\n"
     members = unpacked(content)
     name = list(members)[rng.integers(len(members))]
     members[name] = header(text) + members[name][128:]
