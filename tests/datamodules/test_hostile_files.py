@@ -104,6 +104,12 @@ def test_many_texts_that_share_their_bytes_are_refused(path):
         read(path)
 
 
+def test_more_texts_than_a_file_can_hold_are_refused(path):
+    write(path, lambda f: f.create_dataset("x", (4_000_000,), h5py.string_dtype(), chunks=(4096,)))
+    with pytest.raises(DataError, match="would take 1.02 GB"):
+        read(path)
+
+
 def test_sizes_are_held_against_the_machine_too(path):
     path.write_bytes(b"x" * 1000)
     refuse_enormous(1000, path, "it")

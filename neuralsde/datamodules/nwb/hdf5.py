@@ -16,6 +16,8 @@ from neuralsde.errors import DataError
 T = TypeVar("T")
 MOST_LINKS = 16
 """Links that may point to each other before the file is held to be damaged."""
+OBJECT_BYTES = 256
+"""What a text or list takes as an object of Python's, on the way to an array."""
 UNREADABLE = (OSError, RuntimeError, ValueError, KeyError, TypeError, OverflowError, AttributeError, MemoryError, SystemError)
 """What h5py raises on a damaged file, by what it meets first."""
 
@@ -65,6 +67,7 @@ def read_variable(dataset: h5py.Dataset) -> np.ndarray:
         DataError: it cannot be read, or they are more than the file can hold.
     """
     path = dataset.file.filename
+    refuse_enormous(len(dataset) * OBJECT_BYTES, path, f"`{dataset.name}`")
     size = Path(path).stat().st_size
     at_once = max(2 * FLOOR_BYTES // size, 1)
     parts, total = [np.zeros(0, object)], 0
