@@ -78,7 +78,7 @@ def refuse_unsound_record(record: Any, path: Path) -> None:
     """
     try:
         spec, config = DataSpec(**record["spec"]), record["config"]
-        complete = {"model", "data", "predict"} <= config.keys()
+        complete = all(isinstance(config.get(group), dict) for group in ("model", "data", "predict"))
     except (TypeError, KeyError, AttributeError) as error:
         raise CheckpointError(f"{path} is of another version of neuralsde ({error}): train again with this one.") from error
     if not complete:
