@@ -89,7 +89,7 @@ def refuse_unsound_record(record: Any, path: Path) -> None:
 
 def fault_of_sizes(spec: DataSpec) -> str:
     """Why sizes can be those of no data; empty where they can."""
-    if spec.kind not in KINDS:
+    if not isinstance(spec.kind, str) or spec.kind not in KINDS:  # a list is no key
         return f"says that the data are {spec.kind!r:.40}"
     for field in fields(spec):
         value = getattr(spec, field.name)
