@@ -73,7 +73,7 @@ def read_variable(dataset: h5py.Dataset) -> np.ndarray:
     parts, total = [np.zeros(0, object)], 0
     for start in range(0, len(dataset), at_once):
         part = guarded(dataset, lambda start=start: np.asarray(dataset[start : start + at_once], object))
-        total += sum(memoryview(one).nbytes if isinstance(one, bytes | np.ndarray) else len(str(one)) for one in part)
+        total += sum(one.nbytes if isinstance(one, np.ndarray) else len(one if isinstance(one, bytes) else str(one)) for one in part)
         refuse_enormous(total, path, f"`{dataset.name}`")
         parts.append(part)
     return np.concatenate(parts)
