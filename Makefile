@@ -6,7 +6,7 @@ ARGS   ?=
 STAMP  := $(VENV)/.installed
 PIP    := PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --disable-pip-version-check
 
-.PHONY: train test test-slow install bench faults lint docs clean
+.PHONY: train test test-slow install bench faults fuzz lint docs clean
 
 train: $(STAMP)            ## train and score a model: make train ARGS="model=langevinflow data=nlb_mc_maze"
 	$(BIN)/python train.py $(ARGS)
@@ -34,6 +34,10 @@ bench: $(STAMP)            ## speed beside the release and the bare matrix produ
 
 faults: $(STAMP)           ## kill training at 50 random moments, start it again, compare with undisturbed runs: 15 minutes
 	$(BIN)/python -m benchmarks.faults $(ARGS)
+
+fuzz: $(STAMP)             ## mutated files for everything that reads one: make fuzz ARGS="--only nwb --files 2000"
+	$(PIP) -q --editable ".[test,fuzz]"
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz $(ARGS)
 
 lint: $(STAMP)             ## ruff and pyright
 	$(PIP) -q --editable ".[dev]"

@@ -4,6 +4,7 @@ import copy
 import json
 import sys
 import time
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -41,22 +42,30 @@ from neuralsde.training.launch import others_started, report_ready
 from neuralsde.training.processes import agreed
 from neuralsde.training.run_record import RunRecord
 from neuralsde.training.settings import check_settings
+from neuralsde.training.targets import check_targets, refuse_own_trust
 from neuralsde.training.wandb_log import log_checkpoints, wandb_logger
 
 DYNAMICS_SEEDS = 50  # visited states from which fixed points are looked for, for a run's own pictures
 
 
-def train(config: DictConfig) -> float:
+def train(config: DictConfig, allow_targets: Sequence[str] = ()) -> float:
     """Train, score and draw what `config` describes; returns the model's main score.
+
+    Args:
+        config: composed, or that of a run to go on with.
+        allow_targets: further packages whose classes the config, and checkpoints that it names, may build; what the config
+            itself says of them counts for nothing.
 
     Raises:
         NeuralSDEError: anything a user can mend, in one sentence.
     """
     started = time.monotonic()
+    refuse_own_trust(config, allow_targets)
     check_settings(config)
     config.run_dir = agreed(config.run_dir, config.trainer.accelerator)
     run_dir = Path(config.run_dir)
-    initial = take_model(config, run_dir)
+    initial = take_model(config, run_dir, allow_targets)
+    check_targets(config, allow_targets)
     L.seed_everything(config.seed, verbose=False)
     data = instantiate_part(config, "data")
     if initial is not None:
@@ -72,10 +81,10 @@ def train(config: DictConfig) -> float:
     loggers = make_loggers(config, run_dir)
     announce(prepared, data, run_dir, loggers)
     again = partial(prepare_again, config, data, run_dir, initial)
-    with others_started(prepared.trainer, run_dir):
+    with others_started(prepared.trainer, run_dir, allow_targets):
         fit_with_back_off(config, prepared, again, record, loggers, partial(progress_pictures, config, data, loggers))
     checkpoint = run_dir / "checkpoints" / f"{config.predict.weights}.ckpt"
-    scores = evaluate(load(checkpoint, allow_targets=("",)), data, run_dir, loggers, config)
+    scores = evaluate(load(checkpoint, allow_targets=tuple(allow_targets)), data, run_dir, loggers, config)
     record.end()
     report = write_report(run_dir)
     print(f"{run_dir}: checkpoint {checkpoint.relative_to(run_dir)}, scores.json, metrics.csv, plots/, {report.name}")

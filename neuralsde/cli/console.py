@@ -11,6 +11,7 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from neuralsde.cli.trust import add_trust
 from neuralsde.errors import ConfigError, NeuralSDEError
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ def finite(value: Any) -> Any:
 def add_checkpoint(parser: argparse.ArgumentParser) -> None:
     """The arguments by which a checkpoint and its data are named."""
     parser.add_argument("checkpoint", metavar="CKPT", help="a run's folder, a .ckpt file, or wandb:entity/project/name:alias")
+    add_trust(parser)
     add_data_path(parser)
 
 
@@ -96,7 +98,8 @@ def opened(arguments: argparse.Namespace, **data: Any) -> "Run":
     from neuralsde.evaluation.load import load
 
     quiet_chatter()
-    return load(arguments.checkpoint, data={**data_settings(arguments), **data})
+    settings = {**data_settings(arguments), **data}
+    return load(arguments.checkpoint, data=settings, allow_targets=arguments.allow_targets)
 
 
 def bar(name: str) -> str:

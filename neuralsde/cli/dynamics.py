@@ -43,7 +43,8 @@ def print_points(found: "Dynamics") -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=f"{len(found.fixed_points)} fixed or slow points", title_justify="left")
+    number = len(found.fixed_points)
+    table = Table(title=f"{number} fixed or slow point{'s' * (number != 1)}", title_justify="left")
     for name in ("kind", "speed / typical", "distance / spread", "slowest time constant (s)", "frequencies (Hz)"):
         table.add_column(name, justify="left" if name == "kind" else "right")
     for point in found.fixed_points:

@@ -1,11 +1,13 @@
 """Score a checkpoint beside the baselines. Of several checkpoints the rates are averaged (an ensemble)."""
 
 import argparse
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from neuralsde.cli.console import Result, add_data_path, data_settings, quiet_chatter
-from neuralsde.errors import CheckpointError
+from neuralsde.cli.trust import add_trust
+from neuralsde.errors import CheckpointError, ConfigError
 
 if TYPE_CHECKING:
     from neuralsde.evaluation.load import Run
@@ -20,6 +22,7 @@ EXAMPLES = """  neuralsde evaluate runs/mine
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("checkpoints", metavar="CKPT", nargs="+", help="a run's folder, a .ckpt file, or wandb:…")
+    add_trust(parser)
     add_data_path(parser)
     parser.add_argument("--phase", choices=("val", "test"), help="trials to score (default: those of the run)")
     parser.add_argument("--into", metavar="FOLDER", help="where scores.json and plots go (default: the run's own folder)")
@@ -33,8 +36,9 @@ def run(arguments: argparse.Namespace) -> Result:
     from neuralsde.workflow import evaluate
 
     quiet_chatter()
-    runs = [load(path, data=data_settings(arguments)) for path in arguments.checkpoints]
-    folder = destination(arguments.into, runs)
+    refuse_no_folder(arguments.into, len(arguments.checkpoints))
+    runs = [load(path, data_settings(arguments), arguments.allow_targets) for path in arguments.checkpoints]
+    folder = destination(arguments.into, runs[0])
     model = runs[0] if len(runs) == 1 else Ensemble.of(runs)
     folder.mkdir(parents=True, exist_ok=True)
     scores = evaluate(model, model.datamodule, folder, [], model.config)
@@ -43,7 +47,25 @@ def run(arguments: argparse.Namespace) -> Result:
     return {"checkpoints": [str(one.path) for one in runs], "folder": str(folder), "scores": scores}
 
 
-def destination(into: str | None, runs: "list[Run]") -> Path:
+def refuse_no_folder(into: str | None, number: int) -> None:
+    """Check, before anything is read, that there is a place for the scores.
+
+    Raises:
+        CheckpointError: several checkpoints have no folder in common, and nobody named one.
+        ConfigError: what was named is, or lies in, no folder, or one that cannot be written.
+    """
+    if into is None:
+        if number > 1:
+            raise CheckpointError(
+                f"{number} checkpoints have no folder in common: say with --into where scores.json and plots go."
+            )
+        return
+    there = next(path for path in (Path(into), *Path(into).absolute().parents) if path.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        raise ConfigError(f"--into is {into}, but {there} is no folder that can be written: give another.")
+
+
+def destination(into: str | None, run: "Run") -> Path:
     """Where the scores go.
 
     Raises:
@@ -51,10 +73,6 @@ def destination(into: str | None, runs: "list[Run]") -> Path:
     """
     if into is not None:
         return Path(into)
-    if len(runs) > 1:
-        raise CheckpointError(
-            f"{len(runs)} checkpoints have no folder in common: say with --into where scores.json and plots go."
-        )
-    if runs[0].path.parent.name != "checkpoints":
-        raise CheckpointError(f"{runs[0].path} lies in no run's folder: say with --into where scores.json and plots go.")
-    return runs[0].path.parent.parent
+    if run.path.parent.name != "checkpoints":
+        raise CheckpointError(f"{run.path} lies in no run's folder: say with --into where scores.json and plots go.")
+    return run.path.parent.parent

@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 
 from neuralsde.cli.composition import explained
 from neuralsde.cli.console import quiet_chatter, run_or_explain
+from neuralsde.cli.trust import remember, trusted
 from neuralsde.errors import ConfigError
 
 CONFIGS = str(Path(__file__).parents[1] / "configs")
@@ -18,6 +19,7 @@ CONFIGS = str(Path(__file__).parents[1] / "configs")
 def train() -> float | None:
     """Train what the command line composes from `configs/`; returns the main score, for sweeps."""
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra raises its errors instead of printing them
+    remember(sys.argv[1:])
     return run_or_explain(_composed)
 
 
@@ -37,4 +39,4 @@ def _train(config: DictConfig) -> float:
     from neuralsde import workflow  # torch and Lightning load only once the command line has been understood
 
     quiet_chatter()
-    return workflow.train(config)
+    return workflow.train(config, allow_targets=trusted())

@@ -9,6 +9,7 @@ import numpy as np
 
 from neuralsde.datamodules.batches import TrialDataModule
 from neuralsde.datamodules.lorenz import above_zero, at_least, split_trials
+from neuralsde.datamodules.nwb.hdf5 import dataset_in, names_in, open_hdf5, read
 from neuralsde.datamodules.trials import DataSpec, TrialData
 from neuralsde.errors import ConfigError, DataError
 
@@ -121,13 +122,10 @@ def read_file(path: Path) -> tuple[tuple[RawSplit, RawSplit], int | None]:
     """Both splits, and the number of trials per initial condition where the file says it."""
     if not path.exists():
         raise DataError(f"There is no file {path}; give data.path=FILE.h5 (see data/lorenz/README.md).")
-    try:
-        with h5py.File(path) as file:
-            factor = scalar(file, "conversion_factor") or 1.0
-            train, valid = (read_split(file, name, factor) for name in ("train", "valid"))
-            per_condition = scalar(file, "n_trials_per_init_cond")
-    except OSError as error:
-        raise DataError(f"{path} cannot be read as HDF5 ({error}); it is damaged or another kind of file.") from error
+    with open_hdf5(path, "HDF5 file", "it is damaged or another kind of file") as file:
+        factor = scalar(file, "conversion_factor") or 1.0  # some files say 0 for none
+        train, valid = (read_split(file, name, factor) for name in ("train", "valid"))
+        per_condition = scalar(file, "n_trials_per_init_cond")
     if train.counts.shape[1:] != valid.counts.shape[1:]:
         raise DataError(
             f"{path}: train_data {train.counts.shape} and valid_data {valid.counts.shape} differ in bins or neurons."
@@ -139,7 +137,7 @@ def read_split(file: h5py.File, name: str, factor: float) -> RawSplit:
     """The data sets whose names begin with `name`; true rates divided by `factor`."""
     counts = array(file, f"{name}_data")
     if counts is None or counts.ndim != 3 or not counts.size:
-        found = f"has shape {counts.shape}" if counts is not None else f"is missing among {', '.join(sorted(file))}"
+        found = f"has shape {counts.shape}" if counts is not None else f"is missing among {', '.join(sorted(names_in(file)))}"
         raise DataError(f"{file.filename}: `{name}_data` {found}; counts (trial, bin, neuron) are needed.")
     if not (counts >= 0).all() or (counts % 1).any():
         raise DataError(f"{file.filename}: `{name}_data` are not spike counts: some are negative, fractions or NaN.")
@@ -154,15 +152,31 @@ def read_split(file: h5py.File, name: str, factor: float) -> RawSplit:
 
 
 def array(file: h5py.File, name: str) -> np.ndarray | None:
-    """The data set `name`, or None where there is none."""
-    found = file.get(name)
-    return np.asarray(found[()]) if isinstance(found, h5py.Dataset) else None
+    """The numbers in the data set `name`, or None where there is none.
+
+    Raises:
+        DataError: it holds something else.
+    """
+    found = dataset_in(file, name)
+    if found is None:
+        return None
+    if found.dtype.kind not in "buif":
+        raise DataError(f"{file.filename}: `{name}` holds {found.dtype}; numbers are needed.")
+    return read(found)
 
 
 def scalar(file: h5py.File, name: str) -> float | None:
-    """The one number in the data set `name`, or None where there is none."""
+    """The one number in the data set `name`, or None where there is none.
+
+    Raises:
+        DataError: it holds several, none, or one that is not finite.
+    """
     found = array(file, name)
-    return None if found is None else float(np.ravel(found)[0])
+    if found is None:
+        return None
+    if found.size != 1 or not np.isfinite(found).all():
+        raise DataError(f"{file.filename}: `{name}` holds {found.size} values; one finite number is needed.")
+    return float(found.item())
 
 
 def rate_unit(split: RawSplit) -> tuple[float, float | None]:
@@ -172,7 +186,12 @@ def rate_unit(split: RawSplit) -> tuple[float, float | None]:
     """
     if split.truth is None:
         return 1.0, None
-    ratio = float(split.counts.mean(dtype=np.float64) / split.truth.mean(dtype=np.float64))
+    counts, rates = (float(part.mean(dtype=np.float64)) for part in (split.counts, split.truth))
+    if not counts > 0 or not 0 < rates < np.inf:
+        raise DataError(
+            f"Counts average {counts:.3g} per bin and the true rates {rates:.3g}; both have to be finite and above 0."
+        )
+    ratio = counts / rates
     if abs(ratio - 1) < TOLERANCE:
         return 1.0, None
     width = max(round(ratio, 3), 0.001)

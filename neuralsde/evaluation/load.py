@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from omegaconf import DictConfig, OmegaConf
+from torch import Tensor
 
 from neuralsde.analysis.decode import Activity, Decoding, decode
 from neuralsde.analysis.dynamics import Dynamics, dynamics_of
@@ -20,11 +21,13 @@ from neuralsde.datamodules.trials import DataSpec, TrialData, Trials
 from neuralsde.errors import CheckpointError, ConfigError
 from neuralsde.evaluation.artifact import PREFIX, fetch
 from neuralsde.evaluation.predict import Prediction, forecast, generate, predict
+from neuralsde.training.allocation import AllocationLimit
 from neuralsde.training.build import instantiate_part
-from neuralsde.training.checkpoint import ALLOWED, checkpoint_in, load_weights, read_checkpoint, refuse_foreign_targets
+from neuralsde.training.checkpoint import checkpoint_in, load_weights, read_checkpoint
 from neuralsde.training.fit import build_module
 from neuralsde.training.module import LatentDynamics
 from neuralsde.training.sizes import other_sizes
+from neuralsde.training.targets import refuse_foreign_targets
 
 
 @dataclass(frozen=True)
@@ -219,9 +222,23 @@ def load(path: str | Path, data: dict[str, Any] | None = None, allow_targets: tu
     path = checkpoint_in(fetch(str(path)) if str(path).startswith(PREFIX) else Path(path))
     checkpoint = read_checkpoint(path)
     record = checkpoint["neuralsde"]
-    trust = "if you trust it, name its package in load(…, allow_targets=(…,))"
-    refuse_foreign_targets(record["config"], path, trust, (*ALLOWED, *allow_targets))
+    trust = "if you trust it, name its package in load(…, allow_targets=(…,)), or with --allow-targets on the command line"
+    refuse_foreign_targets(record["config"], str(path), trust, allow_targets)
     config = with_data(DictConfig(record["config"]), data or {})
-    module = build_module(config, DataSpec(**record["spec"]))
+    module = rebuilt(config, DataSpec(**record["spec"]), checkpoint["state_dict"], path)
     load_weights(module, checkpoint["state_dict"], path)
     return Run(module.eval(), config, path)
+
+
+def rebuilt(config: DictConfig, spec: DataSpec, weights: dict[str, Tensor], path: Path) -> LatentDynamics:
+    """The module that a checkpoint's config describes, in memory of the order of its weights.
+
+    Raises:
+        CheckpointError: the config describes none, or a far larger one.
+    """
+    try:
+        with AllocationLimit.for_weights(weights):
+            return build_module(config, spec)
+    except Exception as error:  # settings that no run has written meet whatever error comes first
+        reason = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
+        raise CheckpointError(f"{path} cannot be built again ({reason}): use another, or train again.") from error

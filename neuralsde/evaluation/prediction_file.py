@@ -1,12 +1,11 @@
 """Predictions in HDF5 files."""
 
 from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
 
-from neuralsde.datamodules.nwb.hdf5 import one_line
+from neuralsde.datamodules.nwb import hdf5
 from neuralsde.errors import DataError
 from neuralsde.evaluation.hdf5_file import write_file
 from neuralsde.evaluation.prediction import Coordinates, Prediction
@@ -48,31 +47,68 @@ def read(path: Path) -> Prediction:
     """
     if not path.is_file():
         raise DataError(f"There is no file {path}: give one that prediction.save or `neuralsde predict` wrote.")
-    try:
-        with h5py.File(path) as file:
-            if file.attrs.get("format") != FORMAT:
-                raise DataError(f"{path} holds no prediction: give a file that prediction.save or `neuralsde predict` wrote.")
-            return read_file(file)
-    except (OSError, KeyError, RuntimeError) as error:
-        raise DataError(
-            f"{path} cannot be read ({one_line(error)}): it is damaged or no HDF5 file, so predict again."
-        ) from error
+    with hdf5.open_hdf5(path, "HDF5 file, or a damaged one", "predict again") as file:
+        if not np.array_equal(hdf5.attribute(file, "format"), FORMAT):
+            raise DataError(f"{path} holds no prediction: give a file that prediction.save or `neuralsde predict` wrote.")
+        try:
+            return sound(read_file(file), path)
+        except (KeyError, ValueError, TypeError) as error:
+            raise DataError(f"{path} is damaged ({hdf5.one_line(error)}): predict again.") from error
 
 
-def read_file(file: Any) -> Prediction:
-    arrays = {name: file[name][()] for name in ARRAYS if name in file}
-    quantiles = {float(name): values[()] for name, values in file["quantiles"].items()}
-    axes = read_coordinates(file["coordinates"]) if "coordinates" in file else None
-    return Prediction(**arrays, quantiles=quantiles, coordinates=axes)
+def read_file(file: h5py.File) -> Prediction:
+    quantiles, coordinates = (hdf5.group_in(file, name) for name in ("quantiles", "coordinates"))
+    by_level = {} if quantiles is None else {float(p): needed(quantiles, p) for p in hdf5.names_in(quantiles)}
+    axes = None if coordinates is None else read_coordinates(coordinates)
+    intervals = {name: numbers(file, name) for name in ("lower", "upper")}
+    return Prediction(needed(file, "rates"), needed(file, "latents"), **intervals, quantiles=by_level, coordinates=axes)
 
 
-def read_coordinates(group: Any) -> Coordinates:
-    arrays = {name: group[name][()] for name in TRIALS if name in group}
-    names = tuple(str(name) for name in group.attrs["condition_names"])
-    numbers = {name: plain(group.attrs[name]) for name in NUMBERS}
-    return Coordinates(**arrays, **numbers, condition_names=names)
+def numbers(group: h5py.Group, name: str) -> np.ndarray | None:
+    """An array of numbers; None where there is none.
+
+    Raises:
+        ValueError: it holds something else.
+    """
+    dataset = hdf5.dataset_in(group, name)
+    if dataset is None:
+        return None
+    if dataset.dtype.kind not in "iuf":
+        raise ValueError(f"`{name}` holds {dataset.dtype}")
+    return hdf5.read(dataset)
 
 
-def plain(value: Any) -> Any:
-    """A NumPy scalar as Python's own; a text as it is."""
-    return value.item() if isinstance(value, np.generic) else value
+def needed(group: h5py.Group, name: str) -> np.ndarray:
+    """An array that has to be there."""
+    if (found := numbers(group, name)) is None:
+        raise KeyError(f"there is no `{name}`")
+    return found
+
+
+def read_coordinates(group: h5py.Group) -> Coordinates:
+    names = np.ravel(hdf5.attribute(group, "condition_names", ()))
+    kinds = {"bin_width_s": float, "observed_bins": int, "heldin": int, "n_classes": int, "kind": str}
+    settings = {name: kind(np.asarray(hdf5.attribute(group, name)).item()) for name, kind in kinds.items()}
+    arrays = {name: numbers(group, name) for name in ("trial_id", "condition")}
+    return Coordinates(needed(group, "times"), **arrays, **settings, condition_names=tuple(map(str, names)))
+
+
+def sound(prediction: Prediction, path: Path) -> Prediction:
+    """`prediction`, where its arrays and its axes are of the same trials and bins.
+
+    Raises:
+        DataError: they are not.
+    """
+    shape, axes = prediction.rates.shape, prediction.coordinates
+    fits = prediction.rates.ndim == prediction.latents.ndim == 3 and prediction.latents.shape[:2] == shape[:2]
+    beside = [prediction.lower, prediction.upper, *prediction.quantiles.values()]
+    fits &= all(array.ndim == 3 and array.shape[:2] == shape[:2] for array in beside if array is not None)
+    if fits and axes is not None:
+        fits = axes.times.ndim == 2 and axes.times.shape[0] in (1, shape[0]) and axes.times.shape[1] == shape[1]
+        fits &= all(array.shape == shape[:1] for array in (axes.trial_id, axes.condition) if array is not None)
+        fits &= 0 <= axes.observed_bins <= shape[1] and axes.heldin >= 0 and axes.n_classes >= 0
+        known = len(axes.condition_names) or np.inf
+        fits &= axes.condition is None or bool(((axes.condition >= -1) & (axes.condition < known)).all())
+    if not fits:
+        raise DataError(f"{path} is damaged (its arrays are not of the same trials and bins): predict again.")
+    return prediction

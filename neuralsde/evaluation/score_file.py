@@ -5,6 +5,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from neuralsde.datamodules.nwb.hdf5 import dataset_in, group_in, names_in, one_line, open_hdf5, read
 from neuralsde.errors import DataError
 from neuralsde.metrics import bits_per_spike, psth_r2, tp_corr, vel_r2
 
@@ -31,6 +32,8 @@ def evaluate(targets: str | Path, submission: str | Path) -> dict[str, dict[str,
         return {name: evaluate_group(truth[name], rates[name]) for name in names}
     except KeyError as error:
         raise DataError(f"{submission} or {targets} lacks the data set {error}.") from error
+    except (ValueError, TypeError, IndexError) as error:
+        raise DataError(f"{submission} and {targets} do not fit each other: {one_line(error)}; write both anew.") from error
 
 
 def evaluate_group(truth: Arrays, rates: Arrays) -> dict[str, float]:
@@ -69,12 +72,20 @@ def read_groups(path: Path) -> dict[str, Arrays]:
     """All groups of an HDF5 file."""
     if not path.exists():
         raise DataError(f"There is no file {path}.")
-    try:
-        with h5py.File(path) as file:
-            return {
-                name: {key: values[()] for key, values in group.items()}
-                for name, group in file.items()
-                if isinstance(group, h5py.Group)
-            }
-    except OSError as error:
-        raise DataError(f"{path} cannot be read as HDF5 ({error}); it is damaged or another kind of file.") from error
+    with open_hdf5(path, "HDF5 file", "it is damaged or another kind of file") as file:
+        groups = {name: group for name in names_in(file) if (group := group_in(file, name)) is not None}
+        return {name: read_arrays(group) for name, group in groups.items()}
+
+
+def read_arrays(group: h5py.Group) -> Arrays:
+    """All data sets of one group.
+
+    Raises:
+        DataError: one holds no numbers, or is damaged.
+    """
+    found = {name: dataset for name in names_in(group) if (dataset := dataset_in(group, name)) is not None}
+    for name, dataset in found.items():
+        listed = h5py.check_vlen_dtype(dataset.dtype)  # of conditions: the trials of each
+        if dataset.dtype.kind not in "biuf" and (listed is None or np.dtype(listed).kind not in "iu"):
+            raise DataError(f"{group.file.filename}: `{group.name}/{name}` holds {dataset.dtype}; numbers are needed.")
+    return {name: read(dataset) for name, dataset in found.items()}

@@ -6,17 +6,30 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
+from neuralsde.errors import DataError
 from neuralsde.plots.style import ACCENT, MODEL, TRUTH, new_figure, tidy
 
 HIGHER_IS_BETTER = ("bps", "r2")
 LEARNED = "learned/"
+MOST_EPOCHS = 1e9
 
 
 def read_metrics(path: str | Path) -> dict[str, np.ndarray]:
-    """Columns of a `metrics.csv`, NaN where a row has no value; columns without numbers are left out."""
-    with Path(path).open(newline="", encoding="utf-8", errors="replace") as file:
-        rows = list(csv.DictReader(file))
-    columns = {name: np.array([number(row[name]) for row in rows]) for name in (rows[0] if rows else {})}
+    """Columns of a `metrics.csv`, NaN where a row has no value; columns without numbers, and rows of no epoch, are left out.
+
+    Raises:
+        DataError: it is no table.
+    """
+    try:
+        with Path(path).open(newline="", encoding="utf-8", errors="replace") as file:
+            table = csv.DictReader(file)
+            rows, names = list(table), table.fieldnames or []
+    except csv.Error as error:
+        raise DataError(f"{path} is damaged ({error}): move it away to go on without it.") from error
+    columns = {name: np.array([number(row[name]) for row in rows]) for name in names if rows}
+    if "epoch" in columns:
+        known = (columns["epoch"] >= 0) & (columns["epoch"] < MOST_EPOCHS)
+        columns = {name: values[known] for name, values in columns.items()}
     return {name: values for name, values in columns.items() if not np.isnan(values).all()}
 
 

@@ -2,22 +2,22 @@
 
 import sys
 from collections.abc import Iterator
+from dataclasses import fields
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile, ZipFile
+from zipfile import ZIP_STORED, BadZipFile, ZipFile
 
 import torch
-from hydra.utils import get_object
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from omegaconf import DictConfig
-from torch import nn
+from torch import Tensor, nn
 
 from neuralsde.datamodules.trials import DataSpec
 from neuralsde.errors import CheckpointError, DamagedCheckpointError, DivergenceError
 from neuralsde.files import replacing
-
-ALLOWED = ("neuralsde.", "torch.optim.")  # where the classes lie that a checkpoint's config may build
+from neuralsde.training import plain_values
+from neuralsde.training.sizes import KINDS
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -72,6 +72,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise CheckpointError(f"There is no checkpoint at {path}: give a .ckpt file or a run's folder.")
     try:
+        refuse_packed(path)
         hold_against_checksums(path)
         checkpoint = torch.load(path, weights_only=True, map_location="cpu")
     except OSError as error:
@@ -81,15 +82,64 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     needed = {"neuralsde", "state_dict", "epoch"}
     if not isinstance(checkpoint, dict) or not needed <= checkpoint.keys():
         raise CheckpointError(f"{path} was not written by neuralsde: give a checkpoint of one of its runs.")
-    record = checkpoint["neuralsde"]
+    refuse_unsound_record(checkpoint["neuralsde"], path)
+    refuse_unsound_weights(checkpoint, path)
+    return checkpoint
+
+
+def refuse_packed(path: Path) -> None:
+    """Raises:
+    ValueError: the archive's members are not stored as they are, so that a small file could unpack to any size.
+    """
+    with ZipFile(path) as archive:
+        members = archive.infolist()
+    if any(m.compress_type != ZIP_STORED for m in members) or sum(m.file_size for m in members) > path.stat().st_size:
+        raise ValueError("its members are compressed")
+
+
+def refuse_unsound_record(record: Any, path: Path) -> None:
+    """Raises:
+    CheckpointError: a checkpoint's record is incomplete, or holds what no run writes.
+    """
     try:
-        DataSpec(**record["spec"])
-        complete = {"model", "data", "predict"} <= record["config"].keys()
+        spec, config = DataSpec(**record["spec"]), record["config"]
+        complete = all(isinstance(config.get(group), dict) for group in ("model", "data", "predict"))
     except (TypeError, KeyError, AttributeError) as error:
         raise CheckpointError(f"{path} is of another version of neuralsde ({error}): train again with this one.") from error
     if not complete:
         raise CheckpointError(f"{path} holds no complete config: train again.")
-    return checkpoint
+    if reason := plain_values.fault_of(config) or fault_of_sizes(spec):
+        raise CheckpointError(f"{path} is no checkpoint of a run, since its record {reason}: use another.")
+
+
+def fault_of_sizes(spec: DataSpec) -> str:
+    """Why sizes can be those of no data; empty where they can."""
+    if not isinstance(spec.kind, str) or spec.kind not in KINDS:  # a list is no key
+        return f"says that the data are {spec.kind!r:.40}"
+    for field in fields(spec):
+        value = getattr(spec, field.name)
+        if field.type is int and not (type(value) is int and 0 <= value < 1 << 31):
+            return f"gives {field.name} as {value!r:.40}"
+        if field.name.endswith("_s") and value is not None and not (isinstance(value, int | float) and 0 < value < 1e12):
+            return f"gives {field.name} as {value!r:.40}"
+    return ""
+
+
+def refuse_unsound_weights(checkpoint: dict[str, Any], path: Path) -> None:
+    """Raises:
+    CheckpointError: the weights are no tensors in memory, each with bytes of its own, or the epoch is no number.
+    """
+    weights = checkpoint["state_dict"]
+    sound = isinstance(weights, dict) and all(type(name) is str and is_stored(weight) for name, weight in weights.items())
+    if not sound or type(checkpoint["epoch"]) is not int or checkpoint["epoch"] < 0:
+        raise CheckpointError(f"{path} is damaged or no checkpoint: use another, or train again.")
+
+
+def is_stored(weight: Any) -> bool:
+    """Whether a weight is a tensor whose every entry was in the file: a view of one number may claim to have 10^12."""
+    if not isinstance(weight, Tensor) or weight.layout != torch.strided or weight.device.type != "cpu":
+        return False
+    return weight.numel() * weight.element_size() <= weight.untyped_storage().nbytes()
 
 
 def hold_against_checksums(path: Path) -> None:
@@ -178,45 +228,6 @@ def load_weights(module: nn.Module, weights: Any, path: Path, prefix: str = "") 
     except (RuntimeError, TypeError, AttributeError) as error:
         first = str(error).splitlines()[-1].strip()
         raise CheckpointError(f"{path} holds weights of another shape than its own config describes: {first}") from error
-
-
-def refuse_foreign_targets(config: dict[str, Any], path: Path, otherwise: str, allowed: tuple[str, ...] = ALLOWED) -> None:
-    """Check what a config would build: the name it gives and the place where what it names was defined.
-
-    `neuralsde.workflow.os.system` begins well and is not ours.
-
-    Args:
-        config: what would be built.
-        path: the checkpoint that it was read from.
-        otherwise: what the user may do about it.
-        allowed: packages that classes may be of.
-
-    Raises:
-        CheckpointError: the config names something outside the packages in `allowed`.
-    """
-    for target in targets_in(config):
-        if not target.startswith(allowed) or not f"{defined_in(target, path)}.".startswith(allowed):
-            raise CheckpointError(f"{path} asks for {target}, which a checkpoint may not build; {otherwise}.")
-
-
-def defined_in(target: str, path: Path) -> str:
-    """The module that defines what `target` names."""
-    try:
-        return get_object(target).__module__
-    except (ImportError, AttributeError, ValueError) as error:
-        raise CheckpointError(f"{path} asks for {target}, which this installation does not have: {error}.") from error
-
-
-def targets_in(node: Any) -> Iterator[str]:
-    """Every `_target_` in a nested config."""
-    if isinstance(node, dict):
-        if "_target_" in node:
-            yield str(node["_target_"])
-        for value in node.values():
-            yield from targets_in(value)
-    elif isinstance(node, list):
-        for value in node:
-            yield from targets_in(value)
 
 
 def refuse_other_settings(path: Path, checkpoint: dict[str, Any], record: dict[str, Any], max_epochs: int) -> None:

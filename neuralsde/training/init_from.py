@@ -1,6 +1,7 @@
 """`init_from=`: a run that begins with the parts and weights of another run's model."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,9 @@ from neuralsde.training.checkpoint import (
     checkpoint_to_resume,
     load_weights,
     read_checkpoint,
-    refuse_foreign_targets,
 )
 from neuralsde.training.sizes import KINDS, other_sizes
+from neuralsde.training.targets import refuse_foreign_targets
 
 
 @dataclass(frozen=True)
@@ -67,10 +68,15 @@ class InitialModel:
         load_weights(model, self.weights, self.path, prefix="model.")
 
 
-def take_model(config: DictConfig, run_dir: Path) -> InitialModel | None:
+def take_model(config: DictConfig, run_dir: Path, allowed: Sequence[str] = ()) -> InitialModel | None:
     """Put the model of the checkpoint that `init_from` names into `config`, as that run resolved it.
 
     A run that began so and is resumed takes the model of the checkpoint that it goes on from, and begins with none.
+
+    Args:
+        config: the run's.
+        run_dir: its folder.
+        allowed: further packages whose classes the checkpoint may build.
 
     Raises:
         ConfigError: the command line chooses parts of the model too, or a checkpoint to go on from that began otherwise.
@@ -89,7 +95,7 @@ def take_model(config: DictConfig, run_dir: Path) -> InitialModel | None:
             f"init_from={source} is where a run begins and ckpt={config.ckpt} where it goes on, but {path} did not begin "
             "there: give one of the two."
         )
-    refuse_foreign_targets(record["config"]["model"], path, "leave out init_from")
+    refuse_foreign_targets(record["config"]["model"], str(path), "leave out init_from", allowed)
     config.model = record["config"]["model"]
     return InitialModel(path, DataSpec(**record["spec"]), checkpoint["state_dict"]) if resume is None else None
 

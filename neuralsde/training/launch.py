@@ -5,7 +5,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -69,12 +69,13 @@ def report_ready() -> None:
 
 
 @contextmanager
-def others_started(trainer: L.Trainer, run_dir: Path) -> Iterator[None]:
+def others_started(trainer: L.Trainer, run_dir: Path, allow_targets: Sequence[str] = ()) -> Iterator[None]:
     """Start the other processes of a run and wait until all are ready; nothing where there are none, or others start them.
 
     Args:
         trainer: the first process's.
         run_dir: the run's folder, whose `config.yaml` the others train.
+        allow_targets: packages that the command line lets the config name.
 
     Raises:
         ConfigError: a process ended before it was ready.
@@ -84,7 +85,7 @@ def others_started(trainer: L.Trainer, run_dir: Path) -> Iterator[None]:
         yield
         return
     here = strategy.cluster_environment
-    others = [start(rank, here.main_port, run_dir) for rank in range(1, strategy.num_processes)]
+    others = [start(rank, here.main_port, run_dir, allow_targets) for rank in range(1, strategy.num_processes)]
     finished = threading.Event()
     try:
         for rank, process in enumerate(others, start=1):
@@ -100,11 +101,11 @@ def others_started(trainer: L.Trainer, run_dir: Path) -> Iterator[None]:
             end(process)
 
 
-def start(rank: int, port: int, run_dir: Path) -> subprocess.Popen[str]:
+def start(rank: int, port: int, run_dir: Path, allow_targets: Sequence[str]) -> subprocess.Popen[str]:
     """The process `rank`, with this one's search path for modules."""
     variables = {**os.environ, RANK: str(rank), "LOCAL_RANK": str(rank), PORT: str(port)}
     variables["PYTHONPATH"] = os.pathsep.join(path or os.getcwd() for path in sys.path)
-    command = [sys.executable, "-m", FOLLOWER, str(run_dir.absolute())]
+    command = [sys.executable, "-m", FOLLOWER, str(run_dir.absolute()), *allow_targets]
     return subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, text=True)
 
 

@@ -23,8 +23,28 @@ from neuralsde.errors import CheckpointError
 from neuralsde.files import write_whole
 from neuralsde.training.files import read_json
 from neuralsde.training.fit import Fit
+from neuralsde.training.shape import Finite, Names
 
 FILE = "run.json"
+SHAPE = {
+    "choices?": Names(str),
+    "parameters?": int,
+    "versions?": Names(str),
+    "machine?": {"device": str, "system": str},
+    "starts?": [{"command": str, "began": str, "wall_s": (Finite, type(None))}],
+    "data?": {
+        "name": str,
+        "source": str,
+        "kind": str,
+        "train_trials": int,
+        "eval_trials": int,
+        "channels": [int, int],
+        "bins": [int, int],
+        "bin_width_s": (Finite, type(None)),
+        "files": [{"name": str, "bytes": int, "sha256": str}],
+    },
+}
+"""What it has to look like, for those who read it."""
 GROUPS = ("model", "data", "model/encoder", "model/dynamics", "model/noise", "model/decoder", "model/likelihood", "experiment")
 
 
@@ -75,8 +95,12 @@ class RunRecord:
 
 
 def read_record(folder: Path) -> dict[str, Any]:
-    """What `run.json` holds; empty where there is none."""
-    return read_json(folder / FILE)
+    """What `run.json` holds; empty where there is none.
+
+    Raises:
+        CheckpointError: it is damaged.
+    """
+    return read_json(folder / FILE, SHAPE)
 
 
 def earlier_record(folder: Path) -> dict[str, Any]:

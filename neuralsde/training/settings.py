@@ -109,6 +109,8 @@ def check_settings(config: DictConfig) -> None:
             raise ConfigError(
                 f"{group} is null; leave it out of the command line, or choose one of the files in configs/{group}."
             )
+        if group != "run_dir" and not isinstance(config[group], DictConfig):
+            raise ConfigError(f"{group} is {config[group]!s:.40}; choose one of the files in configs/{group}.")
     if missing := sorted(OmegaConf.missing_keys(config.data)):
         raise ConfigError(f"{missing[0]} is not given; add {missing[0]}=… to the command line.")
     for name, (allows, text) in RULES.items():

@@ -180,7 +180,7 @@ def incomplete(checkpoint, file):
     ("spoil", "sentence"),
     [
         (damaged, "is damaged or no checkpoint"),
-        (foreign, "asks for os.system, which a checkpoint may not build; leave out init_from"),
+        (foreign, "asks for os.system, which a config may not build; leave out init_from"),
         (incomplete, "holds weights of another shape than its own config describes: Missing key"),
     ],
 )

@@ -1,18 +1,24 @@
 """Arrays by name from an .npz or HDF5 file, so that whatever is wrong with it comes out as one sentence."""
 
+import math
 import zipfile
 import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
+from tokenize import TokenError
 
 import h5py
 import numpy as np
 
+from neuralsde.datamodules.memory import refuse_enormous
+from neuralsde.datamodules.nwb import hdf5
 from neuralsde.datamodules.nwb.hdf5 import choices, one_line
 from neuralsde.errors import ConfigError, DataError
 
-UNREADABLE = (OSError, ValueError, KeyError, RuntimeError, EOFError, zipfile.BadZipFile, zlib.error)
+UNREADABLE = (*hdf5.UNREADABLE, EOFError, SyntaxError, TokenError, zipfile.BadZipFile, zlib.error)
+HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+"""By the version of an array's file; what is plain numbers or words is never written in a later one."""
 
 
 class ArrayFile(ABC):
@@ -92,6 +98,7 @@ class NpzFile(ArrayFile):
                 what = "the archive is cut short; fetch or save it again" if is_cut else "this is no .npz archive; save one"
                 raise DataError(f"{path}: {what}, as numpy.savez(path, spikes=…) does.")
             self.file = np.load(path, allow_pickle=False)
+            self.members = {member.filename: member for member in self.file.zip.infolist()}
         except UNREADABLE as error:
             raise DataError(f"{path}: the archive cannot be opened ({one_line(error)}); fetch or save it again.") from error
         super().__init__(path, list(self.file.files))
@@ -100,7 +107,24 @@ class NpzFile(ArrayFile):
         self.file.close()
 
     def _array(self, name: str) -> np.ndarray:
+        self._refuse_enormous(self.members.get(f"{name}.npy") or self.members[name])
         return np.asarray(self.file[name])
+
+    def _refuse_enormous(self, member: zipfile.ZipInfo) -> None:
+        """Hold what an array's header declares against its bytes, and those against the file, before any are unpacked.
+
+        Raises:
+            DataError: the file cannot hold so much.
+            ValueError: the array has another size than its member of the archive, or is packed otherwise than NumPy packs.
+        """
+        refuse_enormous(member.file_size, self.path, f"`{member.filename}`")
+        if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise ValueError("packed otherwise than numpy.savez packs")
+        with self.file.zip.open(member) as content:
+            shape, _, dtype = HEADERS[np.lib.format.read_magic(content)](content)
+            declared = math.prod(shape) * dtype.itemsize
+            if min(shape, default=0) < 0 or declared != member.file_size - content.tell():
+                raise ValueError(f"its header declares {declared} bytes, but there are {member.file_size - content.tell()}")
 
 
 class HDF5File(ArrayFile):
@@ -111,24 +135,23 @@ class HDF5File(ArrayFile):
     """
 
     def __init__(self, path: Path):
-        try:
-            self.file = h5py.File(path, "r")
-        except OSError as error:
-            raise DataError(
-                f"{path}: cannot be opened as HDF5 ({one_line(error)}); it is cut short, or another kind of file."
-            ) from error
+        self.file = hdf5.open_hdf5(path, "HDF5 file", "it is cut short, or another kind of file")
         names: list[str] = []
-        self.file.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
+        hdf5.visit(self.file, lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
         super().__init__(path, names)
 
     def close(self) -> None:
         self.file.close()
 
     def _array(self, name: str) -> np.ndarray:
-        dataset = self.file[name]
-        assert isinstance(dataset, h5py.Dataset)
-        is_text = h5py.check_string_dtype(dataset.dtype) is not None
-        return np.asarray(dataset.asstr()[()], np.str_) if is_text else np.asarray(dataset[()])
+        dataset = hdf5.dataset_in(self.file, name)
+        assert dataset is not None  # `names` are of data sets
+        values = hdf5.read(dataset)
+        if h5py.check_string_dtype(dataset.dtype) is None:
+            return values
+        words = [v.decode(errors="replace") if isinstance(v, bytes) else str(v) for v in values.ravel()]
+        refuse_enormous(4 * len(words) * max(map(len, words), default=0), self.path, f"`{name}`")
+        return np.array(words, np.str_).reshape(values.shape)
 
 
 READERS: dict[str, Callable[[Path], ArrayFile]] = {".npz": NpzFile, ".h5": HDF5File, ".hdf5": HDF5File}

@@ -64,7 +64,10 @@ def pinned_files(name: str, manifest: Path = MANIFEST) -> list[PinnedFile]:
         raise DataError(f"`{name}` cannot be downloaded; {choices(name, known_names(manifest))}.")
     entry = entries[name]
     where = {"dandiset": str(entry["dandiset"]), "version": str(entry["version"])}
-    return [PinnedFile(**where, **file) for file in entry["files"]]
+    files = [PinnedFile(**where, **file) for file in entry["files"]]
+    if escaping := [file.path for file in files if file.name in ("", ".", "..") or Path(file.name).name != file.name]:
+        raise DataError(f"{manifest}: {escaping[0]!r} names no file inside the data folder; correct the list.")
+    return files
 
 
 def download(
@@ -136,6 +139,8 @@ def fetch(file: PinnedFile, target: Path, archive: str, bar: Progress) -> Path:
         url = asset_url(file, archive)
         for done in stream(url, part, here):
             bar.update(task, completed=done)
+            if done > file.bytes:
+                break  # an endless answer must not fill the disk; `verify` refuses it
     verify(part, file)
     os.replace(part, target)
     return target

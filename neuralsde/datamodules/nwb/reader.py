@@ -25,7 +25,7 @@ class Recording:
             self.units = table_in(self._file, "units", "units")
             self.units.dataset("spike_times")
             self.units.dataset("spike_times_index")
-        except DataError:
+        except BaseException:
             self.close()
             raise
 

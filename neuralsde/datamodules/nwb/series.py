@@ -7,7 +7,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from neuralsde.datamodules.nwb.hdf5 import choices, dataset_in, group_in, read, text_attribute
+from neuralsde.datamodules.nwb.hdf5 import attribute, choices, dataset_in, group_in, read, text_attribute, visit
 from neuralsde.errors import DataError
 
 ROWS_AT_ONCE = 1 << 16  # rows of a series held in memory at a time
@@ -79,11 +79,11 @@ def data_groups(file: h5py.File) -> dict[str, h5py.Group]:
     found = {}
     for place in PLACES:
         if (group := group_in(file, place)) is not None:
-            group.visititems(lambda _, item: found.update({item.name.strip("/"): item}) if has_data(item) else None)
+            visit(group, lambda _, item: found.update({item.name.strip("/"): item}) if has_data(item) else None)
     return found
 
 
-def has_data(item: h5py.Group | h5py.Dataset) -> bool:
+def has_data(item: Any) -> bool:
     return isinstance(item, h5py.Group) and dataset_in(item, "data") is not None
 
 
@@ -105,7 +105,7 @@ def fault(group: h5py.Group) -> str:
 def rate_of(group: h5py.Group) -> float:
     """Sampling rate in Hz that a series states beside its starting time; NaN where it states none."""
     clock = dataset_in(group, "starting_time")
-    return np.nan if clock is None else number(clock.attrs.get("rate"))
+    return np.nan if clock is None else number(attribute(clock, "rate"))
 
 
 def number(value: Any) -> float:

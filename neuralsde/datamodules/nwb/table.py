@@ -3,7 +3,8 @@
 import h5py
 import numpy as np
 
-from neuralsde.datamodules.nwb.hdf5 import choices, dataset_in, read
+from neuralsde.datamodules.memory import refuse_enormous
+from neuralsde.datamodules.nwb.hdf5 import choices, dataset_in, names_in, read
 from neuralsde.errors import DataError
 
 
@@ -22,8 +23,7 @@ class Table:
     @property
     def columns(self) -> list[str]:
         """Names of the columns, `id` aside."""
-        names = [str(name) for name in self._group]
-        return sorted(name for name in names if name != "id" and not name.endswith("_index"))
+        return sorted(name for name in names_in(self._group) if name != "id" and not name.endswith("_index"))
 
     def __contains__(self, name: str) -> bool:
         return dataset_in(self._group, name) is not None
@@ -55,7 +55,9 @@ class Table:
         self.check_length(name, dataset)
         if h5py.check_string_dtype(dataset.dtype) is None:
             return read(dataset)
-        return np.array([v.decode() if isinstance(v, bytes) else str(v) for v in read(dataset)], dtype=np.str_)
+        words = [v.decode(errors="replace") if isinstance(v, bytes) else str(v) for v in read(dataset)]
+        refuse_enormous(4 * len(words) * max(map(len, words), default=0), self.path, f"column `{name}`")  # all as wide as one
+        return np.array(words, dtype=np.str_)
 
     def check_length(self, name: str, dataset: h5py.Dataset) -> None:
         """Raises:

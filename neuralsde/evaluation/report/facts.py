@@ -3,7 +3,7 @@
 import math
 from typing import Any, NamedTuple
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 NOT_RECORDED = "not recorded"
 PARTS = ("encoder", "dynamics", "dynamics.sde", "dynamics.solver", "dynamics.control", "noise", "decoder", "likelihood")
@@ -63,16 +63,24 @@ def model_of(record: dict[str, Any], config: DictConfig, scores: dict[str, Any])
     facts = [
         Fact(part.replace(".", ": ").capitalize(), [target.removesuffix(".of").rpartition(".")[2]], True)
         for part in PARTS
-        if (target := OmegaConf.select(config, f"model.{part}._target_"))
+        if (target := str(value_at(config, f"model.{part}._target_") or ""))
     ]
-    if config.get("init_from"):
-        facts.append(Fact("Began with", [str(config.init_from)], True))
+    if source := config.get("init_from"):
+        facts.append(Fact("Began with", [str(source)], True))
     if "parameters" in record:
         facts.append(Fact("Weights", [f"{record['parameters']:,}"]))
     predict = scores.get("predict", {})
     if predict:
         facts.append(Fact("Scored", [f"{predict['weights']} checkpoint, {predict['n_samples']} posterior samples per trial"]))
     return facts
+
+
+def value_at(config: DictConfig, name: str) -> Any:
+    """The setting of a dotted name; None where there is none, or where a part of the name is no group of settings."""
+    found: Any = config
+    for part in name.split("."):
+        found = found.get(part) if isinstance(found, DictConfig) else None
+    return found
 
 
 def wall_time(record: dict[str, Any]) -> float:
@@ -96,6 +104,6 @@ def title_of(record: dict[str, Any], config: DictConfig, scores: dict[str, Any])
     data = (record.get("data") or scores.get("data", {})).get("name", "")
     model = record.get("choices", {}).get("model", "")
     if not model:
-        process = OmegaConf.select(config, "model.dynamics.sde._target_") or OmegaConf.select(config, "model.dynamics._target_")
+        process = value_at(config, "model.dynamics.sde._target_") or value_at(config, "model.dynamics._target_")
         model = str(process or "model").rpartition(".")[2]
-    return model, data or str(OmegaConf.select(config, "data._target_") or "").rpartition(".")[2]
+    return model, data or str(value_at(config, "data._target_") or "").rpartition(".")[2]

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined, Template
-from omegaconf import OmegaConf
 
 from neuralsde.errors import CheckpointError
-from neuralsde.evaluation.report.facts import data_of, duration, made_of, model_of, title_of, wall_time
+from neuralsde.evaluation.report.facts import data_of, duration, made_of, model_of, title_of, value_at, wall_time
 from neuralsde.evaluation.report.panels import curve_panels, learned_panels
 from neuralsde.evaluation.report.pictures import read_pictures
 from neuralsde.evaluation.report.score_table import headline, score_tables, verdict
@@ -18,8 +17,15 @@ from neuralsde.files import write_whole
 from neuralsde.plots import read_metrics
 from neuralsde.training.files import read_config, read_json
 from neuralsde.training.run_record import read_record
+from neuralsde.training.shape import NUMBER, Names
 
 PAGE = files("neuralsde.evaluation.report") / "page"
+SCORES = {
+    "baselines?": Names(Names((*NUMBER, type(None)))),
+    "predict?": {"weights": str, "n_samples": int},
+    "data?": {"name": str, "source": str, "eval_trials": int},
+}
+"""What `scores.json` has to look like beside the scores."""
 
 
 def write_report(run: str | Path) -> Path:
@@ -70,14 +76,14 @@ def template() -> Template:
 def content_of(folder: Path) -> dict[str, Any]:
     """What the template shows."""
     config, record = read_config(folder / "config.yaml"), read_record(folder)
-    scores = read_json(folder / "scores.json")
+    scores = read_json(folder / "scores.json", SCORES)
     metrics = folder / "metrics.csv"
     columns = read_metrics(metrics) if metrics.is_file() else {}
     tables = score_tables(scores)
     main = headline(tables)
     model, data = title_of(record, config, scores)
     pictures = read_pictures(folder)
-    clock = "second" if OmegaConf.select(config, "model.dynamics.model_time") is None else "unit of model time"
+    clock = "second" if value_at(config, "model.dynamics.model_time") is None else "unit of model time"
     curves, learned = (curve_panels(columns), learned_panels(columns, clock)) if "epoch" in columns else ([], [])
     # What the page's scripts draw needs no picture, but one stands in for it where scripts do not run.
     live = {"training": curves, "learned": learned, "latents": read_trajectories(folder)}

@@ -14,6 +14,7 @@ from neuralsde.errors import CheckpointError
 from neuralsde.evaluation.glossary import picture_text
 from neuralsde.files import write_picture, write_whole
 from neuralsde.training.files import read_json
+from neuralsde.training.shape import Names
 
 CAPTIONS = "captions.json"
 LARGE_BYTES = 150_000
@@ -73,7 +74,7 @@ def add_pictures(folder: Path, pictures: Sequence[Picture]) -> None:
 
 def read_captions(plots: Path) -> dict[str, list[str]]:
     """Titles and captions by the name of a picture, those that were written beside the pictures."""
-    return read_json(plots / CAPTIONS)
+    return read_json(plots / CAPTIONS, Names([str, str]))
 
 
 def read_pictures(folder: Path) -> list[Shown]:

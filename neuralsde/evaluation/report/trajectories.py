@@ -11,8 +11,16 @@ from neuralsde.files import write_whole
 from neuralsde.plots.style import short_names
 from neuralsde.plots.trajectories import MOST_TRIALS, condition_groups, principal_components
 from neuralsde.training.files import read_json
+from neuralsde.training.shape import Finite
 
 FILE = "trajectories.json"
+SHAPE = {
+    "axes": [str],
+    "of": int,
+    "times": [Finite],
+    "conditions": [{"name": str, "trials": [[[Finite, Finite, Finite]]]}],
+}
+"""What it has to look like, for those who read it."""
 MOST_POINTS = 120
 """Points of a path; of longer ones every second, third, … is kept."""
 MOST_ALONE = 24
@@ -77,4 +85,4 @@ def numbers(path: Float[np.ndarray, "bin 3"]) -> list[list[float]]:
 
 def read_trajectories(folder: Path) -> dict[str, Any] | None:
     """The paths that `write_trajectories` wrote, or None."""
-    return read_json(folder / "plots" / FILE) or None
+    return read_json(folder / "plots" / FILE, SHAPE) or None

@@ -139,3 +139,24 @@ def test_the_pin_of_a_genuine_file():
     (file,) = [file for file in pinned_files("nlb_mc_maze_small") if file.name == path.name]
     assert module.checksum(path) == file.sha256
     assert path.stat().st_size == file.bytes
+
+
+@pytest.mark.parametrize("path", ["sub/..", "..", "sub/", ""])
+def test_a_name_that_is_no_file_in_the_folder_is_refused(tmp_path, path):
+    entry = {"path": path, "bytes": 1, "sha256": "0" * 64}
+    OmegaConf.save({"nlb_fake": {"dandiset": "0", "version": "0", "files": [entry]}}, tmp_path / "manifest.yaml")
+    with pytest.raises(DataError, match="names no file inside the data folder"):
+        pinned_files("nlb_fake", tmp_path / "manifest.yaml")
+
+
+def test_an_answer_without_end_is_cut_off_and_removed(archive, manifest, tmp_path, monkeypatch):
+    archive.content = CONTENT * 4
+    monkeypatch.setattr(module, "BLOCK_BYTES", 1 << 16)
+    sizes = []
+    monkeypatch.setattr(
+        module, "verify", lambda part, file, check=module.verify: (sizes.append(part.stat().st_size), check(part, file))
+    )
+    with pytest.raises(DataError, match="is not the pinned file"):
+        fetch(archive, manifest, tmp_path / "data")
+    assert len(CONTENT) < sizes[0] <= len(CONTENT) + (1 << 16)
+    assert list((tmp_path / "data").iterdir()) == []

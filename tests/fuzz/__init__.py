@@ -1,0 +1,1 @@
+"""Mutated files for everything that reads one: `make fuzz`."""
