@@ -58,7 +58,7 @@ class Range(Law):
         return min(max(float(f"{value:.{DIGITS}g}"), self.low), self.high)
 
     def perturb(self, value: Any, factors: Sequence[float], rng: Generator) -> Any:
-        return self.clipped(value * factors[rng.integers(len(factors))])
+        return self.clipped(value * factors[int(rng.integers(len(factors)))])
 
     def extremes(self) -> list[Any]:
         return [self.low, self.high]
@@ -91,7 +91,7 @@ class Integer(Range):
         return int(rng.integers(self.low, self.high, endpoint=True))
 
     def perturb(self, value: Any, factors: Sequence[float], rng: Generator) -> int:
-        factor = factors[rng.integers(len(factors))]
+        factor = factors[int(rng.integers(len(factors)))]
         moved = round(value * factor)
         if moved == value:  # small numbers would never move
             moved += 1 if factor > 1 else -1
@@ -107,10 +107,10 @@ class Choice(Law):
         self.values = list(values)
 
     def draw(self, rng: Generator) -> Any:
-        return self.values[rng.integers(len(self.values))]
+        return self.values[int(rng.integers(len(self.values)))]
 
     def perturb(self, value: Any, factors: Sequence[float], rng: Generator) -> Any:
-        moved = self.values.index(value) + (1 if factors[rng.integers(len(factors))] > 1 else -1)
+        moved = self.values.index(value) + (1 if factors[int(rng.integers(len(factors)))] > 1 else -1)
         return self.values[int(np.clip(moved, 0, len(self.values) - 1))]
 
     def extremes(self) -> list[Any]:

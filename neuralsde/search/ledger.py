@@ -91,7 +91,7 @@ def best_checkpoints(folder: Path, top: int) -> list[Path]:
         raise CheckpointError(f"{folder / SUMMARY} is damaged ({error}): start the search again, which goes on.") from error
     if not 1 <= top <= len(paths):
         raise CheckpointError(
-            f"{folder} holds {len(paths)} trained trials, but {top} are asked for: give --top 1 to {len(paths)}."
+            f"{folder} holds {len(paths)} trained trials, but the best {top} are asked for: give --top 1 to {len(paths)}."
         )
     return paths[:top]
 

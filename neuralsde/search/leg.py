@@ -87,8 +87,8 @@ class Trained:
         """
         parent = None if values["parent"] is None else (int(values["parent"][0]), int(values["parent"][1]))
         leg = Leg(values["trial"], values["generation"], dict(values["settings"]), parent, values["attempt"])
-        scores = [math.nan if values[key] is None else float(values[key]) for key in ("score", "best", "seconds")]
-        return cls(leg, Outcome(*scores, values["failure"]))
+        score, best = (math.nan if values[key] is None else float(values[key]) for key in ("score", "best"))
+        return cls(leg, Outcome(score, best, float(values["seconds"]), values["failure"]))
 
 
 class History:

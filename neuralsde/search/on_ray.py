@@ -6,6 +6,7 @@ snapshots lag behind what has been trained, so that a search which was killed wo
 """
 
 import importlib.util
+import json
 import logging
 import os
 import shutil
@@ -17,7 +18,6 @@ from omegaconf import DictConfig
 
 from neuralsde.errors import ConfigError, NeuralSDEError
 from neuralsde.search.driver import Search
-from neuralsde.search.leg import Trained
 from neuralsde.search.settings import gpus_of
 from neuralsde.search.train_leg import train_leg
 
@@ -30,6 +30,7 @@ ENVIRONMENT = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # trials without a share of a GPU see what this process sees
 }
 STORE_BYTES = 100_000_000  # of Ray's object store, through which only the config goes
+METRIC = "unused"  # Tune wants one
 RETRIES = 2  # where a worker died
 
 
@@ -42,8 +43,8 @@ def train_on_ray(search: Search) -> None:
     """
     if importlib.util.find_spec("ray") is None:
         raise ConfigError(
-            'A search trains its trials on Ray, which is not installed: pip install "neuralsde[search]", or set search.ray=false '
-            "to train one trial after another in this process."
+            'A search trains its trials on Ray, which is not installed: pip install "neuralsde[search]", or set '
+            "search.ray=false to train one trial after another in this process."
         )
     os.environ.update(ENVIRONMENT)
     import ray
@@ -68,24 +69,25 @@ def connect(settings: DictConfig) -> None:
         ray.init(
             address=settings.address or "local",
             log_to_driver=False,
-            logging_level="ERROR",
+            logging_level=logging.ERROR,
             **({} if settings.address else local),
         )
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         reason = str(error).splitlines()[0].rstrip(".")
-        raise ConfigError(
-            f"Ray at search.address={settings.address or 'local'} does not answer ({reason}): check it."
-        ) from error
+        where = settings.address or "this machine"
+        raise ConfigError(f"Ray on {where} does not answer ({reason}): check search.address.") from error
 
 
 def tune_legs(search: Search) -> None:
     """Let Tune train what the search suggests."""
     from ray import tune
 
+    from neuralsde.search.ray_searcher import LegSearcher  # its base class comes with Ray
+
     settings = search.prepared.config.search
     resources = {"cpu": settings.cpus_per_trial, "gpu": gpus_of(search.prepared.config)}
     refuse_too_large(resources)
-    legs = leg_searcher(search)
+    legs = LegSearcher(search)
     storage = tempfile.mkdtemp(prefix=".ray.", dir=search.prepared.folder.resolve())  # seen by all machines, as the folder is
     try:
         tune.Tuner(
@@ -116,9 +118,8 @@ def refuse_too_large(resources: dict[str, float]) -> None:
     for name, wanted in resources.items():
         most = max((node["Resources"].get(name.upper(), 0.0) for node in ray.nodes()), default=0.0)
         if wanted > most:
-            raise ConfigError(
-                f"search.{name}s_per_trial is {wanted:g}, but the largest machine has {most:g}: give at most that."
-            )
+            key = f"search.{name}s_per_trial"
+            raise ConfigError(f"{key} is {wanted:g}, but the largest machine has {most:g}: give at most that.")
 
 
 def train_on_worker(config: dict[str, Any]) -> None:
@@ -127,9 +128,9 @@ def train_on_worker(config: dict[str, Any]) -> None:
 
     quiet_worker()
     try:
-        tune.report({"trained": train_leg(config["job"]).as_dict(), "stopped": None})
+        tune.report({METRIC: 0.0, "trained": json.dumps(train_leg(config["job"]).as_dict()), "stopped": None})
     except (NeuralSDEError, OSError, RuntimeError, ValueError, TypeError) as error:
-        tune.report({"trained": None, "stopped": f"{config['job'].leg.folder} stopped: {last_line(error)}"})
+        tune.report({METRIC: 0.0, "trained": None, "stopped": f"{config['job'].leg.folder} stopped: {last_line(error)}"})
 
 
 def quiet_worker() -> None:
@@ -141,45 +142,3 @@ def quiet_worker() -> None:
 def last_line(error: BaseException) -> str:
     """The line of an error that says what went wrong."""
     return (str(error).strip().splitlines() or [type(error).__name__])[-1]
-
-
-def leg_searcher(search: Search) -> Any:
-    """Tune's `Searcher` of the legs that are due; a function, since its base class comes with Ray."""
-    from ray.tune.search import Searcher
-
-    class LegSearcher(Searcher):
-        """Suggests legs, and takes in what came of them."""
-
-        def __init__(self) -> None:
-            super().__init__(metric="seconds", mode="min")  # asked for, and not looked at
-            self.stopped: NeuralSDEError | None = None
-
-        def suggest(self, trial_id: str) -> Any:
-            legs = [] if self.stopped else search.due()
-            if legs:
-                return {"job": search.start(legs[0])}
-            return None if search.running and not self.stopped else Searcher.FINISHED
-
-        def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-            if error or result is None:
-                self.stopped = self.stopped or NeuralSDEError(
-                    "A worker of the search died again and again: look into its machine."
-                )
-            elif result["stopped"] is not None:
-                self.stopped = NeuralSDEError(f"{result['stopped']} Mend it and start the search again, which goes on.")
-            else:
-                self.take(Trained.of(result["trained"]))
-
-        def take(self, trained: Trained) -> None:
-            try:
-                search.finish(trained)
-            except NeuralSDEError as sentence:  # told when Tune has put its workers away
-                self.stopped = sentence
-
-        def save(self, checkpoint_path: str) -> None:
-            """Nothing: the search's folder is its memory."""
-
-        def restore(self, checkpoint_path: str) -> None:
-            """Nothing."""
-
-    return LegSearcher()

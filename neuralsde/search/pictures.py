@@ -21,9 +21,7 @@ def search_figures(prepared: Prepared, history: History, lineage: Sequence[Train
     searched, best = prepared.searched, lineage[-1].leg.trial
     trials = {number: legs_of(history, number) for number in sorted({one.leg.trial for one in history.legs if not one.failed})}
     stops = searched.stops
-    scores = {
-        n: ([stops[one.leg.generation] for one in legs], [one.outcome.score for one in legs]) for n, legs in trials.items()
-    }
+    scores = {n: scores_of(legs, stops) for n, legs in trials.items()}
     numeric = [key for key, law in prepared.space.laws.items() if not isinstance(law, Choice) or are_numbers(law)]
     lines = {key: {n: schedule(legs, key, stops) for n, legs in trials.items()} for key in numeric}
     log = [key for key, law in prepared.space.laws.items() if isinstance(law, LogUniform)]
@@ -37,6 +35,11 @@ def legs_of(history: History, trial: int) -> list[Trained]:
     """The legs of a trial that did not fail, in order."""
     own = [one for one in history.legs if one.leg.trial == trial and not one.failed]
     return sorted(own, key=lambda one: one.leg.generation)
+
+
+def scores_of(legs: Sequence[Trained], stops: Sequence[int]) -> Line:
+    """Scores at the stops of a trial."""
+    return [stops[one.leg.generation] for one in legs], [one.outcome.score for one in legs]
 
 
 def schedule(legs: Sequence[Trained], key: str, stops: Sequence[int]) -> Line:

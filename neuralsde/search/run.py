@@ -29,7 +29,7 @@ from neuralsde.training.files import read_config
 
 FREE = ("run_dir", "logger", "search.concurrent", "search.gpus_per_trial", "search.ray", "search.address")
 """Settings that may be others when a search goes on: where and how fast it trains, not what."""
-SHOWN = 10  # trials in the table at the end
+SHOWN = 4  # trials in the table at the end
 
 
 def search(config: DictConfig) -> float:
@@ -111,12 +111,11 @@ def train_all(prepared: Prepared) -> History:
 
 def announce(prepared: Prepared, search: Search) -> None:
     """Say what is about to happen."""
-    done, settings = len(search.history.legs), prepared.config.search
-    print(
-        f"{settings.method._target_.rpartition('.')[2]}: {settings.n_trials} trials of {prepared.searched.epochs} epochs, stops "
-        f"after {', '.join(map(str, prepared.searched.stops))}; {', '.join(prepared.space.laws)}; best {prepared.searched.monitor}; "
-        f"run_dir: {prepared.folder}" + f"; {done} legs are done already" * (done > 0)
-    )
+    done, searched, settings = len(search.history.legs), prepared.searched, prepared.config.search
+    stops = ", ".join(map(str, searched.stops))
+    print(f"{type(prepared.method).__name__}: {settings.n_trials} trials, stops after {stops} epochs, by {searched.monitor}")
+    print(f"searched: {', '.join(prepared.space.laws)}")
+    print(f"run_dir: {prepared.folder}" + f"; {done} legs are done already" * (done > 0))
 
 
 @contextmanager
@@ -141,10 +140,12 @@ def print_ranking(prepared: Prepared, history: History) -> None:
     ranking = history.ranking()
     title = f"{len(ranking)} trials by {prepared.searched.monitor} on validation trials"
     table = Table(title=title, title_justify="left")
-    for name in ("trial", prepared.searched.monitor, *(key.rpartition(".")[2] for key in prepared.space.laws)):
-        table.add_column(name, justify="right")
+    table.add_column("trial")
     for one in ranking[:SHOWN]:
-        table.add_row(str(one.leg.trial), f"{one.outcome.best:.4f}", *map(str, one.leg.settings.values()))
+        table.add_column(str(one.leg.trial), justify="right")
+    table.add_row(prepared.searched.monitor, *(f"{one.outcome.best:.4f}" for one in ranking[:SHOWN]), style="bold")
+    for key in prepared.space.laws:
+        table.add_row(key, *(str(one.leg.settings[key]) for one in ranking[:SHOWN]))
     Console().print(table)
     for one in history.legs:
         if one.failed:

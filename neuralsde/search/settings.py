@@ -138,9 +138,8 @@ def stops_of(method: SearchMethod, epochs: int, every: int) -> tuple[int, ...]:
     stops = tuple(round(method.share(g) * validations) * every for g in range(method.generations))
     if stops[0] == 0 or len(set(stops)) < len(stops):
         raise ConfigError(
-            f"The search stops {method.generations} times in a run, but {epochs} epochs with a validation in every {every} leave "
-            f"no validation for each stop ({', '.join(map(str, stops))}): give more training.steps, fewer generations or rungs, "
-            "or a lower trainer.check_val_every_n_epoch."
+            f"The search stops {method.generations} times in {epochs} epochs, but there is a validation only in every "
+            f"{every} of them: give more training.steps, fewer generations or rungs, or a lower trainer.check_val_every_n_epoch."
         )
     return stops
 
@@ -158,8 +157,8 @@ def check_space(config: DictConfig, space: Space, data: TrialDataModule, method:
             found = shapes_of(config, {**first, key: value}, data, key)
             if method.keeps_shapes and found != shapes:
                 raise ConfigError(
-                    f"search.space names {key}, but it changes the shapes of the weights, which {type(method).__name__} hands from "
-                    f"trial to trial: take it out with ~search.space.{key}, or choose search=asha or search=random."
+                    f"search.space names {key}, but it changes the shapes of the weights, which {type(method).__name__} hands "
+                    f"from trial to trial: take it out with ~search.space.{key}, or choose search=asha or search=random."
                 )
 
 

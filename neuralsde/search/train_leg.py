@@ -169,7 +169,8 @@ def run_of(job: Job, work: Path) -> Outcome:
     data = data_of(OmegaConf.to_yaml(config.data, resolve=True))
     check_fit(config, data)
     fill_in_sizes(config, data.spec)
-    prepared, callbacks = prepare_fit(config, data, work), [StopAfter(searched.stops[leg.generation])]
+    prepared = prepare_fit(config, data, work)
+    callbacks: list[Callback] = [StopAfter(searched.stops[leg.generation])]
     prepared.trainer.callbacks.remove(prepared.trainer.progress_bar_callback)  # pyright: ignore
     begin = 0
     if job.parent is not None:
@@ -185,7 +186,7 @@ def run_of(job: Job, work: Path) -> Outcome:
 def optimizer_of(prepared: Fit) -> DictConfig:
     """The optimizer's settings in the checkpoint that a run goes on from."""
     assert prepared.resume is not None
-    return OmegaConf.create(read_checkpoint(prepared.resume)["neuralsde"]["config"]["optimizer"])
+    return DictConfig(read_checkpoint(prepared.resume)["neuralsde"]["config"]["optimizer"])
 
 
 def outcome_of(work: Path, searched: Searched, begin: int) -> Outcome:

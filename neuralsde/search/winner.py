@@ -72,9 +72,7 @@ def notes(lineage: list[Trained], searched: Searched) -> str:
         values = [f"{one.leg.settings[key]} to epoch {searched.stops[one.leg.generation]}" for one in lineage]
         lines.append(f"{key}: {', '.join(values)}.")
     if changed:
-        lines.insert(
-            1, "The settings are those at its end. They changed on the way, so that a run of these settings is another:"
-        )
+        lines.insert(1, "The settings are those at its end; they changed on the way, so that a run of them is another:")
     return "\n".join(lines)
 
 

@@ -11,7 +11,9 @@ class RandomSearch(SearchMethod):
     Reference: Bergstra & Bengio, *Random search for hyper-parameter optimization*, JMLR 2012.
     """
 
-    generations = 1
+    @property
+    def generations(self) -> int:
+        return 1
 
     def share(self, generation: int) -> float:
         return 1.0
