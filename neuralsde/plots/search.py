@@ -5,10 +5,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from neuralsde.plots.style import ACCENT, MODEL, TRUTH, new_figure, tidy
+from neuralsde.plots.style import ACCENT, MODEL, SMALL, TRUTH, new_figure, tidy
 
 Line = tuple[Sequence[float], Sequence[float]]
 """Epochs and values of a trial."""
+LONG = 30
+"""Letters of a name that is written in two lines."""
 
 
 def search_scores(lines: Mapping[int, Line], best: int, name: str, higher: bool = True) -> Figure:
@@ -51,7 +53,8 @@ def search_settings(lines: Mapping[str, Mapping[int, Line]], best: Sequence[Line
         ax.plot(*winner, color=ACCENT, lw=1.6)
         if setting in log:
             ax.set_yscale("log")
-        tidy(ax, setting, "epoch")
+        ax.tick_params(which="minor", labelsize=SMALL)
+        tidy(ax, setting if len(setting) < LONG else "\n".join(setting.rsplit(".", 1)), "epoch")
     for ax in axes.flat[len(lines) :]:
         ax.set_visible(False)
     return figure

@@ -68,12 +68,18 @@ def notes(lineage: list[Trained], searched: Searched) -> str:
     changed = [key for key in last.settings if len({one.leg.settings[key] for one in lineage}) > 1]
     if any(one.leg.inherits for one in lineage):
         lines.append("It went on with other trials' weights: " + " → ".join(f"trial {one.leg.trial}" for one in lineage) + ".")
-    for key in changed:
-        values = [f"{one.leg.settings[key]} to epoch {searched.stops[one.leg.generation]}" for one in lineage]
-        lines.append(f"{key}: {', '.join(values)}.")
     if changed:
-        lines.insert(1, "The settings are those at its end; they changed on the way, so that a run of them is another:")
+        lines.append("The settings are those at its end; they changed on the way, so that a run of them is another:")
+    lines += [f"{key}: {', '.join(values_on_the_way(lineage, key, searched))}." for key in changed]
     return "\n".join(lines)
+
+
+def values_on_the_way(lineage: list[Trained], key: str, searched: Searched) -> list[str]:
+    """Values of a setting, each with the epoch until which it held."""
+    legs = [one.leg for one in lineage]
+    after = [*legs[1:], None]
+    ends = [leg for leg, later in zip(legs, after, strict=True) if later is None or later.settings[key] != leg.settings[key]]
+    return [f"{leg.settings[key]} to epoch {searched.stops[leg.generation]}" for leg in ends]
 
 
 def write_record(prepared: Prepared, folder: Path, seconds: float) -> None:
