@@ -1,4 +1,4 @@
-"""Write an EvalAI submission for the test trials of a Neural Latents Benchmark recording; rates of several checkpoints are averaged."""
+"""Write an EvalAI submission for the test trials of a Neural Latents Benchmark recording; of several checkpoints the mean."""
 
 import argparse
 from pathlib import Path

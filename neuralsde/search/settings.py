@@ -138,8 +138,8 @@ def stops_of(method: SearchMethod, epochs: int, every: int) -> tuple[int, ...]:
     stops = tuple(round(method.share(g) * validations) * every for g in range(method.generations))
     if stops[0] == 0 or len(set(stops)) < len(stops):
         raise ConfigError(
-            f"The search stops {method.generations} times in {epochs} epochs, but validates only in every {every} of them: give "
-            "more training.steps, fewer generations or rungs, or a lower trainer.check_val_every_n_epoch."
+            f"The search stops {method.generations} times in {epochs} epochs, but validates in every {every} of them only: "
+            "give more training.steps, fewer generations or rungs, or a lower trainer.check_val_every_n_epoch."
         )
     return stops
 
