@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from neuralsde.plots.style import ACCENT, MODEL, SMALL, TRUTH, new_figure, tidy
 
-Line = tuple[Sequence[float], Sequence[float]]
+Line = tuple[Sequence[float | int], Sequence[float | int]]
 """Epochs and values of a trial."""
 LONG = 30
 """Letters of a name that is written in two lines."""

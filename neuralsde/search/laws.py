@@ -22,7 +22,7 @@ class Law(ABC):
         """A value."""
 
     @abstractmethod
-    def perturb(self, value: Any, factors: Sequence[float], rng: Generator) -> Any:
+    def perturb(self, value: Any, factors: Sequence[float | int], rng: Generator) -> Any:
         """A value near `value`, within the law's range.
 
         Args:
@@ -57,7 +57,7 @@ class Range(Law):
     def clipped(self, value: float) -> float:
         return min(max(float(f"{value:.{DIGITS}g}"), self.low), self.high)
 
-    def perturb(self, value: Any, factors: Sequence[float], rng: Generator) -> Any:
+    def perturb(self, value: Any, factors: Sequence[float | int], rng: Generator) -> Any:
         return self.clipped(value * factors[int(rng.integers(len(factors)))])
 
     def extremes(self) -> list[Any]:
@@ -90,7 +90,7 @@ class Integer(Range):
     def draw(self, rng: Generator) -> int:
         return int(rng.integers(self.low, self.high, endpoint=True))
 
-    def perturb(self, value: Any, factors: Sequence[float], rng: Generator) -> int:
+    def perturb(self, value: Any, factors: Sequence[float | int], rng: Generator) -> int:
         factor = factors[int(rng.integers(len(factors)))]
         moved = round(value * factor)
         if moved == value:  # small numbers would never move
@@ -109,7 +109,7 @@ class Choice(Law):
     def draw(self, rng: Generator) -> Any:
         return self.values[int(rng.integers(len(self.values)))]
 
-    def perturb(self, value: Any, factors: Sequence[float], rng: Generator) -> Any:
+    def perturb(self, value: Any, factors: Sequence[float | int], rng: Generator) -> Any:
         moved = self.values.index(value) + (1 if factors[int(rng.integers(len(factors)))] > 1 else -1)
         return self.values[int(np.clip(moved, 0, len(self.values) - 1))]
 

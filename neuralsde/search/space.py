@@ -42,7 +42,9 @@ class Space:
         rng = self.generator(trial, 0, attempt)
         return {key: law.draw(rng) for key, law in self.laws.items()}
 
-    def explored(self, settings: Settings, trial: int, generation: int, factors: Sequence[float], resample: float) -> Settings:
+    def explored(
+        self, settings: Settings, trial: int, generation: int, factors: Sequence[float | int], resample: float | int
+    ) -> Settings:
         """Settings near others: each is drawn anew with probability `resample` and perturbed otherwise."""
         rng = self.generator(trial, generation, 0)
         return {

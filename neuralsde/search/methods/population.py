@@ -26,7 +26,11 @@ class PopulationBasedTraining(SearchMethod):
     keeps_shapes = True
 
     def __init__(
-        self, generations: int = 10, quantile: float = 0.25, factors: Sequence[float] = (0.8, 1.2), resample: float = 0.25
+        self,
+        generations: int = 10,
+        quantile: float | int = 0.25,
+        factors: Sequence[float | int] = (0.8, 1.2),
+        resample: float | int = 0.25,
     ):
         check_whole("generations", generations, 2)
         check_share("quantile", quantile, 0.0, 0.5)
