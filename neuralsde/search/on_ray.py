@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import shutil
+import signal
 import tempfile
 import warnings
 from typing import Any
@@ -64,6 +65,7 @@ def connect(settings: DictConfig) -> None:
     """
     import ray
 
+    on_sigterm = signal.getsignal(signal.SIGTERM)
     local = {"num_cpus": os.cpu_count(), "include_dashboard": False, "object_store_memory": STORE_BYTES}
     try:
         ray.init(
@@ -76,6 +78,7 @@ def connect(settings: DictConfig) -> None:
         reason = str(error).splitlines()[0].rstrip(".")
         where = settings.address or "this machine"
         raise ConfigError(f"Ray on {where} does not answer ({reason}): check search.address.") from error
+    signal.signal(signal.SIGTERM, on_sigterm)  # Ray puts one of its own there
 
 
 def tune_legs(search: Search) -> None:
