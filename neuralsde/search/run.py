@@ -122,15 +122,18 @@ def announce(prepared: Prepared, search: Search) -> None:
 def stopped_by_signals(folder: Path) -> Iterator[None]:
     """Ctrl-C and SIGTERM end the search in order, with a sentence; what has been trained stays."""
 
-    def stop(*_: object) -> None:
-        raise KeyboardInterrupt(signal.SIGTERM)
+    received: list[int] = []  # remembered here, since Ray raises an interrupt of its own in place of this one
+
+    def stop(number: int, _: object) -> None:
+        received.append(number)
+        raise KeyboardInterrupt
 
     before = signal.signal(signal.SIGTERM, stop)
     try:
         yield
-    except KeyboardInterrupt as interrupt:
+    except KeyboardInterrupt:
         print(f"Stopped; go on with neuralsde search run_dir={folder}", file=sys.stderr)
-        raise SystemExit(143 if interrupt.args else 130) from None
+        raise SystemExit(143 if received else 130) from None
     finally:
         signal.signal(signal.SIGTERM, before)
 
