@@ -15,6 +15,7 @@ test: $(STAMP)             ## the fast tests, on two cores
 	$(BIN)/python -m pytest -n 2 --dist loadfile -q -m "not slow" $(ARGS)
 
 test-slow: $(STAMP)        ## the tests that take minutes
+	$(PIP) -q --editable ".[test,search]"
 	$(BIN)/python -m pytest -q -m slow $(ARGS)
 
 install: $(STAMP)          ## make .venv and install everything that training and testing need

@@ -35,7 +35,7 @@ def imported_parts(path: Path) -> set[str]:
 
 @pytest.mark.parametrize("path", sorted(ROOT.rglob("*.py")), ids=lambda p: str(p.relative_to(ROOT)))
 def test_imports_point_down(path):
-    part = path.relative_to(ROOT).parts[0].removesuffix(".py")
+    part = "__main__" if path.stem == "__main__" else path.relative_to(ROOT).parts[0].removesuffix(".py")
     if part == "__init__":
         return
     for other in imported_parts(path):

@@ -62,7 +62,7 @@ GROUPS = [
     (group, name)
     for group in ("objective", "optimizer", "schedule", "trainer", "training", "predict", "logger", "data", "experiment")
     for name in choices(group)
-]
+] + [("search", name) for name in choices("search") if name != "base"]  # what all searches share
 HOLDS = {
     "gaussian": "real values",
     "heteroscedastic": "real values",

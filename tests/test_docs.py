@@ -18,7 +18,7 @@ from tests.helpers.tiny import tiny_config, tiny_simulated
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 TEXT = {page: page.read_text() for page in PAGES}
-TRAIN = re.compile(r"(?:python train\.py|neuralsde train) ([^`#\n]*)")
+TRAIN = re.compile(r"(?:python train\.py|neuralsde train|python -m neuralsde\.search) ([^`#\n]*)")
 COMMANDS = sorted({match.strip() for text in TEXT.values() for match in TRAIN.findall(text)})
 FILES = ROOT / "docs" / "add_a_dynamics.md"  # its blocks are three files that belong together
 BLOCKS = [

@@ -32,6 +32,8 @@ def explained(error: HydraException, words: Sequence[str], configs: str) -> str:
 
 def unknown_key(key: str, words: Sequence[str], configs: str) -> str:
     """A sentence on a setting that there is none of, with those that are spelt alike."""
+    if key.startswith("search.space."):
+        return f"search.space has no {key.removeprefix('search.space.')} yet; add it with a plus, such as '+{key}=…'."
     others = [word for word in words if "=" in word and word.split("=")[0] != key]
     with initialize_config_dir(configs, version_base="1.3"):
         try:

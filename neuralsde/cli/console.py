@@ -15,6 +15,7 @@ from neuralsde.cli.trust import add_trust
 from neuralsde.errors import ConfigError, NeuralSDEError
 
 if TYPE_CHECKING:
+    from neuralsde.evaluation.ensemble import Ensemble
     from neuralsde.evaluation.load import Run
 
 T = TypeVar("T")
@@ -74,6 +75,15 @@ def add_checkpoint(parser: argparse.ArgumentParser) -> None:
     add_data_path(parser)
 
 
+def add_checkpoints(parser: argparse.ArgumentParser) -> None:
+    """The arguments by which one or several checkpoints, or the best of a search, and their data are named."""
+    text = "a run's folder, a search's folder, a .ckpt file, or wandb:…; rates of several are averaged"
+    parser.add_argument("checkpoints", metavar="CKPT", nargs="+", help=text)
+    parser.add_argument("--top", type=int, metavar="K", help="of a search's folder: its K best trials (default: the best one)")
+    add_trust(parser)
+    add_data_path(parser)
+
+
 def add_data_path(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data-path", metavar="PATH", help="where the recording lies now, if it has moved")
 
@@ -100,6 +110,34 @@ def opened(arguments: argparse.Namespace, **data: Any) -> "Run":
     quiet_chatter()
     settings = {**data_settings(arguments), **data}
     return load(arguments.checkpoint, data=settings, allow_targets=arguments.allow_targets)
+
+
+def opened_all(arguments: argparse.Namespace) -> "list[Run]":
+    """The runs that the command line names, of a search those that `--top` asks for.
+
+    Raises:
+        ConfigError: `--top` was given without a search.
+    """
+    from neuralsde.evaluation.load import load
+    from neuralsde.search.ledger import best_checkpoints, is_search
+
+    quiet_chatter()
+    paths = []
+    for path in arguments.checkpoints:
+        if is_search(Path(path)) and arguments.top is not None:
+            paths += best_checkpoints(Path(path), arguments.top)
+        elif arguments.top is not None:
+            raise ConfigError(f"--top {arguments.top} is for a search's folder, but {path} is none: leave it out.")
+        else:
+            paths.append(path)
+    return [load(path, data_settings(arguments), arguments.allow_targets) for path in paths]
+
+
+def together(runs: "list[Run]") -> "Run | Ensemble":
+    """A run, or the ensemble of several."""
+    from neuralsde.evaluation.ensemble import Ensemble
+
+    return runs[0] if len(runs) == 1 else Ensemble.of(runs)
 
 
 def bar(name: str) -> str:

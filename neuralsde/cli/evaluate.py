@@ -5,8 +5,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from neuralsde.cli.console import Result, add_data_path, data_settings, quiet_chatter
-from neuralsde.cli.trust import add_trust
+from neuralsde.cli.console import Result, add_checkpoints, opened_all, together
 from neuralsde.errors import CheckpointError, ConfigError
 
 if TYPE_CHECKING:
@@ -16,30 +15,27 @@ HELP = "score a checkpoint, or an ensemble of them"
 EXAMPLES = """  neuralsde evaluate runs/mine
   neuralsde evaluate runs/mine/checkpoints/last.ckpt --into scores_of_last
   neuralsde evaluate runs/seed0 runs/seed1 runs/seed2 --into runs/ensemble
+  neuralsde evaluate runs/my_search --top 5 --into runs/five_best
   neuralsde evaluate runs/mine --json | jq .scores.co_bps
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("checkpoints", metavar="CKPT", nargs="+", help="a run's folder, a .ckpt file, or wandb:…")
-    add_trust(parser)
-    add_data_path(parser)
+    add_checkpoints(parser)
     parser.add_argument("--phase", choices=("val", "test"), help="trials to score (default: those of the run)")
     parser.add_argument("--into", metavar="FOLDER", help="where scores.json and plots go (default: the run's own folder)")
 
 
 def run(arguments: argparse.Namespace) -> Result:
     """Write scores.json and plots, and a run's report anew; the result holds the scores."""
-    from neuralsde.evaluation.ensemble import Ensemble
-    from neuralsde.evaluation.load import load
     from neuralsde.evaluation.report import write_report
     from neuralsde.workflow import evaluate
 
-    quiet_chatter()
     refuse_no_folder(arguments.into, len(arguments.checkpoints))
-    runs = [load(path, data_settings(arguments), arguments.allow_targets) for path in arguments.checkpoints]
+    runs = opened_all(arguments)
+    refuse_no_folder(arguments.into, len(runs))  # of which a search may have given several
     folder = destination(arguments.into, runs[0])
-    model = runs[0] if len(runs) == 1 else Ensemble.of(runs)
+    model = together(runs)
     folder.mkdir(parents=True, exist_ok=True)
     scores = evaluate(model, model.datamodule, folder, [], model.config)
     if (folder / "config.yaml").is_file():  # a run's own folder, whose report would tell the scores of before

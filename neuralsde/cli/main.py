@@ -2,11 +2,13 @@
 
 import argparse
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from neuralsde import __version__
 from neuralsde.cli import decode, download, dynamics, evaluate, predict, report, resume, sample, submit
 from neuralsde.cli.console import execute, run_or_explain
+from neuralsde.cli.search import search
 from neuralsde.cli.train import train
 
 COMMANDS: dict[str, Any] = {
@@ -20,12 +22,15 @@ COMMANDS: dict[str, Any] = {
     "submit": submit,
     "download": download,
 }
-"""The module of each command but `train`, whose words are Hydra's."""
+"""The module of each command but `train` and `search`, whose words are Hydra's."""
+
+COMPOSED: dict[str, Callable[[], Any]] = {"train": train, "search": search}
 
 EXAMPLES = """examples:
   neuralsde train model=langevinflow data=lorenz
   neuralsde train model=langevinflow data=nlb_mc_maze trainer.max_epochs=100
   neuralsde resume runs/lorenz/langevinflow/2026-01-31_12-00-00
+  neuralsde search search=pbt model=langevinflow data=lorenz
   neuralsde evaluate runs/mine
   neuralsde decode runs/mine --target hand_vel
   neuralsde download nlb_mc_maze
@@ -38,8 +43,9 @@ def parser() -> argparse.ArgumentParser:
     """The commands and their options."""
     top = argparse.ArgumentParser("neuralsde", epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
     top.add_argument("--version", action="version", version=f"neuralsde {__version__}")
-    commands = top.add_subparsers(dest="command", required=True, metavar="|".join(["train", *COMMANDS]))
+    commands = top.add_subparsers(dest="command", required=True, metavar="|".join([*COMPOSED, *COMMANDS]))
     commands.add_parser("train", help="train a model (`neuralsde train --help` shows every option)", add_help=False)
+    commands.add_parser("search", help="search for hyperparameters, with the options of `train`", add_help=False)
     for name, module in COMMANDS.items():
         command = commands.add_parser(
             name,
@@ -55,9 +61,10 @@ def parser() -> argparse.ArgumentParser:
 
 def main() -> None:
     """Entry point: status 0, or 2 for a user's mistake."""
-    if sys.argv[1:2] == ["train"]:
-        sys.argv[:2] = [f"{sys.argv[0]} train"]
-        train()
+    if len(sys.argv) > 1 and sys.argv[1] in COMPOSED:
+        name = sys.argv[1]
+        sys.argv[:2] = [f"{sys.argv[0]} {name}"]
+        COMPOSED[name]()
         return
     arguments = parser().parse_args()
     run_or_explain(lambda: execute(COMMANDS[arguments.command].run, arguments))

@@ -1,22 +1,23 @@
-"""Write the rates and latents of trials to a file, HDF5 (.h5) or NWB (.nwb)."""
+"""Write the rates and latents of trials to a file, HDF5 (.h5) or NWB (.nwb). Rates of several checkpoints are averaged."""
 
 import argparse
 from pathlib import Path
 
-from neuralsde.cli.console import Result, add_checkpoint, add_samples, bar, numbers, opened, sampling
+from neuralsde.cli.console import Result, add_checkpoints, add_samples, bar, numbers, opened_all, sampling, together
 from neuralsde.errors import ConfigError
 
 HELP = "write rates and latents to a file"
 EXAMPLES = """  neuralsde predict runs/mine rates.h5
   neuralsde predict runs/mine rates.nwb --split train
   neuralsde predict runs/mine intervals.h5 --n-samples 1000 --interval 0.9 --quantiles 0.05,0.5,0.95
+  neuralsde predict runs/seed0 runs/seed1 mean_of_two.h5
   neuralsde predict runs/mine ahead.h5 --ahead 20 --average median
 """
 WRITERS = {".h5": "save", ".hdf5": "save", ".nwb": "to_nwb"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_checkpoint(parser)
+    add_checkpoints(parser)
     parser.add_argument("file", metavar="FILE", help="what to write: .h5, .hdf5 or .nwb")
     parser.add_argument("--split", default="eval", help="trials to predict: train, eval, or an extra split (default: eval)")
     add_samples(parser)
@@ -37,7 +38,7 @@ def run(arguments: argparse.Namespace) -> Result:
     if arguments.quantiles:
         chosen["quantiles"] = numbers(arguments.quantiles)
     settings = {**sampling(arguments), **chosen, "label": bar(arguments.split)}
-    model = opened(arguments)
+    model = together(opened_all(arguments))
     if arguments.ahead is None:
         prediction = model.predict(arguments.split, **settings)
     else:

@@ -36,6 +36,10 @@ def _hydra_main(config: DictConfig) -> float:
 
 
 def _train(config: DictConfig) -> float:
+    if config.get("search") is not None:
+        raise ConfigError(
+            "A search is another command: give these words to `python -m neuralsde.search`, or leave out search=…."
+        )
     from neuralsde import workflow  # torch and Lightning load only once the command line has been understood
 
     quiet_chatter()

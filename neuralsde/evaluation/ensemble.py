@@ -1,6 +1,6 @@
 """Several trained models that predict together."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -9,7 +9,7 @@ import numpy as np
 from omegaconf import DictConfig
 
 from neuralsde.datamodules.batches import TrialDataModule, stack_targets
-from neuralsde.datamodules.trials import Trials
+from neuralsde.datamodules.trials import TrialData, Trials
 from neuralsde.errors import CheckpointError, ConfigError
 from neuralsde.evaluation.load import Run
 from neuralsde.evaluation.predict import Prediction
@@ -53,6 +53,11 @@ class Ensemble:
         """The data of the first run, which are those of all."""
         return self.runs[0].datamodule
 
+    @property
+    def data(self) -> TrialData:
+        """The recording."""
+        return self.datamodule.data
+
     def predict(self, trials: Trials | str = "eval", **settings: Any) -> Prediction:
         """Mean of the models' rates; their latents side by side, since no two models share coordinates.
 
@@ -64,14 +69,42 @@ class Ensemble:
             ConfigError: an interval or quantiles were asked for, which cannot be averaged.
         """
         own = {key: value for key, value in self.config.predict.items() if key != "weights"} | settings
-        if own.get("interval") is not None or len(own.get("quantiles") or ()):
-            raise ConfigError(
-                "An ensemble averages rates, and intervals or quantiles cannot be averaged: predict with interval=None, or "
-                "open the checkpoints one by one."
-            )
-        members = [run.predict(trials, **own) for run in self.runs]
+        refuse_spread(own)
+        return self._averaged(lambda run, chosen: run.predict(chosen, **own), trials)
+
+    def forecast(self, ahead: int, trials: Trials | str = "eval", **settings: Any) -> Prediction:
+        """Mean of what the models forecast, by their priors.
+
+        Args:
+            ahead: bins beyond the observed ones.
+            trials: the name of a split, or trials with the models' units and bins.
+            settings: as of `Run.forecast`.
+
+        Raises:
+            ConfigError: an interval or quantiles were asked for, which cannot be averaged.
+        """
+        refuse_spread(settings)
+        own = {key: self.config.predict[key] for key in ("n_samples", "average", "seed")} | settings
+        return self._averaged(lambda run, chosen: run.forecast(ahead, chosen, **own), trials)
+
+    def _averaged(self, predict: Callable[[Run, Trials], Prediction], trials: Trials | str) -> Prediction:
+        """The mean over the models, which all predict the first run's trials, so that the data are read once."""
+        chosen = trials if isinstance(trials, Trials) else self.runs[0].split(trials)
+        members = [predict(run, chosen) for run in self.runs]
         rates = np.mean([one.rates for one in members], axis=0)
-        return replace(members[0], rates=rates, latents=np.concatenate([one.latents for one in members], axis=-1))
+        mean = replace(members[0], rates=rates, latents=np.concatenate([one.latents for one in members], axis=-1))
+        return mean if isinstance(trials, Trials) else mean.with_condition_names(self.data.condition_names)
+
+
+def refuse_spread(settings: dict[str, Any]) -> None:
+    """Raises:
+    ConfigError: an interval or quantiles were asked for, which cannot be averaged.
+    """
+    if settings.get("interval") is not None or len(settings.get("quantiles") or ()):
+        raise ConfigError(
+            "An ensemble averages rates, and intervals or quantiles cannot be averaged: predict with interval=None, or open "
+            "the checkpoints one by one."
+        )
 
 
 def refuse_other_data(first: Run, other: Run) -> None:

@@ -8,6 +8,7 @@ from neuralsde.plots.flow import flow_field, potential_map
 from neuralsde.plots.frames import frames
 from neuralsde.plots.raster import raster_and_rates
 from neuralsde.plots.rates import condition_means, psth_grid, rates_vs_truth
+from neuralsde.plots.search import search_scores, search_settings
 from neuralsde.plots.series import series
 from neuralsde.plots.trajectories import hand_trajectories, latent_trajectories
 
@@ -29,6 +30,8 @@ __all__ = [
     "raster_and_rates",
     "rates_vs_truth",
     "read_metrics",
+    "search_scores",
+    "search_settings",
     "series",
     "training_curves",
 ]

@@ -154,9 +154,11 @@ def hold_against_checksums(path: Path) -> None:
 
 
 def checkpoint_in(path: Path) -> Path:
-    """The checkpoint file at `path`, a file or a run's folder."""
+    """The checkpoint file at `path`, a file or the folder of a run or of a search."""
     if not path.is_dir():
         return path
+    if (path / "search.json").is_file():
+        path = path / "best"
     found = [path / "checkpoints" / f"{name}.ckpt" for name in ("best", "last")]
     config = path / "config.yaml"
     if config.is_file() and "weights: last" in config.read_text(errors="replace"):

@@ -118,12 +118,13 @@ def command_line(argv: list[str]) -> str:
     """What was typed, as a shell reads it.
 
     Args:
-        argv: as `sys.argv`; `neuralsde train` has been joined in its first word.
+        argv: as `sys.argv`; `neuralsde train` (or `search`) has been joined in its first word.
     """
-    program, *command = argv[0].rsplit(" ", 1) if argv[0].endswith(" train") else [argv[0]]
+    program, *command = argv[0].rsplit(" ", 1) if argv[0].endswith((" train", " search")) else [argv[0]]
     path = Path(program)
     if path.name == "__main__.py":
-        words = ["python", "-m", path.parent.name]
+        package = [path.parent.name] if path.parent.name == "neuralsde" else [path.parent.parent.name, path.parent.name]
+        words = ["python", "-m", ".".join(package)]
     elif path.suffix == ".py":
         words = ["python", program]
     else:

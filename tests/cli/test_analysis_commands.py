@@ -45,6 +45,16 @@ def test_predict_writes_what_python_predicts(run, tmp_path):
     np.testing.assert_array_equal(found.quantiles[0.2], expected.quantiles[0.2])
 
 
+def test_predict_averages_several_checkpoints(run, tmp_path):
+    path = tmp_path / "mean.h5"
+    status, _, err = run("predict", SPIKES, SPIKES, path, "--n-samples", 2)
+    assert status == 0, err
+    expected = neuralsde.load(SPIKES).predict(n_samples=2)
+    both = Prediction.load(path)
+    np.testing.assert_allclose(both.rates, expected.rates, rtol=1e-5)
+    assert both.latents.shape[2] == 2 * expected.latents.shape[2]
+
+
 def test_predict_forecasts_and_writes_nwb(run, tmp_path):
     pytest.importorskip("pynwb", reason="pynwb is not installed (extra `nlb`)")
     path = tmp_path / "ahead.nwb"
@@ -109,6 +119,7 @@ def test_an_ensemble_scores_the_mean_of_its_rates(run, tmp_path):
         (["predict", SPIKES, "x.h5", "--quantiles", "a,b"], "'a,b' is no list of numbers"),
         (["predict", SPIKES, "x.h5", "--split", "test"], "no split 'test'"),
         (["predict", "wandb:model", "x.h5"], "names no artifact"),
+        (["evaluate", SPIKES, "--top", 3], "--top 3 is for a search's folder"),
         (["sample", SPIKES, "x.h5"], "cannot be sampled from: its decoder also reads the encoder's context"),
         (["decode", SPIKES], "has no behaviour"),
         (["decode", SPIKES, "--target", "condition", "--lags-ms", "7"], "one value per trial"),
