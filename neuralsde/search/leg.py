@@ -100,15 +100,22 @@ class History:
     """
 
     def __init__(self, higher: bool, legs: list[Trained] | None = None):
-        self.higher, self.legs = higher, list(legs or [])
+        self.higher = higher
+        self.legs: list[Trained] = []
+        self._last: dict[Place, Trained] = {}
+        for one in legs or ():
+            self.add(one)
 
     def add(self, trained: Trained) -> None:
+        """Take in a leg."""
         self.legs.append(trained)
+        before = self._last.get(trained.leg.place)
+        if before is None or before.leg.attempt < trained.leg.attempt:
+            self._last[trained.leg.place] = trained
 
     def at(self, trial: int, generation: int) -> Trained | None:
         """The last attempt at a leg, failed or not."""
-        found = [one for one in self.legs if one.leg.place == (trial, generation)]
-        return max(found, key=lambda one: one.leg.attempt, default=None)
+        return self._last.get((trial, generation))
 
     def merit(self, score: float) -> float:
         """A number that is higher where the score is better."""

@@ -82,12 +82,12 @@ def test_any_part_of_a_history_leads_to_the_same_search():
 
 
 def test_the_population_gathers_where_the_score_is_high():
-    history = played(PopulationBasedTraining(generations=20), toy)
+    history = played(PopulationBasedTraining(generations=12), toy)
     errors = [
         [sum((v - 0.7) ** 2 for v in one.leg.settings.values()) for one in history.legs if one.leg.generation == g]
-        for g in (0, 19)
+        for g in (0, 11)
     ]
-    assert sum(errors[1]) < 0.2 * sum(errors[0])
+    assert sum(errors[1]) < 0.3 * sum(errors[0])
 
 
 def test_what_may_be_gone_on_from_is_kept():
