@@ -8,6 +8,10 @@ NUMBER = (int, float)
 LARGEST = 1e300
 
 
+ABSENT = object()
+"""In place of what a name has to stand for and does not."""
+
+
 class Names:
     """Shape of a mapping whose names are not known.
 
@@ -33,7 +37,7 @@ def fault_of(content: Any, shape: Any, where: str = "") -> str:
             too), `Names` or `Finite`.
         where: the place in the file, for the answer.
     """
-    found = f"{where or 'it'} is {content!r:.40}, where {words_for(shape)} needed"
+    found = f"{where or 'it'} is {'missing' if content is ABSENT else repr(content)[:40]}, where {words_for(shape)} needed"
     match shape:
         case Names(values=values):
             items = [(content.get(name), values, name) for name in content] if isinstance(content, dict) else None
@@ -57,7 +61,7 @@ def fault_of(content: Any, shape: Any, where: str = "") -> str:
 def named(content: Mapping[str, Any], shape: Mapping[str, Any]) -> list[tuple[Any, Any, str]]:
     """What the names of a shape stand for, without those that may be absent and are."""
     pairs = [(name.removesuffix("?"), one, name.endswith("?")) for name, one in shape.items()]
-    return [(content.get(name), one, name) for name, one, optional in pairs if name in content or not optional]
+    return [(content.get(name, ABSENT), one, name) for name, one, optional in pairs if name in content or not optional]
 
 
 def fits(content: Any, kinds: Any) -> bool:

@@ -162,3 +162,16 @@ def test_rates_without_a_mean_are_refused(tmp_path):
             file[f"{split}_data"], file[f"{split}_truth"] = np.ones((4, 3, 2)), np.zeros((4, 3, 2))
     with pytest.raises(DataError, match="both have to be finite and above 0"):
         LorenzFile(tmp_path / "made.h5", 2).setup()
+
+
+@pytest.mark.parametrize("dtype", [np.dtype(("f8", (3,))), np.dtype([("a", "f8")]), np.dtype("V7")])
+def test_entries_of_several_values_are_refused(path, dtype):
+    write(path, lambda f: f.create_dataset("x", (4,), dtype))
+    with pytest.raises(DataError, match="several values in each entry"):
+        read(path)
+
+
+def test_words_in_place_of_numbers_are_refused_unread(path):
+    write(path, lambda f: f.create_dataset("x", data=["a", "b"], dtype=h5py.string_dtype()))
+    with open_arrays(path) as file, pytest.raises(DataError, match="holds words or lists; numbers are needed"):
+        file.numbers("x", "spikes")

@@ -143,6 +143,12 @@ class HDF5File(ArrayFile):
     def close(self) -> None:
         self.file.close()
 
+    def numbers(self, name: str, setting: str) -> np.ndarray:
+        dataset = hdf5.dataset_in(self.file, name) if name in self else None
+        if dataset is not None and dataset.dtype.kind == "O":  # not read first: each may be as long as the file
+            raise DataError(f"{self.path}: array `{name}` (data.{setting}) holds words or lists; numbers are needed.")
+        return super().numbers(name, setting)
+
     def _array(self, name: str) -> np.ndarray:
         dataset = hdf5.dataset_in(self.file, name)
         assert dataset is not None  # `names` are of data sets

@@ -16,6 +16,8 @@ from neuralsde.errors import DataError
 T = TypeVar("T")
 MOST_LINKS = 16
 """Links that may point to each other before the file is held to be damaged."""
+FEWEST_ROWS = 16
+"""Rows of texts that are read at a time, however large the file."""
 OBJECT_BYTES = 256
 """What a text or list takes as an object of Python's, on the way to an array."""
 UNREADABLE = (OSError, RuntimeError, ValueError, KeyError, TypeError, OverflowError, AttributeError, MemoryError, SystemError)
@@ -54,6 +56,11 @@ def read(dataset: h5py.Dataset, selection=()) -> np.ndarray:
     Raises:
         DataError: the bytes cannot be read, since the file is damaged, or are more than it can hold.
     """
+    if dataset.dtype.kind == "V":
+        raise DataError(
+            f"{dataset.file.filename}: `{dataset.name}` holds several values in each entry; give one number, "
+            "truth value or word for each."
+        )
     refuse_enormous(selected_bytes(dataset, selection), dataset.file.filename, f"`{dataset.name}`")
     if dataset.dtype.kind == "O" and selection == () and dataset.ndim == 1:
         return read_variable(dataset)
@@ -69,13 +76,12 @@ def read_variable(dataset: h5py.Dataset) -> np.ndarray:
     path = dataset.file.filename
     refuse_enormous(len(dataset) * OBJECT_BYTES, path, f"`{dataset.name}`")
     size = Path(path).stat().st_size
-    at_once = max(2 * FLOOR_BYTES // size, 1)
+    at_once = max(2 * FLOOR_BYTES // size, FEWEST_ROWS)
     parts, total = [np.zeros(0, object)], 0
     for start in range(0, len(dataset), at_once):
         part = guarded(dataset, lambda start=start: np.asarray(dataset[start : start + at_once], object))
-        total += sum(
-            one.nbytes if isinstance(one, np.ndarray) else len(one if isinstance(one, bytes) else str(one)) for one in part
-        )
+        sizes = (one.nbytes if isinstance(one, np.ndarray) else len(one) if isinstance(one, bytes) else 8 for one in part)
+        total += sum(sizes)
         refuse_enormous(total, path, f"`{dataset.name}`")
         parts.append(part)
     return np.concatenate(parts)
