@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from sklearn.datasets import load_digits
 
+from neuralsde.datamodules.arrays.file import UNREADABLE
 from neuralsde.datamodules.batches import FreshTrials, TrialDataModule
 from neuralsde.datamodules.lorenz import EVAL_EVERY, above_zero, at_least
 from neuralsde.datamodules.trials import DataSpec, TrialData, Trials
@@ -256,7 +257,7 @@ def read_npz(path: Path) -> Font:
     try:
         with np.load(path, allow_pickle=False) as file:
             images = [np.asarray(file[name]) for name in ("x_train", "x_test")]
-    except (KeyError, ValueError, OSError, zipfile.BadZipFile) as error:
+    except (KeyError, *UNREADABLE) as error:
         raise DataError(f"{path} holds no arrays x_train and x_test ({error}); give data.mnist=mnist.npz of MNIST.") from error
     for name, array in zip(("x_train", "x_test"), images, strict=True):
         refuse_no_pictures(array, f"{path}: {name}")

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from neuralsde.datamodules.arrays.file import UNREADABLE
 from neuralsde.datamodules.checksums import sha256_of
 from neuralsde.datamodules.irregular.assemble import without_empty_rows
 from neuralsde.datamodules.irregular.checks import checked_seed, checked_share, existing
@@ -89,7 +90,7 @@ def read_trajectories(path: Path) -> np.ndarray:
     """
     try:
         paths = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+    except UNREADABLE as error:
         raise DataError(f"{path}: no array can be read from it ({error}); give {WHERE}.") from error
     if not isinstance(paths, np.ndarray) or paths.ndim != 3 or paths.dtype.kind not in "fiu" or not paths.size:
         found = f"{paths.dtype} of shape {paths.shape}" if isinstance(paths, np.ndarray) else "an archive"
