@@ -53,7 +53,8 @@ def check_python(words):
         paths = [word for word in rest if "/" in word]
         assert all((ROOT / path).exists() for path in paths), paths
     elif spec.origin and name != "mkdocs":
-        text = Path(spec.origin).read_text()
+        main = Path(spec.origin).with_name("__main__.py")  # of a package, what `-m` runs
+        text = (main if main.is_file() and spec.submodule_search_locations else Path(spec.origin)).read_text()
         missing = [word for word in rest if word.startswith("--") and word.removeprefix("--") not in text.replace("_", "-")]
         assert not missing, f"{name} has no {missing}"
 

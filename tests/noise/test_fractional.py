@@ -150,7 +150,7 @@ def test_single_precision_is_enough():
     for dtype in (torch.float32, torch.float64):
         made = noise(0.8, processes=8, kind="type_ii")
         normals = torch.randn(500, 50, 1, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-        made._normals = lambda *_, dtype=dtype, normals=normals: normals.to(dtype)
+        made._normals = lambda *_, dtype=dtype, normals=normals, **__: normals.to(dtype)
         times = torch.linspace(0, 1, 501, dtype=torch.float64).view(-1, 1, 1)
         paths.append(made.increments(times, (50, 1), dtype=dtype).w.cumsum(0).double())
     assert (paths[0] - paths[1]).abs().max() < 1e-3

@@ -120,6 +120,7 @@ def job(config, stops, generation, parent=None):
     return Job(OmegaConf.to_container(config, resolve=False), config.run_dir, leg, parent, searched)  # pyright: ignore
 
 
+@pytest.mark.slow
 def test_legs_without_a_change_are_the_run_that_never_stopped(tmp_path):
     whole, parts = (tiny_config(tmp_path / name, *PBT) for name in ("whole", "parts"))
     alone = train_leg(job(whole, (2,), 0)).outcome
@@ -129,6 +130,7 @@ def test_legs_without_a_change_are_the_run_that_never_stopped(tmp_path):
     assert again.score == alone.score
 
 
+@pytest.mark.slow
 def test_a_leg_trains_with_its_own_learning_rate_on_the_schedule_of_the_whole_run(tmp_path, monkeypatch):
     rates = []
 
@@ -218,6 +220,7 @@ def test_without_ray_the_extra_is_named(tmp_path, monkeypatch):
         search(tiny_config(tmp_path, *PBT, "search.ray=true"))
 
 
+@pytest.mark.slow
 def test_trials_are_runs_of_one_group_on_weights_and_biases(done, monkeypatch):
     opened = []
 

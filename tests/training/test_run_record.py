@@ -67,6 +67,7 @@ def test_the_record_holds_the_checksums_of_the_files(tmp_path, monkeypatch):
     assert (tmp_path / "cache" / "neuralsde" / "checksums.json").is_file()
 
 
+@pytest.mark.slow
 def test_a_run_of_real_values_records_itself_and_writes_its_report_and_a_resumed_one_adds_a_start(tmp_path):
     folder = tmp_path / "run"
     words = [*tiny_simulated("ornstein_uhlenbeck"), "model=latent_sde", "model/likelihood=gaussian", "training.plots=true"]

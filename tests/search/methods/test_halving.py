@@ -33,6 +33,7 @@ def test_decisions_are_those_of_ray_tune_where_trials_come_in_the_order_of_their
             assert goes_on == (history.at(trial, rung + 1) is not None), (rung, trial)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [2, 5, 27])
 def test_neither_the_number_of_workers_nor_their_speed_changes_what_is_trained(workers):
     method = SuccessiveHalving(rungs=3, factor=3)

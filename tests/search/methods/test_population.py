@@ -81,6 +81,7 @@ def test_any_part_of_a_history_leads_to_the_same_search():
         assert facts(history) == facts(whole)
 
 
+@pytest.mark.slow
 def test_the_population_gathers_where_the_score_is_high():
     history = played(PopulationBasedTraining(generations=12), toy)
     errors = [
