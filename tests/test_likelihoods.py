@@ -9,7 +9,7 @@ from scipy import stats
 
 from neuralsde.cli import CONFIGS
 from neuralsde.errors import ConfigError
-from neuralsde.likelihoods import Bernoulli, Categorical, Gaussian, NegativeBinomial, Poisson
+from neuralsde.likelihoods import Bernoulli, Categorical, Gaussian, HeteroscedasticGaussian, NegativeBinomial, Poisson
 
 GENERATOR = torch.Generator().manual_seed(0)
 PARAMETER = torch.randn(4, 5, 3, dtype=torch.float64, generator=GENERATOR)
@@ -186,3 +186,28 @@ def test_every_config_builds(path):
     likelihood = instantiate(config.likelihood)(input_size=2)
     parameter = likelihood(torch.zeros(4, 5, 2))
     assert likelihood.log_prob(parameter, likelihood.sample(parameter)).shape == (4, 5, 3)
+
+
+def test_a_heteroscedastic_gaussian_reads_out_mean_and_deviation():
+    torch.manual_seed(0)
+    likelihood = HeteroscedasticGaussian(3, 2, noise_std=0.5)
+    features, y = torch.randn(4, 5, 3), torch.randn(4, 5, 2)
+    parameter = likelihood(features)
+    mean, std = likelihood.moments(parameter)
+    torch.testing.assert_close(likelihood.log_prob(parameter, y), torch.distributions.Normal(mean, std).log_prob(y))
+    likelihood.start_at(torch.tensor([3.0, -1.0]))
+    assert likelihood.readout.bias[:2].tolist() == [3.0, -1.0]
+    assert torch.allclose(likelihood.moments(likelihood(torch.zeros(1, 1, 3)))[1], torch.tensor(0.5))
+
+
+def test_at_beta_one_the_mean_learns_as_from_squared_errors():
+    gradients = {}
+    for beta in (0.0, 1.0):
+        likelihood = HeteroscedasticGaussian(1, 1, beta=beta)
+        parameter = torch.tensor([[[0.3, 1.2]], [[0.3, -2.0]]], requires_grad=True)  # means, and log deviations far apart
+        value = likelihood.log_prob(parameter, torch.ones(2, 1, 1))
+        value.sum().backward()
+        gradients[beta] = value.detach(), parameter.grad
+    torch.testing.assert_close(gradients[0.0][0], gradients[1.0][0])
+    torch.testing.assert_close(gradients[1.0][1][..., 0], torch.full((2, 1), 0.7))
+    assert not torch.allclose(gradients[0.0][1][..., 0], torch.full((2, 1), 0.7))

@@ -1,0 +1,70 @@
+"""A user's own table, from the command line to scores and a prediction in the table's own units."""
+
+import json
+
+import numpy as np
+import pytest
+
+import neuralsde
+from neuralsde.datamodules.batches import stack_targets
+from neuralsde.evaluation.distribution import distribution_scores
+from neuralsde.metrics import coverage, crps
+from neuralsde.workflow import train
+from tests.helpers.table_files import csv_text, random_rows
+from tests.helpers.tiny import tiny_config
+
+TASKS = {
+    "interpolation": ["model/likelihood=heteroscedastic", "data.reader.hidden=0.4"],
+    "forecast": ["model/likelihood=gaussian", "data.reader.ahead_rows=2"],
+    "classification": ["model/likelihood=categorical", "data.reader.label_column=kind"],
+}
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """A tiny run of each task."""
+    folder, made = tmp_path_factory.mktemp("series"), {}
+    (folder / "own.csv").write_text(csv_text([[*row[:2], *(f"{1000 + float(v):.3f}" if v else "" for v in row[2:4]), *row[4:]]
+                                              for row in random_rows(40)]))  # fmt: skip
+    for task, words in TASKS.items():
+        others = [] if task == "classification" else ["data.reader.channels=[x,y]"]
+        common = [f"data.reader.path={folder / 'own.csv'}", f"data.reader.task={task}", "data.reader.static=[weight]"]
+        small = ["model.encoder.hidden_size=8", "model.dynamics.latent_size=4", "data.batch_size=16", "training.baselines=true"]
+        train(tiny_config(folder / task, "model=neural_lsde", "data=csv", *words, *common, *others, *small))
+        made[task] = neuralsde.load(folder / task), json.loads((folder / task / "scores.json").read_text())
+    return made
+
+
+@pytest.mark.parametrize("task", ["interpolation", "forecast"])
+def test_scores_are_those_of_the_prediction_in_the_tables_units(runs, task):
+    run, scores = runs[task]
+    trials = run.data.eval
+    predicted = run.predict(n_samples=64, seed=1)
+    truth = trials.in_units(stack_targets(trials, run.data.spec))
+    known = ~np.isnan(truth)
+    assert np.nanmean(truth) == pytest.approx(1000, abs=2)
+    assert np.abs(predicted.rates[known] - 1000).max() < 10
+    again = distribution_scores(run.module, trials, 64, seed=1)
+    assert again["mse"] == pytest.approx(np.mean((predicted.rates[known] - truth[known]) ** 2), rel=0.05)
+    assert {"mse", "crps", "nll", "coverage_90"} <= scores.keys()
+    assert scores["baselines"]["training_mean"]["forward_rmse" if task == "forecast" else "rmse"] < 3
+
+
+def test_distribution_scores_are_those_of_draws(runs):
+    run, _ = runs["interpolation"]
+    trials = run.data.eval
+    truth = trials.in_units(stack_targets(trials, run.data.spec))
+    probabilities = np.linspace(0.0025, 0.9975, 200)
+    drawn = run.predict(n_samples=1000, quantiles=tuple(probabilities), interval=0.9, seed=2)
+    found = distribution_scores(run.module, trials, 200, seed=3)
+    draws = np.stack([drawn.quantiles[p] for p in probabilities])
+    assert found["crps"] == pytest.approx(crps(draws, truth), rel=0.05)
+    assert found["coverage_90"] == pytest.approx(coverage(drawn.lower, drawn.upper, truth), abs=0.05)
+    assert found["nll"] > 0.5 * np.log(2 * np.pi * np.e * found["mse"]) - 3
+
+
+def test_classes_are_scored_beside_how_often_they_occur(runs):
+    run, scores = runs["classification"]
+    assert 0 <= scores["accuracy"] <= 1
+    assert scores["baselines"]["training_frequency"]["log_loss"] == pytest.approx(np.log(2), abs=0.1)
+    assert run.predict().rates.shape[2] == 2
