@@ -177,7 +177,8 @@ class LatentDynamics(L.LightningModule):
 
     def _count_terms(self, loss: Loss, kl: list[str], batch_size: int) -> None:
         values = {"train/loss": loss.total, **{f"train/{name}": value for name, value in loss.terms.items()}}
-        values |= {f"train/{name}_weight": torch.tensor(self.objective.weight_at(self.current_epoch, name)) for name in kl}
+        weights = {name: self.objective.weight_at(self.current_epoch, name) for name in kl}
+        values |= {f"train/{name}_weight": loss.total.new_tensor(weight) for name, weight in weights.items()}
         self.means.add(values, batch_size)
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
