@@ -98,6 +98,8 @@ class SeriesDataModule(TrialDataModule):
         for name, split in (("train", train), (self.phase, scored)):
             self.refuse_lacking(split, name)
         self.source, self.step = train, median_step(train)
+        longest = max(float(np.ptp(split.times, axis=1).max()) for split in (train, series.val, series.test))
+        self.least = max(LEAST_STEP * self.step, 4 * np.finfo(np.float32).eps * longest)  # apart in single precision too
         self.observed = max(int(split.length.max()) for split in (train, series.val, series.test))
         self.units = fit_scale(train.values[inside(train)], "z" if self.standardise else "none")
         self.means = channel_means(train)
@@ -186,8 +188,7 @@ class SeriesDataModule(TrialDataModule):
         times = np.pad(split.times, ((0, 0), (0, max(0, self.observed - split.times.shape[1]))), mode="edge")
         if self.extrapolate and split.ahead_times is not None:
             times = np.concatenate([times[:, : self.observed], split.ahead_times], 1)
-        told_apart = 4 * np.finfo(np.float32).eps * float((times - times[:, :1]).max())  # in the precision of `row_times`
-        least = max(LEAST_STEP * self.step, told_apart) * np.arange(times.shape[1])
+        least = self.least * np.arange(times.shape[1])
         return np.maximum.accumulate(times - least, axis=1) + least
 
     def row_times(self, split: SeriesSet) -> np.ndarray:
