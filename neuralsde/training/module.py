@@ -282,7 +282,7 @@ class LatentDynamics(L.LightningModule):
         if not self.model.decode_context:  # else the likelihood is of counts that the decoder has seen: no bound
             scores["val/elbo"] = bound / max(entries, 1)
         if self.spec.kind == "real":
-            scores["val/mse"] = np.nanmean((rates - targets)[:, : self.learned_bins] ** 2)
+            scores["val/mse"] = float(np.nanmean((rates - targets)[:, : self.learned_bins] ** 2))
         return scores | (validation_scores(rates, targets, self.spec) if self.spec.kind == "counts" else {})
 
     @property
