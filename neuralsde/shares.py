@@ -104,6 +104,11 @@ def drawn(draw: Draw, shape: tuple[int, ...], axis: int = 0) -> Tensor:
     return _share.taken(draw((*shape[:axis], whole, *shape[axis + 1 :])), axis)
 
 
+def averaged(means: Tensor) -> Tensor:
+    """The means over the whole batch of what are means over this process's trials; every process has to ask."""
+    return means if _share is None else _share.summed(means * _share.part)
+
+
 def normals(shape: tuple[int, ...], like: Tensor, axis: int = 0, generator: torch.Generator | None = None) -> Tensor:
     """Standard normals of this process's trials, of the dtype and on the device of `like`; see `drawn`."""
     return drawn(lambda size: torch.randn(size, generator=generator, dtype=like.dtype, device=like.device), shape, axis)

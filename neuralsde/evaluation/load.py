@@ -200,8 +200,10 @@ class Run:
 
 
 def with_data(config: DictConfig, settings: dict[str, Any]) -> DictConfig:
-    """A copy of `config` with other settings of the data."""
+    """A copy of `config` with other settings of the data; a `path` is its reader's where the data have one."""
     config = copy.deepcopy(config)
+    if "path" in settings and "path" not in config.data and "path" in config.data.get("reader", {}):
+        settings = {**{key: value for key, value in settings.items() if key != "path"}, "reader": {"path": settings["path"]}}
     OmegaConf.update(config, "data", settings, merge=True)
     return config
 

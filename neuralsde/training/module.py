@@ -177,7 +177,8 @@ class LatentDynamics(L.LightningModule):
 
     def _count_terms(self, loss: Loss, kl: list[str], batch_size: int) -> None:
         values = {"train/loss": loss.total, **{f"train/{name}": value for name, value in loss.terms.items()}}
-        values |= {f"train/{name}_weight": torch.tensor(self.objective.weight_at(self.current_epoch, name)) for name in kl}
+        weights = {name: self.objective.weight_at(self.current_epoch, name) for name in kl}
+        values |= {f"train/{name}_weight": loss.total.new_tensor(weight) for name, weight in weights.items()}
         self.means.add(values, batch_size)
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
@@ -281,7 +282,7 @@ class LatentDynamics(L.LightningModule):
         if not self.model.decode_context:  # else the likelihood is of counts that the decoder has seen: no bound
             scores["val/elbo"] = bound / max(entries, 1)
         if self.spec.kind == "real":
-            scores["val/mse"] = np.nanmean((rates - targets)[:, : self.learned_bins] ** 2)
+            scores["val/mse"] = float(np.nanmean((rates - targets)[:, : self.learned_bins] ** 2))
         return scores | (validation_scores(rates, targets, self.spec) if self.spec.kind == "counts" else {})
 
     @property

@@ -5,9 +5,11 @@ import sys
 import numpy as np
 import pytest
 import torch
+from omegaconf import OmegaConf
 
 import neuralsde
 from neuralsde.errors import CheckpointError, ConfigError
+from neuralsde.evaluation.load import with_data
 from neuralsde.evaluation.predict import predict
 from neuralsde.workflow import train
 from tests.helpers.tiny import tiny_config
@@ -105,3 +107,11 @@ def test_a_checkpoint_may_not_build_whatever_it_names(run_dir, tmp_path):
         torch.save(checkpoint, tmp_path / "evil.ckpt")
         with pytest.raises(CheckpointError, match=f"asks for {target}"):
             neuralsde.load(tmp_path / "evil.ckpt")
+
+
+@pytest.mark.parametrize(("data", "there"), [({"path": "old"}, "path"), ({"reader": {"path": "old"}}, "reader.path")])
+def test_a_moved_recording_is_looked_for_where_the_data_are_read_from(data, there):
+    moved = with_data(OmegaConf.create({"data": {"name": "made", **data}}), {"path": "new", "phase": "test"})
+    assert OmegaConf.select(moved.data, there) == "new"
+    assert moved.data.phase == "test"
+    assert moved.data.keys() == {"name", "phase", *data}

@@ -4,7 +4,7 @@ from torch import nn
 
 from neuralsde.errors import ConfigError
 from neuralsde.nn.attention import SelfAttentionLayer
-from neuralsde.nn.decoders import MLPDecoder, TransformerDecoder
+from neuralsde.nn.decoders import MLPDecoder, PublishedClassifier, TransformerDecoder
 from neuralsde.nn.dropout import Dropout
 
 INPUT = torch.randn(3, 7, 12, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
@@ -98,3 +98,12 @@ def test_dropout_rests_in_evaluation():
     torch.testing.assert_close(Dropout(0.5).eval()(INPUT), INPUT)
     with pytest.raises(ValueError, match="has to be in"):
         Dropout(1.0)
+
+
+def test_the_published_classifier_learns_from_a_trial_that_is_alone_in_its_batch():
+    head = PublishedClassifier(12, dropout=0.0).double().train()
+    whole = head(INPUT)
+    assert whole.shape == INPUT.shape
+    torch.testing.assert_close(head(INPUT[:1]), head.eval()(INPUT[:1]))
+    with pytest.raises(AssertionError):  # where there are others they are normalised by each other
+        torch.testing.assert_close(whole[:1], head(INPUT[:1]))

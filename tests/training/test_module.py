@@ -5,6 +5,7 @@ import torch
 
 from neuralsde.errors import ConfigError
 from neuralsde.evaluation.load import load
+from neuralsde.inference.objectives import Loss
 from neuralsde.training.build import instantiate_part
 from neuralsde.training.fit import build_module, fill_in_sizes
 from neuralsde.workflow import train
@@ -125,3 +126,10 @@ def test_the_loss_is_the_bound_of_the_bins_that_are_learned_from(tmp_path):
     log_lik = module.model.likelihood.log_prob(output.parameter, batch.targets)[:, :observed].sum()
     expected = (sum(cost.sum() for cost in output.kl.values()) - log_lik) / batch.known[:, :observed].sum()
     torch.testing.assert_close(loss, expected)
+
+
+def test_epoch_means_stay_on_the_device_of_the_loss(module_and_batch):
+    """Processes on GPUs can add up nothing else."""
+    module, _ = module_and_batch
+    module._count_terms(Loss(torch.zeros((), device="meta"), {}), ["kl"], 3)
+    assert {total.device.type for total in module.means.sums.values()} == {"meta"}

@@ -19,6 +19,7 @@ CASES = {
     "irregular": (IRREGULAR, ODD),
     "langevinflow": ((*TINY_LORENZ, "model=langevinflow"), ODD),
     "one trial": (IRREGULAR, [4]),  # of which the second process knows nothing
+    "slopes": ((*IRREGULAR, "model/encoder=control_path", "model.encoder.slopes=2"), ODD),  # in units of a running mean
     "dropout": ((*TINY_LORENZ, *DROPOUT, "objective=released", ASIDE), ODD),
 }
 FURTHER = {

@@ -98,6 +98,8 @@ class SeriesDataModule(TrialDataModule):
         for name, split in (("train", train), (self.phase, scored)):
             self.refuse_lacking(split, name)
         self.source, self.step = train, median_step(train)
+        longest = max(float(np.ptp(split.times, axis=1).max()) for split in (train, series.val, series.test))
+        self.least = max(LEAST_STEP * self.step, 4 * np.finfo(np.float32).eps * longest)  # apart in single precision too
         self.observed = max(int(split.length.max()) for split in (train, series.val, series.test))
         self.units = fit_scale(train.values[inside(train)], "z" if self.standardise else "none")
         self.means = channel_means(train)
@@ -106,7 +108,7 @@ class SeriesDataModule(TrialDataModule):
         learned, evaluated = self.in_rest_units(bare), self.in_rest_units(self.trials(scored))
         return TrialData(
             name=series.name,
-            spec=self.sizes(series, [learned, evaluated]),
+            spec=self.sizes(series, learned.heldin.shape[2]),
             train=learned,
             eval=evaluated,
             condition_names=series.class_names if self.task == "classification" else (),
@@ -126,11 +128,11 @@ class SeriesDataModule(TrialDataModule):
                 "another task, or set data.reader.task to the same one."
             )
 
-    def sizes(self, series: SeriesData, splits: Sequence[Trials]) -> DataSpec:
-        """What a model takes from the data."""
-        times = [trials.times for trials in splits if trials.times is not None]
+    def sizes(self, series: SeriesData, channels: int) -> DataSpec:
+        """What a model that is given `channels` takes from the data, whichever phase is scored."""
+        times = [self.row_times(split) for split in (series.train, series.val, series.test)]
         return DataSpec(
-            observed_dim=splits[0].heldin.shape[2],
+            observed_dim=channels,
             target_dim=1 if self.task == "classification" else len(series.channel_names),
             observed_bins=self.observed,
             forward_bins=max(t.shape[1] for t in times) - self.observed,
@@ -145,16 +147,16 @@ class SeriesDataModule(TrialDataModule):
 
     def trials(self, split: SeriesSet) -> Trials:
         """Trials whose targets are in the reader's units, beside what the trivial predictor says of them."""
-        asked = self.padded_times(split)
+        asked, times = self.asked_times(split), self.row_times(split)
         offset = None if self.residual is None else PREDICTORS[self.residual](split, asked, self.means).astype(np.float32)
         return Trials(
             heldin=self.inputs(split),
-            times=(asked - asked[:, :1]).astype(np.float32),
+            times=times,
             trial_id=np.arange(len(split)),
             condition=split.labels if self.task == "classification" else None,
             targets=self.targets(split),
             offset=offset,
-            shown=None if self.task == "classification" else padded_rows(split.values, asked.shape[1]),
+            shown=None if self.task == "classification" else padded_rows(split.values, times.shape[1]),
         )
 
     def inputs(self, split: SeriesSet) -> np.ndarray:
@@ -186,8 +188,20 @@ class SeriesDataModule(TrialDataModule):
         times = np.pad(split.times, ((0, 0), (0, max(0, self.observed - split.times.shape[1]))), mode="edge")
         if self.extrapolate and split.ahead_times is not None:
             times = np.concatenate([times[:, : self.observed], split.ahead_times], 1)
-        least = LEAST_STEP * self.step * np.arange(times.shape[1])
+        least = self.least * np.arange(times.shape[1])
         return np.maximum.accumulate(times - least, axis=1) + least
+
+    def row_times(self, split: SeriesSet) -> np.ndarray:
+        """The same since each series' first row, (series, row), float32."""
+        times = self.padded_times(split)
+        return (times - times[:, :1]).astype(np.float32)
+
+    def asked_times(self, split: SeriesSet) -> np.ndarray:
+        """Times that the rows' targets are of, (series, row): in a forecast the last ones are ahead, wherever it is read."""
+        times = self.padded_times(split)
+        if self.task != "forecast" or self.extrapolate or split.ahead_times is None:
+            return times
+        return np.concatenate([times[:, : -split.ahead_times.shape[1]], split.ahead_times], 1)
 
     def rest_scale(self, train: Trials) -> np.ndarray | None:
         """Root mean square of what is to be predicted in the training series, (row, target); None of classes."""
@@ -216,9 +230,7 @@ class SeriesDataModule(TrialDataModule):
         """What predictors without parameters say of the rows to predict; none of classes."""
         if self.task == "classification":
             return {}
-        asked = self.padded_times(scored)
-        if self.task == "forecast" and not self.extrapolate and scored.ahead_times is not None:
-            asked = np.concatenate([asked[:, : -scored.ahead_times.shape[1]], scored.ahead_times], 1)
+        asked = self.asked_times(scored)
         found = {name: predict(scored, asked, self.means) for name, predict in PREDICTORS.items()}
         return found | {"training_mean": np.broadcast_to(self.means, found["linear"].shape)}
 

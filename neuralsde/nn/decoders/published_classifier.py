@@ -3,6 +3,17 @@ from typing import ClassVar
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from neuralsde.nn.dropout import Dropout
+
+
+class BatchNorm(nn.BatchNorm1d):
+    """`torch.nn.BatchNorm1d`, by its running statistics for a row that is alone in its batch and has no others to vary from."""
+
+    def forward(self, input: Float[Tensor, "row feature"]) -> Float[Tensor, "row feature"]:
+        if len(input) > 1:
+            return super().forward(input)
+        return nn.functional.batch_norm(input, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
+
 
 class PublishedClassifier(nn.Module):
     """The head of the published stable neural SDEs' classifiers: a net on each state, then one on the last of its outputs.
@@ -21,7 +32,7 @@ class PublishedClassifier(nn.Module):
     def __init__(self, input_size: int, dropout: float = 0.1):
         super().__init__()
         self.each = nn.Sequential(nn.Tanh(), nn.Linear(input_size, input_size), nn.ReLU(), nn.Linear(input_size, input_size))
-        self.last = nn.Sequential(nn.Linear(input_size, input_size), nn.BatchNorm1d(input_size), nn.ReLU(), nn.Dropout(dropout))
+        self.last = nn.Sequential(nn.Linear(input_size, input_size), BatchNorm(input_size), nn.ReLU(), Dropout(dropout))
         self.output_size = input_size
 
     def forward(self, input: Float[Tensor, "batch bin channel"]) -> Float[Tensor, "batch bin feature"]:

@@ -15,6 +15,7 @@ from neuralsde.nn.control_path import (
     natural_cubic_path,
     next_known_row,
 )
+from neuralsde.shares import averaged
 
 FILLINGS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "forward": lambda times, values: carried_forward(times, values).value,
@@ -117,7 +118,7 @@ class ControlPath(nn.Module):
             before = earlier
         if self.slopes and self.training:
             with torch.no_grad():
-                square = found[0].square().mean((0, 1))
+                square = averaged(found[0].square().mean((0, 1)))
                 self.usual.copy_(torch.where(self.usual > 0, torch.lerp(self.usual, square, 0.05), square))
         unit = self.usual.clamp(min=torch.finfo(values.dtype).tiny).sqrt()
         return [(slope / unit).clamp(-FARTHEST, FARTHEST) for slope in found]

@@ -9,6 +9,7 @@ import torch
 from neuralsde.datamodules.batches import stack_targets
 from neuralsde.datamodules.irregular import SeriesDataModule
 from neuralsde.datamodules.irregular.residual import persistence
+from neuralsde.datamodules.irregular.series import SeriesSet
 from neuralsde.errors import ConfigError
 from tests.helpers.series import Series
 
@@ -139,3 +140,33 @@ def test_settings_are_refused_by_name(settings, sentence):
 def test_series_without_what_the_task_asks_for_are_refused():
     with pytest.raises(ConfigError, match=r"data\.task is forecast, but the train series of made hold nothing to predict"):
         SeriesDataModule(Series("interpolation"), "forecast", "made", batch_size=8).read()
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_sizes_are_the_same_whichever_phase_is_scored(task):
+    class Longer(Series):
+        def draw(self, seed: int, n: int) -> SeriesSet:
+            series = super().draw(seed, n)  # of seed 0 for training, 1 and 2 for what is scored
+            ahead = None if series.ahead_times is None else series.ahead_times + 50 * seed
+            return dataclasses.replace(series, times=series.times * (1 + seed), ahead_times=ahead)
+
+    val, test = (SeriesDataModule(Longer(task), task, "made", batch_size=8, phase=phase) for phase in ("val", "test"))
+    assert val.spec == test.spec
+
+
+@pytest.mark.parametrize("residual", ["persistence", "linear"])
+def test_a_forecast_read_at_the_last_rows_starts_out_from_what_is_told_of_the_later_times(residual):
+    module = made("forecast", residual=residual, extrapolate=False)
+    trials, trivial = module.data.eval, module.data.trivial[residual]
+    assert trials.offset is not None
+    np.testing.assert_allclose(trials.offset[:, -2:], trivial[:, -2:], rtol=1e-6)
+
+
+def test_rows_are_told_apart_in_series_whose_rows_are_close_and_far_apart():
+    class Bursts(Series):
+        def draw(self, seed: int, n: int) -> SeriesSet:
+            series = super().draw(seed, n)
+            return dataclasses.replace(series, times=np.where(np.arange(series.times.shape[1]) < 3, 0, 3e5) + series.times)
+
+    module = SeriesDataModule(Bursts("interpolation"), "interpolation", "made", batch_size=8)
+    assert (np.diff(module.data.train.times, axis=1) > 0).all()
