@@ -259,8 +259,8 @@ def read_npz(path: Path) -> Font:
         DataError: it holds no such arrays.
     """
     with NpzFile(path) as file:
-        if lacking := [name for name in ("x_train", "x_test") if name not in file]:
-            raise DataError(f"{path} holds no arrays {' and '.join(lacking)}; give data.mnist=mnist.npz of MNIST.")
+        if "x_train" not in file or "x_test" not in file:
+            raise DataError(f"{path} holds no arrays x_train and x_test; give data.mnist=mnist.npz of MNIST.")
         images = [file.read(name, "mnist") for name in ("x_train", "x_test")]
     for name, array in zip(("x_train", "x_test"), images, strict=True):
         refuse_no_pictures(array, f"{path}: {name}")
