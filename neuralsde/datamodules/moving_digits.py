@@ -1,7 +1,6 @@
 """Stochastic moving digits: videos of digits that bounce off the walls into a direction drawn anew."""
 
 import gzip
-import zipfile
 import zlib
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,7 +11,7 @@ import numpy as np
 import torch
 from sklearn.datasets import load_digits
 
-from neuralsde.datamodules.arrays.file import UNREADABLE
+from neuralsde.datamodules.arrays.file import NpzFile
 from neuralsde.datamodules.batches import FreshTrials, TrialDataModule
 from neuralsde.datamodules.lorenz import EVAL_EVERY, above_zero, at_least
 from neuralsde.datamodules.trials import DataSpec, TrialData, Trials
@@ -229,7 +228,7 @@ def read_font(path: Path | None, side: int) -> Font:
         raise DataError(
             f"There is no file {path}; give data.mnist=FILE of MNIST's digits, or null (data/moving_digits/README.md)."
         )
-    elif zipfile.is_zipfile(path):
+    elif is_archive(path):
         font = read_npz(path)
     else:
         font = split_glyphs(read_idx(path) / 255)
@@ -248,17 +247,22 @@ def resize(glyphs: np.ndarray, side: int) -> np.ndarray:
     return torch.nn.functional.interpolate(images, (side, side), mode="bilinear", antialias=True)[:, 0].numpy().clip(0, 1)
 
 
+def is_archive(path: Path) -> bool:
+    """Whether a file begins as a zip archive does."""
+    with path.open("rb") as file:
+        return file.read(2) == b"PK"
+
+
 def read_npz(path: Path) -> Font:
     """The digits of an npz file, with its own split.
 
     Raises:
         DataError: it holds no such arrays.
     """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            images = [np.asarray(file[name]) for name in ("x_train", "x_test")]
-    except (KeyError, *UNREADABLE) as error:
-        raise DataError(f"{path} holds no arrays x_train and x_test ({error}); give data.mnist=mnist.npz of MNIST.") from error
+    with NpzFile(path) as file:
+        if "x_train" not in file or "x_test" not in file:
+            raise DataError(f"{path} holds no arrays x_train and x_test; give data.mnist=mnist.npz of MNIST.")
+        images = [file.read(name, "mnist") for name in ("x_train", "x_test")]
     for name, array in zip(("x_train", "x_test"), images, strict=True):
         refuse_no_pictures(array, f"{path}: {name}")
     return Font(*(array / 255 for array in images))

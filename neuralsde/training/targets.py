@@ -126,7 +126,7 @@ def parts_of(config: DictConfig, kind: str) -> dict[str, Any]:
     config = config.copy()
     OmegaConf.set_struct(config, False)
     sizes = {**vars(DataSpec(1, 1, 1, 1, 1.0, kind=kind)), "total_bins": 2, "duration_s": 1.0, "widest_s": 1.0}
-    config.spec = sizes if OmegaConf.is_missing(config, "spec") or not config.get("spec") else {**config.spec, "kind": kind}
+    config.spec = sizes
     try:
         return {name: plain(config.get(name)) for name in BUILT}
     except OmegaConfBaseException as error:

@@ -11,6 +11,7 @@ import pytest
 from neuralsde.datamodules.arrays.file import open_arrays
 from neuralsde.datamodules.lorenz_file import LorenzFile
 from neuralsde.datamodules.memory import machine_bytes, readable, refuse_enormous
+from neuralsde.datamodules.moving_digits import read_font
 from neuralsde.datamodules.nwb import hdf5, heaps
 from neuralsde.errors import DataError
 from tests.fuzz.archives import header, packed
@@ -175,3 +176,15 @@ def test_words_in_place_of_numbers_are_refused_unread(path):
     write(path, lambda f: f.create_dataset("x", data=["a", "b"], dtype=h5py.string_dtype()))
     with open_arrays(path) as file, pytest.raises(DataError, match="holds words or lists; numbers are needed"):
         file.numbers("x", "spikes")
+
+
+def test_digits_that_say_they_are_encrypted_are_refused(tmp_path):
+    """Found by coverage: a flag of the archive's directory."""
+    buffer = io.BytesIO()
+    np.save(buffer, np.zeros((6, 4, 4), np.uint8))
+    content = bytearray(packed({"x_train.npy": buffer.getvalue(), "x_test.npy": buffer.getvalue()}))
+    at = content.find(b"PK\x01\x02")
+    content[at + 8] |= 1
+    (tmp_path / "mnist.npz").write_bytes(content)
+    with pytest.raises(DataError, match="cannot be read"):
+        read_font(tmp_path / "mnist.npz", 4)

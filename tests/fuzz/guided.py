@@ -41,6 +41,7 @@ def main() -> None:
         if tally.files >= files:
             os._exit(0)
 
+    failures.mkdir(parents=True, exist_ok=True)  # libFuzzer wants it there
     limits = [f"-max_len={MOST_BYTES}", "-timeout=30", "-rss_limit_mb=3000", f"-artifact_prefix={failures}/"]
     atheris.Setup([sys.argv[0], f"-seed={seed + 1}", "-len_control=0", *limits, str(folder / "corpus")], one)
     atheris.Fuzz()

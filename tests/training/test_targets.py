@@ -92,6 +92,12 @@ def test_our_own_config_and_trusted_packages_pass():
         check_targets(foreign, ["mypack"])
 
 
+def test_sizes_that_are_none_do_not_matter_to_what_is_built():
+    config = composed("run_dir=x")
+    config.spec = "text"
+    check_targets(config)
+
+
 @pytest.mark.parametrize("name", ["", ".", "..."])
 def test_trusting_everything_is_not_possible(name):
     with pytest.raises(ConfigError, match="names of packages"):

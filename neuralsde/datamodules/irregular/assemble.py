@@ -6,6 +6,11 @@ from dataclasses import replace
 import numpy as np
 
 from neuralsde.datamodules.irregular.series import SeriesSet
+from neuralsde.datamodules.memory import machine_bytes, readable
+from neuralsde.errors import DataError
+
+COPIES = 6
+"""Of the padded arrays, on their way to a batch."""
 
 
 def padded(times: Sequence[np.ndarray], values: Sequence[np.ndarray], names: Sequence[str], **further) -> SeriesSet:
@@ -16,9 +21,26 @@ def padded(times: Sequence[np.ndarray], values: Sequence[np.ndarray], names: Seq
         values: of each series, (row, channel).
         names: of each series.
         **further: what else `SeriesSet` holds, already as arrays.
+
+    Raises:
+        DataError: padded to the longest, they would not fit into memory.
     """
+    refuse_longest(values, names)
     length = np.array([len(t) for t in times], np.int64)
     return SeriesSet(pad_times(times), pad_rows(values), length, np.array(names, dtype=np.str_), **further)
+
+
+def refuse_longest(values: Sequence[np.ndarray], names: Sequence[str]) -> None:
+    """Raises:
+    DataError: padded to the longest, the series would not fit into memory.
+    """
+    longest = max(range(len(values)), key=lambda k: len(values[k]))
+    wanted = COPIES * len(values) * len(values[longest]) * (8 + 4 * values[longest].shape[1])
+    if wanted > (most := machine_bytes()):
+        raise DataError(
+            f"Series `{names[longest]}` has {len(values[longest])} rows, and all {len(values)} series as long as it would take "
+            f"{readable(wanted)} of {readable(most)} of memory: cut it, or leave it out."
+        )
 
 
 def pad_times(times: Sequence[np.ndarray]) -> np.ndarray:

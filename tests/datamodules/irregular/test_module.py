@@ -8,9 +8,10 @@ import torch
 
 from neuralsde.datamodules.batches import stack_targets
 from neuralsde.datamodules.irregular import SeriesDataModule
+from neuralsde.datamodules.irregular.assemble import padded
 from neuralsde.datamodules.irregular.residual import persistence
 from neuralsde.datamodules.irregular.series import SeriesSet
-from neuralsde.errors import ConfigError
+from neuralsde.errors import ConfigError, DataError
 from tests.helpers.series import Series
 
 TASKS = ["classification", "interpolation", "forecast"]
@@ -170,3 +171,9 @@ def test_rows_are_told_apart_in_series_whose_rows_are_close_and_far_apart():
 
     module = SeriesDataModule(Bursts("interpolation"), "interpolation", "made", batch_size=8)
     assert (np.diff(module.data.train.times, axis=1) > 0).all()
+
+
+def test_a_series_too_long_to_pad_the_others_to_is_refused(monkeypatch):
+    monkeypatch.setattr("neuralsde.datamodules.irregular.assemble.machine_bytes", lambda: 10_000)
+    with pytest.raises(DataError, match=r"Series `b` has 100 rows, and all 20 series as long as it would take 144 kB of 10 kB"):
+        padded([np.arange(3)] * 19 + [np.arange(100)], [np.zeros((3, 1))] * 19 + [np.zeros((100, 1))], ["a"] * 19 + ["b"])

@@ -36,5 +36,5 @@ def begin_with(path: Path) -> None:
 
 TARGETS = [
     Target("checkpoint", ".ckpt", seeds, read, checkpoints.MUTATIONS, share=2.0),
-    Target("init_from", ".ckpt", seeds, begin_with, checkpoints.MUTATIONS, guided=True),
+    Target("init_from", ".ckpt", seeds, begin_with, checkpoints.MUTATIONS),
 ]

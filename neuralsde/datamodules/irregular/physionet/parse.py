@@ -102,7 +102,7 @@ def rows_of(hours: np.ndarray, columns: np.ndarray, values: np.ndarray) -> tuple
 def hours_of(stamp: str) -> float:
     """HH:MM in hours, rounded to `QUANTUM_H`; NaN where it is none."""
     hours, colon, minutes = stamp.partition(":")
-    if not (colon and hours.isdecimal() and minutes.isdecimal() and int(minutes) < 60):
+    if not (colon and hours.isdecimal() and minutes.isdecimal() and len(hours) < 6 and len(minutes) < 3 and int(minutes) < 60):
         return float("nan")
     return round((int(hours) + int(minutes) / 60) / QUANTUM_H) * QUANTUM_H
 
