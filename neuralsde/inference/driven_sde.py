@@ -1,4 +1,4 @@
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NoReturn
 
 import torch
@@ -82,6 +82,10 @@ class DrivenSDE(LatentProcess):
 
     def learned(self) -> dict[str, Float[Tensor, " _"]]:
         return self.sde.learned() | self.noise.learned()
+
+    def penalised(self) -> Iterable[nn.Parameter]:
+        """Those of the equation, as the published code: its start is no part of the vector field."""
+        return self.sde.parameters()
 
     def forward(
         self,

@@ -3,7 +3,7 @@
 import enum
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple
 
@@ -126,6 +126,10 @@ class LatentProcess(nn.Module, ABC):
                 context holds several samples of all trials.
             samples: how many times the context holds all trials, one after the other.
         """
+
+    def penalised(self) -> Iterable[nn.Parameter]:
+        """The parameters whose norms `training.norm_penalty` weighs."""
+        return self.parameters()
 
     def match(
         self,

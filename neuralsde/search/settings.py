@@ -15,7 +15,7 @@ from neuralsde.training.build import instantiate_part
 from neuralsde.training.fit import build_module, fill_in_sizes, monitored_score, prepare_fit
 from neuralsde.training.fit_check import check_fit
 from neuralsde.training.settings import Rule, check_settings, number, one_of, optional, text, whole
-from neuralsde.training.targets import check_targets
+from neuralsde.training.targets import check_targets, plain, targets_in
 
 RULES: dict[str, Rule] = {
     "n_trials": whole(1),
@@ -114,10 +114,11 @@ def prepare_search(config: DictConfig, allow_targets: tuple[str, ...] = ()) -> P
 
 def refuse_foreign_method(config: DictConfig) -> None:
     """Raises:
-    ConfigError: the method is none of this package's.
+    ConfigError: the method, or something within its settings, is none of this package's.
     """
-    target = str(config.search.method.get("_target_"))
-    if target not in (known := [f"neuralsde.search.{name}" for name in METHODS]):
+    known, found = [f"neuralsde.search.{name}" for name in METHODS], list(targets_in(plain(config.search.method)))
+    if not config.search.method.get("_target_") or not set(found) <= set(known):
+        target = next((name for name in found if name not in known), None)
         raise ConfigError(
             f"search.method._target_ is {target}; choose search=pbt, asha or random, or one of {', '.join(known)}."
         )

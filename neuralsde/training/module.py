@@ -67,7 +67,7 @@ class LatentDynamics(L.LightningModule):
         seed: seed of the noise. Each step's noise is a function of (seed, step), so that a resumed run repeats it.
         val_samples: posterior samples averaged at validation.
         decay_matrices_only: leave out of the weight decay what is no matrix, such as rates and noise levels.
-        norm_penalty: weight in the loss of the sum of the Euclidean norms of the dynamics' parameters.
+        norm_penalty: weight in the loss of the sum of the Euclidean norms of the parameters that the dynamics name.
         explosion_ratio: see `StepGuard`.
     """
 
@@ -128,7 +128,7 @@ class LatentDynamics(L.LightningModule):
             self.means.add({"train/sample_validation_nll": -mean_of(held, batch.share)}, batch.whole)
         if not self.norm_penalty:
             return loss.total
-        return loss.total + self.norm_penalty * sum(p.norm() for p in self.model.dynamics.parameters())
+        return loss.total + self.norm_penalty * sum(p.norm() for p in self.model.dynamics.penalised() if p.requires_grad)
 
     def loss(self, batch: TrialBatch) -> TrainingPass:
         """One pass through the model, with inputs hidden, and what it costs."""

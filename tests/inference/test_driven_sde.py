@@ -156,3 +156,11 @@ def test_there_is_no_prior_and_no_flow():
         process.from_prior(3, torch.linspace(0, 1, 4)[None])
     with pytest.raises(ConfigError, match="no flow of its own"):
         process.equation()
+
+
+def test_norms_are_penalised_of_the_equation_alone():
+    """Of which the published vector field consists: its initial network lies beside it, in the model."""
+    process = DrivenSDE(2, 3, PublishedLangevinType, EulerMaruyama(), duration_s=1.0)
+    named = {id(p) for p in process.penalised()}
+    assert {name.partition(".")[0] for name, p in process.named_parameters() if id(p) in named} == {"sde"}
+    assert {name.partition(".")[0] for name, p in process.named_parameters() if id(p) not in named} == {"start"}

@@ -1,5 +1,7 @@
 """What the LightningModule does to a batch, to the optimiser and to the schedule."""
 
+import math
+
 import pytest
 import torch
 
@@ -133,3 +135,14 @@ def test_epoch_means_stay_on_the_device_of_the_loss(module_and_batch):
     module, _ = module_and_batch
     module._count_terms(Loss(torch.zeros((), device="meta"), {}), ["kl"], 3)
     assert {total.device.type for total in module.means.sums.values()} == {"meta"}
+
+
+def test_the_norm_penalty_is_added_to_what_is_minimised_alone(module_and_batch):
+    module, batch = module_and_batch
+    totals = []
+    for module.norm_penalty in (0.0, 0.5):
+        torch.manual_seed(0)
+        totals.append(module.training_step(batch, 0))
+    norms = [math.sqrt(sum(x * x for x in p.flatten().tolist())) for p in module.model.dynamics.parameters() if p.requires_grad]
+    assert (totals[1] - totals[0]).item() == pytest.approx(0.5 * sum(norms), rel=1e-4)
+    assert module._step.loss.total.item() == pytest.approx(totals[0].item())
