@@ -56,6 +56,8 @@ def refuse_no_folder(into: str | None, number: int) -> None:
                 f"{number} checkpoints have no folder in common: say with --into where scores.json and plots go."
             )
         return
+    if number > 1 and (Path(into) / "checkpoints").is_dir():
+        raise ConfigError(f"--into {into} is a run's folder, whose own scores would be lost: name another folder.")
     there = next(path for path in (Path(into), *Path(into).absolute().parents) if path.exists())
     if not there.is_dir() or not os.access(there, os.W_OK):
         raise ConfigError(f"--into is {into}, but {there} is no folder that can be written: give another.")

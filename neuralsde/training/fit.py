@@ -197,8 +197,8 @@ class Fit:
             folder = self.trainer.default_root_dir
             if self.leads:
                 print(
-                    f"Stopped in epoch {self.trainer.current_epoch}; go on with `neuralsde resume {folder}`, or with the same "
-                    f"command, run_dir={folder} and ckpt=auto.",
+                    f"Stopped in epoch {self.trainer.current_epoch + 1}; go on with `neuralsde resume {folder}`, or with the "
+                    f"same command, run_dir={folder} and ckpt=auto.",
                     file=sys.stderr,
                 )
             raise SystemExit(130 if stop.code == 1 else STOPPED) from None

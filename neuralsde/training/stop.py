@@ -25,14 +25,18 @@ class StopAtSignal(Checkpoint):
 
     def __init__(self) -> None:
         super().__init__()
-        self.requeue = False
+        self.requeue = self.told = False
         self.batches: dict[str, int] | None = None
-        self.before: Any = None
+        self.before: dict[signal.Signals, Any] = {}
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self.go_on(trainer)
-        if job() is not None and threading.current_thread() is threading.main_thread():
-            self.before = signal.signal(REQUEUE, self.ask)
+        if threading.current_thread() is not threading.main_thread():
+            return
+        # Lightning's own handler talks to the other processes in the midst of what they exchange, and all wait for ever.
+        self.before[signal.SIGTERM] = signal.signal(signal.SIGTERM, self.tell)
+        if job() is not None:
+            self.before[REQUEUE] = signal.signal(REQUEUE, self.ask)
 
     def on_load_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
         loaders = checkpoint["loops"]["fit_loop"]["state_dict"].get("combined_loader", [])  # none in those of earlier versions
@@ -44,8 +48,12 @@ class StopAtSignal(Checkpoint):
             trainer.train_dataloader.load_state_dict(self.batches)  # pyright: ignore[reportOptionalMemberAccess]
 
     def ask(self, *_: Any) -> None:
-        """Remember to stop; nothing else, as the signal may come anywhere."""
+        """Remember to stop and to be put back; nothing else, as the signal may come anywhere."""
         self.requeue = True
+
+    def tell(self, *_: Any) -> None:
+        """Remember to stop."""
+        self.told = True
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -59,12 +67,12 @@ class StopAtSignal(Checkpoint):
             self.stop(trainer)
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        if trainer.strategy.reduce_boolean_decision(self.requeue, all=False):  # scoring may outlast what time is left
+        if self.asked(trainer):  # scoring may outlast what time is left
             self.stop(trainer)
 
     def asked(self, trainer: L.Trainer) -> bool:
         """Whether this process, or another one of the run, was told to stop."""
-        return trainer.strategy.reduce_boolean_decision(self.requeue or trainer.received_sigterm, all=False)
+        return trainer.strategy.reduce_boolean_decision(self.requeue or self.told or trainer.received_sigterm, all=False)
 
     def stop(self, trainer: L.Trainer) -> None:
         """End the program.
@@ -83,10 +91,9 @@ class StopAtSignal(Checkpoint):
         self.restore()
 
     def restore(self) -> None:
-        """Give the signal back to whoever had it."""
-        if self.before is not None:
-            signal.signal(REQUEUE, self.before)
-            self.before = None
+        """Give the signals back to whoever had them."""
+        while self.before:
+            signal.signal(*self.before.popitem())
 
 
 def job() -> str | None:

@@ -3,8 +3,10 @@
 import csv
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ import torch
 
 from neuralsde.errors import ConfigError
 from neuralsde.training import launch
+from neuralsde.training.stop import STOPPED
 from neuralsde.workflow import train
 from tests.helpers.tiny import FAST, TINY_LORENZ, tiny_config, tiny_simulated
 
@@ -63,6 +66,22 @@ def test_a_run_may_go_on_in_another_number_of_processes(tmp_path):
     train(tiny_config(tmp_path / "parts", *EVERY, "schedule=constant", "trainer.max_epochs=2"))
     train(tiny_config(tmp_path / "parts", *EVERY, "schedule=constant", *TWO, "ckpt=last"))
     assert_same_run(tmp_path / "one", tmp_path / "parts")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=["stopped", "killed"])
+def test_two_processes_that_are_stopped_go_on_as_if_they_had_not_been(number, tmp_path):
+    words = [*TINY_LORENZ, *FAST, *EVERY, *TWO, "data.trials_per_condition=60", "trainer.max_epochs=4"]
+    whole, cut = ([sys.executable, "train.py", *words, f"run_dir={tmp_path / name}", "ckpt=auto"] for name in ("one", "cut"))
+    subprocess.run(whole, cwd=ROOT, env=ENVIRONMENT, check=True, capture_output=True)
+    process = subprocess.Popen(cut, cwd=ROOT, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert process.stdout is not None
+    next(line for line in process.stdout if line.startswith("epoch") and "2/4" in line)
+    time.sleep(0.3)
+    process.send_signal(number)
+    assert process.wait(60) == {signal.SIGTERM: STOPPED, signal.SIGKILL: -signal.SIGKILL}[number]
+    subprocess.run(cut, cwd=ROOT, env=ENVIRONMENT, check=True, capture_output=True)
+    assert_same_run(tmp_path / "one", tmp_path / "cut", 4)
 
 
 def torchrun(words):
