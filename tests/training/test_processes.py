@@ -74,12 +74,14 @@ def test_two_processes_that_are_stopped_go_on_as_if_they_had_not_been(number, tm
     words = [*TINY_LORENZ, *FAST, *EVERY, *TWO, "data.trials_per_condition=60", "trainer.max_epochs=4"]
     whole, cut = ([sys.executable, "train.py", *words, f"run_dir={tmp_path / name}", "ckpt=auto"] for name in ("one", "cut"))
     subprocess.run(whole, cwd=ROOT, env=ENVIRONMENT, check=True, capture_output=True)
-    process = subprocess.Popen(cut, cwd=ROOT, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    assert process.stdout is not None
-    next(line for line in process.stdout if line.startswith("epoch") and "2/4" in line)
-    time.sleep(0.3)
-    process.send_signal(number)
-    assert process.wait(60) == {signal.SIGTERM: STOPPED, signal.SIGKILL: -signal.SIGKILL}[number]
+    with subprocess.Popen(
+        cut, cwd=ROOT, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        assert process.stdout is not None
+        next(line for line in process.stdout if line.startswith("epoch") and "2/4" in line)
+        time.sleep(0.3)
+        process.send_signal(number)
+        assert process.wait(60) == {signal.SIGTERM: STOPPED, signal.SIGKILL: -signal.SIGKILL}[number]
     subprocess.run(cut, cwd=ROOT, env=ENVIRONMENT, check=True, capture_output=True)
     assert_same_run(tmp_path / "one", tmp_path / "cut", 4)
 
