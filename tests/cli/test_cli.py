@@ -70,6 +70,7 @@ def test_a_folder_that_holds_a_run_is_not_overwritten(trained, run):
     assert (folder / "metrics.csv").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_resume_goes_on_with_the_run_s_own_settings(trained, run, tmp_path):
     folder, _ = trained
     copy = tmp_path / "run"
@@ -104,6 +105,7 @@ def test_trials_that_cannot_be_scored_get_a_sentence_instead_of_an_empty_table(c
     assert "reach8: nothing of the 200 evaluation trials can be scored" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_evaluate_renews_the_report_of_a_run(trained, run, tmp_path):
     copy = tmp_path / "run"
     shutil.copytree(trained[0], copy, ignore=shutil.ignore_patterns("wandb"))

@@ -18,6 +18,7 @@ def tiny_module(tmp_path, words):
     return build_module(config, data.spec), data
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["latent_sde", "langevinflow"])
 def test_some_bins_estimate_the_loss_of_all(model, tmp_path):
     """In expectation: the mean over draws of three bins is that of all bins, within four standard errors of the pair."""

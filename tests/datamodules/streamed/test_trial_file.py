@@ -71,6 +71,7 @@ def resident():
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="asks Linux how much memory a process holds")
 def test_memory_does_not_grow_with_the_file(tmp_path):
     spec = DataSpec(observed_dim=100, target_dim=100, observed_bins=50, forward_bins=0, bin_width_s=0.02)
