@@ -89,6 +89,7 @@ def test_resume_goes_on_with_the_run_s_own_settings(trained, run, tmp_path):
     assert "config.yaml is damaged" in err
 
 
+@pytest.mark.slow
 def test_evaluate_repeats_the_scores(trained, run, tmp_path):
     folder, _ = trained
     before = json.loads((folder / "scores.json").read_text())

@@ -19,6 +19,7 @@ def losses(run_dir):
 
 
 @pytest.mark.parametrize("words", [[], REAL, [*REAL, "model/noise=fractional"]], ids=["counts", "real", "fractional"])
+@pytest.mark.slow
 def test_training_in_bf16_follows_single_precision(words, tmp_path):
     common = [*words, "training.baselines=false", "objective.kl_ramp_epochs=0", "trainer.max_epochs=2"]
     train(tiny_config(tmp_path / "single", *common))

@@ -57,14 +57,14 @@ class TrialFileWriter:
         Raises:
             DataError: they are more than were said to come, or have other arrays or sizes than those before.
         """
-        start, stop = self.written[split], self.written[split] + len(trials)
+        start, stop = self.written[split], self.written[split] + len(trials)  # pyright: ignore[reportArgumentType]
         given = {name: value for name in ARRAYS if (value := getattr(trials, name)) is not None}
         if not start:
             for name, value in given.items():
                 self._file.create_dataset(f"{split}/{name}", (self.sizes[split], *value.shape[1:]), value.dtype)
         group = self._file[split]
         assert isinstance(group, h5py.Group)
-        there = {name: (dataset_of(group, name).shape[1:], dataset_of(group, name).dtype) for name in group}
+        there = {name: (dataset_of(group, name).shape[1:], dataset_of(group, name).dtype) for name in group}  # pyright: ignore[reportArgumentType]
         if stop > self.sizes[split] or there != {name: (value.shape[1:], value.dtype) for name, value in given.items()}:
             raise DataError(
                 f"{self.path}: trials {start} to {stop} of `{split}` are more than the {self.sizes[split]} announced, "
@@ -72,7 +72,7 @@ class TrialFileWriter:
             )
         for name, value in given.items():
             dataset_of(group, name)[start:stop] = value
-        self.written[split] = stop
+        self.written[split] = stop  # pyright: ignore[reportArgumentType]
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
         self._file.close()
@@ -187,12 +187,12 @@ def blocks_of(file: h5py.File, split: str, path: Path) -> dict[str, Block]:
     group, blocks = file[split], {}
     assert isinstance(group, h5py.Group)
     for name in group:
-        dataset = dataset_of(group, name)
+        dataset = dataset_of(group, name)  # pyright: ignore[reportArgumentType]
         offset = dataset.id.get_offset()
         whole = offset is not None and offset + dataset.nbytes <= path.stat().st_size
         if name not in ARRAYS or not whole or dataset.dtype.kind not in "fib":
             raise ValueError(f"`{split}/{name}` does not lie in it in one piece, as numbers")
-        blocks[name] = Block(path, offset, dataset.shape, dataset.dtype)
+        blocks[name] = Block(path, offset, dataset.shape, dataset.dtype)  # pyright: ignore[reportArgumentType]
     if len({block.shape[0] for block in blocks.values()}) != 1 or "heldin" not in blocks:
         raise ValueError(f"the arrays of `{split}` are not of the same trials")
     return blocks
