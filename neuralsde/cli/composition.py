@@ -2,11 +2,33 @@
 
 import difflib
 import re
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from hydra import compose, initialize_config_dir
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
+
+from neuralsde.errors import ConfigError
+
+T = TypeVar("T")
+
+
+def composed_or_explained(main: Callable[[], T], configs: str) -> T:
+    """What Hydra's `main` returns.
+
+    Args:
+        main: composes the command line and runs it.
+        configs: folder of the configs.
+
+    Raises:
+        ConfigError: the command line cannot be composed.
+    """
+    try:
+        return main()
+    except HydraException as error:
+        raise ConfigError(explained(error, sys.argv[1:], configs)) from error
 
 
 def explained(error: HydraException, words: Sequence[str], configs: str) -> str:

@@ -4,14 +4,12 @@ import os
 import sys
 
 import hydra
-from hydra.errors import HydraException
 from omegaconf import DictConfig
 
-from neuralsde.cli.composition import explained
+from neuralsde.cli.composition import composed_or_explained
 from neuralsde.cli.console import quiet_chatter, run_or_explain
 from neuralsde.cli.train import CONFIGS
 from neuralsde.cli.trust import remember, trusted
-from neuralsde.errors import ConfigError
 
 
 def search() -> float | None:
@@ -20,14 +18,7 @@ def search() -> float | None:
     remember(sys.argv[1:])
     if not any(word.startswith("search=") for word in sys.argv[1:]):
         sys.argv.append("search=pbt")
-    return run_or_explain(_composed)
-
-
-def _composed() -> float | None:
-    try:
-        return _hydra_main()
-    except HydraException as error:
-        raise ConfigError(explained(error, sys.argv[1:], CONFIGS)) from error
+    return run_or_explain(lambda: composed_or_explained(_hydra_main, CONFIGS))
 
 
 @hydra.main(version_base="1.3", config_path=CONFIGS, config_name="train")

@@ -5,10 +5,9 @@ import sys
 from pathlib import Path
 
 import hydra
-from hydra.errors import HydraException
 from omegaconf import DictConfig
 
-from neuralsde.cli.composition import explained
+from neuralsde.cli.composition import composed_or_explained
 from neuralsde.cli.console import quiet_chatter, run_or_explain
 from neuralsde.cli.trust import remember, trusted
 from neuralsde.errors import ConfigError
@@ -20,14 +19,7 @@ def train() -> float | None:
     """Train what the command line composes from `configs/`; returns the main score, for sweeps."""
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra raises its errors instead of printing them
     remember(sys.argv[1:])
-    return run_or_explain(_composed)
-
-
-def _composed() -> float | None:
-    try:
-        return _hydra_main()
-    except HydraException as error:
-        raise ConfigError(explained(error, sys.argv[1:], CONFIGS)) from error
+    return run_or_explain(lambda: composed_or_explained(_hydra_main, CONFIGS))
 
 
 @hydra.main(version_base="1.3", config_path=CONFIGS, config_name="train")

@@ -176,6 +176,11 @@ def forecast(
     """
     sampling = Sampling(n_samples, average, interval, seed, quantiles, sample_batch)
     refuse_no_count("forecast", "ahead", ahead)
+    if trials.targets is not None:
+        raise ConfigError(
+            "The model was trained on what is to be predicted at given times and forecasts no others: take run.predict, or "
+            "train with data.task=forecast and those times ahead."
+        )
     spec, steps = module.spec, np.arange(1, ahead + 1)
 
     def passes(batch: TrialBatch) -> Iterator[ModelOutput]:

@@ -42,14 +42,6 @@ def carried_forward(
     return Carried(value, known, now - torch.where(known, when, times[:, :1, None]))
 
 
-def causal_channels(
-    times: Float[Tensor, "batch row"], values: Float[Tensor, "batch row channel"]
-) -> Float[Tensor, "batch row channels"]:
-    """At each row: the last known values, which of them were seen in this very row (1 or 0), and the time since."""
-    carried = carried_forward(times, values)
-    return torch.cat([carried.value, (~values.isnan()).to(values.dtype), carried.elapsed], -1)
-
-
 def rectilinear(
     times: Float[Tensor, "batch row"], values: Float[Tensor, "batch row channel"]
 ) -> Float[Tensor, "batch corner channels"]:

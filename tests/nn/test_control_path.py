@@ -5,7 +5,6 @@ from scipy.interpolate import CubicHermiteSpline, CubicSpline
 
 from neuralsde.nn.control_path import (
     carried_forward,
-    causal_channels,
     hermite_path,
     linear_path,
     natural_cubic_path,
@@ -101,20 +100,14 @@ def test_carried_values_are_the_last_known_ones(gappy):
             assert np.isclose(found.elapsed[b, k, c], q - (t[before[-1]] if len(before) else rows[0]))
 
 
-def test_causal_channels_do_not_know_what_comes(gappy):
+def test_causal_paths_do_not_know_what_comes(gappy):
     times, values, _, _ = gappy
     later = values.copy()
     later[:, 4:] = 99.0
-    for path, rows in ((causal_channels, 4), (rectilinear, 7)):
+    for path, rows in ((lambda *series: carried_forward(*series).value, 4), (rectilinear, 7)):
         ours, theirs = (path(*tensors(times, v))[:, :rows] for v in (values, later))
         torch.testing.assert_close(ours, theirs)
     assert not torch.equal(linear_path(*tensors(times, values))[:, :4], linear_path(*tensors(times, later))[:, :4])
-
-
-def test_causal_channels_are_value_mask_and_elapsed_time():
-    times, values = torch.tensor([[0.0, 1, 3]]), torch.tensor([[[NAN], [5.0], [NAN]]])
-    expected = torch.tensor([[[0.0, 0, 0], [5, 1, 0], [5, 0, 2]]])
-    torch.testing.assert_close(causal_channels(times, values), expected)
 
 
 def test_a_rectilinear_path_moves_time_first():

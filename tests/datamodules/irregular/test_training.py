@@ -7,6 +7,7 @@ import pytest
 
 import neuralsde
 from neuralsde.datamodules.batches import stack_targets
+from neuralsde.errors import ConfigError
 from neuralsde.evaluation.distribution import distribution_scores
 from neuralsde.metrics import coverage, crps
 from neuralsde.workflow import train
@@ -48,6 +49,11 @@ def test_scores_are_those_of_the_prediction_in_the_tables_units(runs, task):
     assert again["mse"] == pytest.approx(np.mean((predicted.rates[known] - truth[known]) ** 2), rel=0.05)
     assert {"mse", "crps", "nll", "coverage_90"} <= scores.keys()
     assert scores["baselines"]["training_mean"]["forward_rmse" if task == "forecast" else "rmse"] < 3
+
+
+def test_other_times_are_not_forecast(runs):
+    with pytest.raises(ConfigError, match=r"forecasts no others: take run\.predict"):
+        runs["forecast"][0].forecast(ahead=2)
 
 
 def test_distribution_scores_are_those_of_draws(runs):
