@@ -8,6 +8,7 @@ import numpy as np
 
 from neuralsde.datamodules.batches import stack_targets
 from neuralsde.datamodules.trials import DataSpec, TrialData, Trials
+from neuralsde.evaluation.distribution import trivial_scores
 from neuralsde.evaluation.scores import score
 from neuralsde.evaluation.smoothing import MOST_TRIALS, Smoother, kernel_sds, smooth
 from neuralsde.metrics import bits_per_spike
@@ -181,6 +182,9 @@ def baseline_table(data: TrialData) -> dict[str, dict[str, float]]:
         data: the recording; only its training trials are fitted to.
     """
     if data.trivial:
-        return {name: score(data, None, rates) for name, rates in data.trivial.items()}
+        return {
+            name: score(data, None, said.mean) | trivial_scores(data.eval, data.spec, said)
+            for name, said in data.trivial.items()
+        }
     predictions = {baseline.__name__: baseline(data) for baseline in BASELINES[data.spec.kind]}
     return {name: score(data, *rates) for name, rates in predictions.items() if rates is not None}

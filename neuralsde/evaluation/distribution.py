@@ -3,13 +3,23 @@
 import numpy as np
 
 from neuralsde.datamodules.batches import stack_targets
-from neuralsde.datamodules.trials import Trials
+from neuralsde.datamodules.trials import DataSpec, Trials, TrivialPrediction
 from neuralsde.evaluation.predict import Sampling, batches, inputs_of, sampled
 from neuralsde.likelihoods import AbstractGaussian
 from neuralsde.metrics.mixtures import mixture_coverage, mixture_crps, mixture_nll
 from neuralsde.training.module import LatentDynamics
 
 PROBABILITY = 0.9
+NAMES = ("mse", "crps", "nll", "coverage_90")
+
+
+def trivial_scores(trials: Trials, spec: DataSpec, said: TrivialPrediction) -> dict[str, float]:
+    """`distribution_scores` of a Gaussian around what a trivial predictor says."""
+    truth, mean = trials.in_units(stack_targets(trials, spec)), said.mean
+    known, std = np.isfinite(truth), np.broadcast_to(said.std, mean.shape)
+    values = (part[known].astype(np.float64) for part in (mean, std, truth))
+    mean, std, y = values
+    return dict(zip(NAMES, (summed(mean[None], std[None], y, np.ones_like(y)) / len(y)).tolist(), strict=True))
 
 
 def distribution_scores(
@@ -47,8 +57,7 @@ def distribution_scores(
                 for kept, part in ((means, mean), (stds, std.expand_as(mean))):
                     kept.append(part.double().cpu().numpy().reshape(samples, len(y), *y.shape[1:])[:, known])
             sums += summed(np.concatenate(means), np.concatenate(stds), y[known].astype(np.float64), unit[known])
-    names = ("mse", "crps", "nll", "coverage_90")
-    return dict(zip(names, (sums / np.isfinite(truth).sum()).tolist(), strict=True))
+    return dict(zip(NAMES, (sums / np.isfinite(truth).sum()).tolist(), strict=True))
 
 
 def summed(mean: np.ndarray, std: np.ndarray, y: np.ndarray, unit: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ from neuralsde.datamodules.irregular.checks import checked_choice
 from neuralsde.datamodules.irregular.residual import PREDICTORS
 from neuralsde.datamodules.irregular.scaling import fit_scale
 from neuralsde.datamodules.irregular.series import AbstractReader, SeriesData, SeriesSet
-from neuralsde.datamodules.trials import DataSpec, TrialData, Trials
+from neuralsde.datamodules.trials import DataSpec, TrialData, Trials, TrivialPrediction
 from neuralsde.errors import ConfigError
 
 LEAST_STEP = 1e-3
@@ -114,7 +114,7 @@ class SeriesDataModule(TrialDataModule):
             condition_names=series.class_names if self.task == "classification" else (),
             target_names=series.class_names if self.task == "classification" else series.channel_names,
             source=series.source,
-            trivial=self.trivial(scored),
+            trivial=self.trivial(bare, scored),
         )
 
     def refuse_lacking(self, split: SeriesSet, name: str) -> None:
@@ -210,11 +210,20 @@ class SeriesDataModule(TrialDataModule):
         rest = (train.targets if train.offset is None else train.targets - train.offset).astype(np.float64)
         if self.common_scale:
             return np.full(rest.shape[1:], root_mean_square(rest, None), np.float32)
-        scale = np.broadcast_to(root_mean_square(rest, (0, 1)), rest.shape[1:]).copy()
-        if self.task == "forecast" and train.offset is not None:
-            own = root_mean_square(rest, (0,))
-            scale = np.where(own > 0, own, scale)
+        scale = self.error_size(rest) if train.offset is not None else self.channel_size(rest)
         return np.where(scale > 0, scale, 1.0).astype(np.float32)
+
+    def error_size(self, errors: np.ndarray) -> np.ndarray:
+        """Root mean square of predictions' errors channel by channel, of forecasts step by step too, (row, target)."""
+        whole = self.channel_size(errors)
+        if self.task != "forecast":
+            return whole
+        own = root_mean_square(errors, (0,))
+        return np.where(own > 0, own, whole)
+
+    def channel_size(self, values: np.ndarray) -> np.ndarray:
+        """Root mean square channel by channel, (row, target)."""
+        return np.broadcast_to(root_mean_square(values, (0, 1)), values.shape[1:]).copy()
 
     def in_rest_units(self, trials: Trials) -> Trials:
         """The same trials with targets as a model learns them."""
@@ -226,12 +235,19 @@ class SeriesDataModule(TrialDataModule):
             scale = np.broadcast_to(self.units.width.astype(np.float32), trials.targets.shape)
         return replace(trials, targets=(trials.targets - offset) / scale, offset=offset, scale=scale)
 
-    def trivial(self, scored: SeriesSet) -> dict[str, np.ndarray]:
-        """What predictors without parameters say of the rows to predict; none of classes."""
-        if self.task == "classification":
+    def trivial(self, train: Trials, scored: SeriesSet) -> dict[str, TrivialPrediction]:
+        """What predictors without parameters say of the rows to predict, as sure of it as the training series allow; none of
+        classes."""
+        if self.task == "classification" or train.targets is None:
             return {}
-        asked = self.asked_times(scored)
-        found = {name: predict(scored, asked, self.means) for name, predict in PREDICTORS.items()}
+        learned, asked = self.said(self.source), self.said(scored)
+        stds = {name: self.error_size(train.targets.astype(np.float64) - mean) for name, mean in learned.items()}
+        return {name: TrivialPrediction(mean, np.where(stds[name] > 0, stds[name], 1.0)) for name, mean in asked.items()}
+
+    def said(self, split: SeriesSet) -> dict[str, np.ndarray]:
+        """Means of the predictors without parameters, (series, row, target), by name."""
+        asked = self.asked_times(split)
+        found = {name: predict(split, asked, self.means) for name, predict in PREDICTORS.items()}
         return found | {"training_mean": np.broadcast_to(self.means, found["linear"].shape)}
 
     def fresh_trials(self) -> FreshTrials | None:

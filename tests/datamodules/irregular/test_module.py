@@ -68,7 +68,7 @@ def test_a_model_that_says_nothing_is_the_trivial_predictor():
         known = series.values[n, ~np.isnan(series.values[n, :, c]), c]
         expected = known[-1] if len(known) else np.nanmean(Series("forecast").read().train.values[..., c])
         np.testing.assert_allclose(said[n, -2:, c], expected, rtol=1e-5)
-    np.testing.assert_allclose(said[:, -2:], module.data.trivial["persistence"][:, -2:], rtol=1e-5)
+    np.testing.assert_allclose(said[:, -2:], module.data.trivial["persistence"].mean[:, -2:], rtol=1e-5)
 
 
 def test_persistence_reads_nothing_after_the_time_asked_for():
@@ -158,7 +158,7 @@ def test_sizes_are_the_same_whichever_phase_is_scored(task):
 @pytest.mark.parametrize("residual", ["persistence", "linear"])
 def test_a_forecast_read_at_the_last_rows_starts_out_from_what_is_told_of_the_later_times(residual):
     module = made("forecast", residual=residual, extrapolate=False)
-    trials, trivial = module.data.eval, module.data.trivial[residual]
+    trials, trivial = module.data.eval, module.data.trivial[residual].mean
     assert trials.offset is not None
     np.testing.assert_allclose(trials.offset[:, -2:], trivial[:, -2:], rtol=1e-6)
 
