@@ -86,7 +86,9 @@ def test_every_choice_builds_a_module(group, name):
     for key in OmegaConf.missing_keys(config.data):
         OmegaConf.update(config, key, "given by the user")
     spec = FRAMES if config.model.decoder._target_.endswith("VideoDecoder") else SPEC
-    spec = CLASSES if config.model.likelihood._target_.endswith("Categorical") else spec
+    if config.model.likelihood._target_.endswith("Categorical"):
+        weights = config.model.likelihood.class_weights
+        spec = CLASSES if weights is None else dataclasses.replace(CLASSES, n_classes=len(weights))
     fill_in_sizes(config, spec)
     module = build_module(config, spec)
     assert OmegaConf.create(module.record["config"]).model == OmegaConf.to_container(config.model, resolve=True)

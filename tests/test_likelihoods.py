@@ -64,6 +64,17 @@ def test_categorical_is_one_draw_of_scipy_s_multinomial():
     assert likelihood(torch.zeros(4, 5, 2, dtype=torch.float64)).shape == LOGITS.shape
 
 
+def test_weights_of_classes_count_while_learning_alone():
+    plain, weighted = (
+        Categorical(2, 3, n_classes=4).double(),
+        Categorical(2, 3, n_classes=4, class_weights=[1, 10, 2, 0.5]).double(),
+    )
+    expected = plain.log_prob(LOGITS, CLASSES)
+    factors = torch.tensor([1.0, 10.0, 2.0, 0.5], dtype=torch.float64)[CLASSES.long()]
+    torch.testing.assert_close(weighted.log_prob(LOGITS, CLASSES), factors * expected)
+    torch.testing.assert_close(weighted.eval().log_prob(LOGITS, CLASSES), expected)
+
+
 @pytest.mark.parametrize("dispersion", [1e-4, 0.05, 0.0999, 0.1001, 1.0, 50.0])
 def test_negative_binomial_is_scipy_s_on_both_sides_of_the_series(dispersion):
     likelihood, distribution = negative_binomial(PARAMETER.numpy(), dispersion)
@@ -173,6 +184,7 @@ def test_noise_is_learned_where_asked_for_and_keeps_its_floor():
         (lambda: NegativeBinomial(2, 3, dispersion=0.0), "dispersion is 0.0; give a positive number"),
         (lambda: Gaussian(2, 3, noise_std=1e-3), "noise_std=0.001 and smallest_std=0.001; start the noise above its floor"),
         (lambda: Categorical(2, 3, n_classes=0), "n_classes is 0, but Categorical tells at least 2"),
+        (lambda: Categorical(2, 3, n_classes=2, class_weights=[1, 0]), r"class_weights is \[1, 0\]; give one positive number"),
     ],
 )
 def test_impossible_settings_are_refused(made, sentence):

@@ -1,8 +1,18 @@
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
 from jaxtyping import Float
 from torch import Tensor, distributions
 
 from neuralsde.errors import ConfigError
 from neuralsde.likelihoods.base import Likelihood
+
+
+def is_positive(weight: Any) -> bool:
+    """Whether it is a finite number above 0, truth values apart."""
+    return isinstance(weight, int | float) and type(weight) is not bool and 0 < weight < math.inf
 
 
 class Categorical(Likelihood):
@@ -16,14 +26,15 @@ class Categorical(Likelihood):
         input_size: decoder features per bin.
         target_dim: observed channels.
         n_classes: classes of each channel.
+        class_weights: how much each class weighs while learning, such as [1, 10] where the second one is rare; None for alike.
 
     Raises:
-        ConfigError: there are fewer than two classes.
+        ConfigError: there are fewer than two classes, or not as many positive weights.
     """
 
     kinds = frozenset({"category"})
 
-    def __init__(self, input_size: int, target_dim: int, n_classes: int):
+    def __init__(self, input_size: int, target_dim: int, n_classes: int, class_weights: Sequence[int | float] | None = None):
         if n_classes < 2:
             raise ConfigError(
                 f"model.likelihood.n_classes is {n_classes}, but Categorical tells at least 2 classes apart: choose data whose "
@@ -31,6 +42,13 @@ class Categorical(Likelihood):
             )
         super().__init__(input_size, target_dim * n_classes)
         self.n_classes = n_classes
+        weights = [1.0] * n_classes if class_weights is None else list(class_weights)
+        if len(weights) != n_classes or not all(is_positive(weight) for weight in weights):
+            raise ConfigError(
+                f"model.likelihood.class_weights is {weights}; give one positive number for each of the {n_classes} classes."
+            )
+        self.weights: Tensor
+        self.register_buffer("weights", torch.tensor(weights, dtype=torch.float32), persistent=False)
 
     def logits(self, parameter: Float[Tensor, "*batch bin logit"]) -> Float[Tensor, "*batch bin target class"]:
         """The parameter with an axis for the classes."""
@@ -39,7 +57,8 @@ class Categorical(Likelihood):
     def log_prob(
         self, parameter: Float[Tensor, "*batch bin logit"], y: Float[Tensor, "*batch bin target"]
     ) -> Float[Tensor, "*batch bin target"]:
-        return self.logits(parameter).log_softmax(-1).gather(-1, y.long()[..., None])[..., 0]
+        found = self.logits(parameter).log_softmax(-1).gather(-1, y.long()[..., None])[..., 0]
+        return found * self.weights[y.long()] if self.training else found
 
     def mean(self, parameter: Float[Tensor, "*batch bin logit"]) -> Float[Tensor, "*batch bin logit"]:
         return self.logits(parameter).softmax(-1).flatten(-2)

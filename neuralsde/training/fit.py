@@ -135,6 +135,8 @@ def monitored_score(config: DictConfig, validation: TrialDataset, spec: DataSpec
     otherwise = scores[-1]
     if spec.kind == "real":
         scores.append("val/mse")
+    if spec.kind in ("binary", "category"):
+        scores += ["val/accuracy", "val/auroc"]
     if spec.kind == "counts" and validation.known[:, : spec.observed_bins, spec.observed_dim :].any():
         scores.append("val/co_bps")
     if spec.kind == "counts" and validation.known[:, spec.observed_bins :].any():

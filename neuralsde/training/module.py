@@ -18,7 +18,7 @@ from neuralsde.errors import ConfigError, DivergenceError
 from neuralsde.inference.coordinated_dropout import CoordinatedDropout, SampleValidation
 from neuralsde.inference.objectives import ELBO, Loss
 from neuralsde.inference.path import Estimator
-from neuralsde.metrics import bits_per_spike
+from neuralsde.metrics import accuracy, auroc, bits_per_spike
 from neuralsde.models.latent import LatentModel, ModelOutput
 from neuralsde.shares import set_share
 from neuralsde.training.checkpoint import why_unwritten
@@ -283,6 +283,9 @@ class LatentDynamics(L.LightningModule):
             scores["val/elbo"] = bound / max(entries, 1)
         if self.spec.kind == "real":
             scores["val/mse"] = float(np.nanmean((rates - targets)[:, : self.learned_bins] ** 2))
+        if self.spec.kind in ("binary", "category"):
+            scores["val/accuracy"] = accuracy(rates, targets, self.spec.n_classes)
+            scores["val/auroc"] = auroc(rates, targets, self.spec.n_classes)
         return scores | (validation_scores(rates, targets, self.spec) if self.spec.kind == "counts" else {})
 
     @property
