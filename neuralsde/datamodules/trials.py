@@ -144,6 +144,7 @@ class TrialData:
         target_names: of what is predicted, class by class for each where there are classes; empty for numbers.
         is_video: whether a bin is a square frame and a channel a pixel, row by row.
         trivial: what trivial predictors say of the evaluation trials' targets, by the predictor's name.
+        sessions: the recordings that it was joined from, by name.
     """
 
     name: str
@@ -161,3 +162,20 @@ class TrialData:
     target_names: tuple[str, ...] = ()
     is_video: bool = False
     trivial: dict[str, TrivialPrediction] = field(default_factory=dict)
+    sessions: dict[str, "Session"] = field(default_factory=dict)
+
+
+class Session(NamedTuple):
+    """One of the recordings that were joined.
+
+    Args:
+        data: the recording by itself.
+        units: numbers of its units, held-in and then held-out, among all, (unit,).
+        first_train: number of its first training trial among all.
+        first_eval: the same of its first evaluation trial.
+    """
+
+    data: TrialData
+    units: np.ndarray
+    first_train: int
+    first_eval: int
