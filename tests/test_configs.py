@@ -60,7 +60,7 @@ FOR_SERIES = {
 }  # fmt: skip
 FOR_VALUES = {"neural_lsde", "neural_lnsde", "neural_gsde", "neural_cde", "gru_d", "latent_ode"}  # models of real values
 UNLIKE = [name for name in DYNAMICS if name not in ALIKE]
-ARRAYS = {"arrays", "stevenson", "head_direction", "miller_chewie_1003", "miller_chewie_1219", "miller_mihi_0303"}
+ARRAYS = {"arrays", "stevenson", "head_direction", "miller_chewie_1003", "miller_chewie_1219", "miller_mihi_0303", "miller"}
 SERIES = {"csv", "mujoco", "physionet2012", "sepsis2019", "speech_commands", "ucr"}
 FILES = {"lfads_lorenz", "nwb", "plan8", "reach8", "trial_file"} | ARRAYS | SERIES
 RECORDED = FILES | {n for n in choices("data") if n.startswith("nlb_")}

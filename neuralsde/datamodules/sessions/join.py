@@ -80,9 +80,7 @@ def refuse_unlike(sessions: Mapping[str, TrialData]) -> None:
             )
     name, data = next(iter(sessions.items()))
     if data.spec.kind != "counts" or not data.spec.predicts_inputs:
-        raise ConfigError(
-            f"data.sessions.{name} holds {data.spec.kind} values; sessions are joined where they hold spike counts."
-        )
+        raise ConfigError(f"data.sessions.{name} holds {data.spec.kind} values; only spike counts are joined.")
 
 
 def joined_spec(specs: list[DataSpec], behaves: bool) -> DataSpec:
