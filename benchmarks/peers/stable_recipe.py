@@ -76,3 +76,27 @@ def waves(t: Tensor, y: Tensor) -> Tensor:
     """$[\\sin t, \\cos t]$ for each sample."""
     t = torch.full_like(y[:, :1], t.item())
     return torch.cat([t.sin(), t.cos()], 1)
+
+
+class StableForecaster(nn.Module):
+    """The recipe's read-out of forecasts: from the last ten states, (batch, row, state)."""
+
+    def __init__(self, size: int, channels: int):
+        super().__init__()
+        self.net = nn.Sequential(nn.Linear(size, size), nn.ReLU(), nn.Linear(size, channels))
+
+    def forward(self, states: Tensor) -> Tensor:
+        return self.net(states[:, -10:])
+
+
+class StableClassifier(nn.Module):
+    """The recipe's read-out of classes: a net on every state, then one on what it made of the last."""
+
+    def __init__(self, size: int, classes: int):
+        super().__init__()
+        self.each = nn.Sequential(nn.Tanh(), nn.Linear(size, size), nn.ReLU(), nn.Linear(size, size))
+        last = nn.Linear(size, size), nn.BatchNorm1d(size), nn.ReLU(), nn.Dropout(0.1), nn.Linear(size, classes)
+        self.last = nn.Sequential(*last)
+
+    def forward(self, states: Tensor) -> Tensor:
+        return self.last(self.each(states)[:, -1])

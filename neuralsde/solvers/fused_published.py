@@ -77,34 +77,35 @@ class _FusedPublished(torch.autograd.Function):
         *layers: Tensor,
     ) -> Float[Tensor, "times rows state"]:
         steps, depth = len(lengths), len(layers) // 2
-        to_entry, to_hidden, *to_next = (x.t() for x in (entry, by_control, *layers[::2]))
-        biases, room, zero = layers[1::2], torch.empty_like(z0), z0.new_zeros(())
+        to_entry, *to_next = (x.t() for x in (entry, *layers[::2]))
+        biases, room, zero, half = layers[1::2], torch.empty_like(z0), z0.new_zeros(()), z0.new_tensor(0.5)
         z = z0.new_empty(steps + 1, *z0.shape)
         z[0] = z0
         # What the backward pass reads: what each layer reads, the bounded drift (2 m where it is gated), the bounded noise.
-        kept = [z0.new_empty(steps if learning else 1, *z0.shape) for _ in range(depth + 2 - additive)]
+        first = torch.baddbmm(offset[:, None], control, by_control.t().expand(steps, -1, -1))
+        kept = [z0.new_empty(steps if learning else 1, *z0.shape) for _ in range(depth + 1 - additive)]
         slots = list(zip(*(x.unbind() for x in kept), strict=True)) * (1 if learning else steps)
-        given = zip(lengths, w.unbind(), noise.unbind(), control.unbind(), offset.unbind(), slots, strict=True)
+        given = zip(lengths, w.unbind(), noise.unbind(), first.unbind(), slots, strict=True)
         states = z.unbind()
-        for y, after, (dt, dw, strength, x, shift, slot) in zip(states, states[1:], given, strict=False):
-            torch.addmm(shift, x, to_hidden, out=room).addmm_(y, to_entry)
-            for k in range(depth):
-                torch.clamp_min(room, zero, out=slot[k])
-                torch.addmm(biases[k], slot[k], to_next[k], out=room)
+        for y, after, (dt, dw, strength, x, slot) in zip(states, states[1:], given, strict=False):
+            x.addmm_(y, to_entry).relu_()
+            for bias, matrix, value in zip(biases, to_next, slot, strict=False):
+                torch.addmm(bias, x, matrix, out=room)
+                x = value if value is slot[depth - 1] else torch.clamp_min(room, zero, out=value)
             if gate is None:
-                bounded = torch.sigmoid(room, out=slot[depth]).sub_(0.5)
+                bounded = torch.sigmoid(room, out=x).sub_(half)
             else:
-                bounded = slot[depth].copy_(room)
-                bounded = room.mul_(_gate(gate, y)).sigmoid_().sub_(0.5)
+                x.copy_(room)
+                bounded = room.mul_(_gate(gate, y)).sigmoid_().sub_(half)
             torch.add(y, bounded, alpha=2 * dt, out=after)
             if additive:
                 after.addcmul_(dw, strength)
             else:
                 torch.mul(y, strength, out=room)
-                after.addcmul_(torch.sigmoid(room, out=slot[-1]).sub_(0.5), dw, value=2)
+                after.addcmul_(torch.sigmoid(room, out=slot[-1]).sub_(half), dw, value=2)
         ctx.settings = lengths, every, additive, gate
         if learning:
-            ctx.save_for_backward(z, w, noise, control, by_control, entry, *layers[::2], *kept)
+            ctx.save_for_backward(z, w, noise, control, by_control, entry, *layers[::2], first, *kept)
         return z if every == 1 else z[::every].clone()
 
     @staticmethod
@@ -118,29 +119,31 @@ class _FusedPublished(torch.autograd.Function):
         to_noise, to_offset = torch.empty_like(noise), z.new_empty(len(lengths), len(entry))
         to_hidden, to_matrices = torch.zeros_like(by_control.t()), [torch.zeros_like(x) for x in matrices]
         adjoint, room, *deltas = (torch.empty_like(z[0]) for _ in range(depth + 3))
-        sums, quarter, outputs = [torch.zeros_like(adjoint) for _ in range(depth)], z.new_tensor(0.25), cotangents[0]
+        turned = [x.t() for x in deltas]
+        sums, outputs = [torch.zeros_like(adjoint) for _ in range(depth)], cotangents[0].unbind()
+        zero, quarter, half_steps = z.new_zeros(()), z.new_tensor(0.25), z.new_tensor(lengths).div_(2)
         adjoint.copy_(outputs[-1])
         slots = zip(*(x.unbind() for x in kept), strict=True)
-        rows = list(zip(lengths, *(x.unbind() for x in (z[:-1], w, noise, control, to_noise, to_offset)), slots, strict=True))
+        by_step = half_steps, z[:-1], w, noise, control.mT, to_noise, to_offset
+        rows = list(zip(lengths, *(x.unbind() for x in by_step), slots, strict=True))
         for n in range(len(lengths) - 1, -1, -1):
-            dt, y, dw, strength, x, by_strength, by_shift, slot = rows[n]
+            dt, half_dt, y, dw, strength, x, by_strength, by_shift, slot = rows[n]
             delta, gated = deltas[depth], None
             if gate is None:
-                torch.addcmul(quarter, slot[depth], slot[depth], value=-1, out=delta).mul_(adjoint)
+                torch.addcmul(half_dt, slot[depth], slot[depth], value=-2 * dt, out=delta).mul_(adjoint)
             else:
                 open_, slope = _gate(gate, y), _gate_slope(gate, y)
-                bounded = torch.mul(slot[depth], open_, out=room).sigmoid_().sub_(0.5)
-                torch.addcmul(quarter, bounded, bounded, value=-1, out=delta).mul_(adjoint)
+                bounded = torch.mul(slot[depth], open_, out=room).sigmoid_().sub_(2 * quarter)
+                torch.addcmul(half_dt, bounded, bounded, value=-2 * dt, out=delta).mul_(adjoint)
                 gated = slope.mul_(slot[depth]).mul_(delta)
                 delta.mul_(open_)
-            delta.mul_(2 * dt)
             for k in range(depth, 0, -1):
-                to_matrices[k].addmm_(delta.t(), slot[k - 1])
+                to_matrices[k].addmm_(turned[k], slot[k - 1])
                 sums[k - 1].add_(delta)
-                passed = torch.gt(slot[k - 1], 0, out=room)
+                passed = torch.gt(slot[k - 1], zero, out=room)
                 delta = torch.mm(delta, matrices[k], out=deltas[k - 1]).mul_(passed)
-            to_matrices[0].addmm_(delta.t(), y)
-            to_hidden.addmm_(x.t(), delta)
+            to_matrices[0].addmm_(turned[0], y)
+            to_hidden.addmm_(x, delta)
             torch.sum(delta, 0, out=by_shift)
             if to_control is not None:
                 torch.mm(delta, by_control, out=to_control[n])
@@ -154,7 +157,7 @@ class _FusedPublished(torch.autograd.Function):
                 adjoint.addmm_(delta, entry).addcmul_(room, strength, value=2)
                 torch.sum(room.mul_(y), 0, out=by_strength)
             if gated is not None:
-                adjoint.add_(gated, alpha=2 * dt)
+                adjoint.add_(gated)
             if n % every == 0:
                 adjoint.add_(outputs[n // every])
         to_layers = [x for pair in zip(to_matrices[1:], (s.sum(0) for s in sums), strict=True) for x in pair]
