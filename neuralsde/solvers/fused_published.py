@@ -57,7 +57,11 @@ def fused_published(
 
 
 class _FusedPublished(torch.autograd.Function):
-    r"""The loop over rows of samples. `noise` is $\tanh v_n$ of additive noise, else $2 v_n$; the last layer makes $2 m_n$."""
+    r"""The loop over rows of samples. `noise` is $\tanh v_n$ of additive noise, else $2 v_n$; the last layer makes $2 m_n$.
+
+    What the backward pass reads of a step lies side by side, so that one operation serves several: what each layer reads, $2 m$
+    where it is gated, and half of the bounded drift and, where it depends on the state, of the bounded noise.
+    """
 
     @staticmethod
     def forward(
@@ -77,35 +81,33 @@ class _FusedPublished(torch.autograd.Function):
         *layers: Tensor,
     ) -> Float[Tensor, "times rows state"]:
         steps, depth = len(lengths), len(layers) // 2
-        to_entry, *to_next = (x.t() for x in (entry, *layers[::2]))
-        biases, room, zero, half = layers[1::2], torch.empty_like(z0), z0.new_zeros(()), z0.new_tensor(0.5)
-        z = z0.new_empty(steps + 1, *z0.shape)
+        to_entry, to_hidden, *inner, to_drift = (x.t() for x in (entry, by_control, *layers[::2]))
+        *biases, drift_bias = layers[1::2]
+        zero, half, room = z0.new_zeros(()), z0.new_tensor(0.5), torch.empty_like(z0)
+        z, bounds = z0.new_empty(steps + 1, *z0.shape), z0.new_empty(2 - additive, *z0.shape)
         z[0] = z0
-        # What the backward pass reads: what each layer reads, the bounded drift (2 m where it is gated), the bounded noise.
-        first = torch.baddbmm(offset[:, None], control, by_control.t().expand(steps, -1, -1))
-        kept = [z0.new_empty(steps if learning else 1, *z0.shape) for _ in range(depth + 1 - additive)]
-        slots = list(zip(*(x.unbind() for x in kept), strict=True)) * (1 if learning else steps)
-        given = zip(lengths, w.unbind(), noise.unbind(), first.unbind(), slots, strict=True)
+        planes = depth + (gate is not None) + len(bounds)
+        kept = [z0.new_empty(planes, *z0.shape) for _ in range(steps if learning else 1)]
+        slots = [(x.unbind(), x[-len(bounds) :]) for x in kept] * (1 if learning else steps)
+        given = zip(lengths, w.unbind(), noise.unbind(), control.unbind(), offset.unbind(), slots, strict=True)
         states = z.unbind()
-        for y, after, (dt, dw, strength, x, slot) in zip(states, states[1:], given, strict=False):
-            x.addmm_(y, to_entry).relu_()
-            for bias, matrix, value in zip(biases, to_next, slot, strict=False):
-                torch.addmm(bias, x, matrix, out=room)
-                x = value if value is slot[depth - 1] else torch.clamp_min(room, zero, out=value)
+        for y, after, (dt, dw, strength, x, shift, (slot, bounded)) in zip(states, states[1:], given, strict=False):
+            torch.addmm(shift, x, to_hidden, out=room).addmm_(y, to_entry)
+            for bias, matrix, value in zip(biases, inner, slot, strict=False):
+                torch.addmm(bias, torch.clamp_min(room, zero, out=value), matrix, out=room)
+            x = torch.clamp_min(room, zero, out=slot[depth - 1])
             if gate is None:
-                bounded = torch.sigmoid(room, out=x).sub_(half)
+                torch.addmm(drift_bias, x, to_drift, out=bounds[0])
             else:
-                x.copy_(room)
-                bounded = room.mul_(_gate(gate, y)).sigmoid_().sub_(half)
-            torch.add(y, bounded, alpha=2 * dt, out=after)
-            if additive:
-                after.addcmul_(dw, strength)
-            else:
-                torch.mul(y, strength, out=room)
-                after.addcmul_(torch.sigmoid(room, out=slot[-1]).sub_(half), dw, value=2)
+                torch.mul(torch.addmm(drift_bias, x, to_drift, out=slot[depth]), _gate(gate, y), out=bounds[0])
+            if not additive:
+                torch.mul(y, strength, out=bounds[1])
+            torch.sigmoid(bounds, out=bounded).sub_(half)
+            torch.add(y, bounded[0], alpha=2 * dt, out=after)
+            after.addcmul_(dw, strength if additive else bounded[1], value=1 if additive else 2)
         ctx.settings = lengths, every, additive, gate
         if learning:
-            ctx.save_for_backward(z, w, noise, control, by_control, entry, *layers[::2], first, *kept)
+            ctx.save_for_backward(z, w, noise, control, by_control, entry, *layers[::2], *kept)
         return z if every == 1 else z[::every].clone()
 
     @staticmethod
@@ -113,56 +115,52 @@ class _FusedPublished(torch.autograd.Function):
     def backward(ctx: Any, *cotangents: Tensor) -> tuple[Tensor | None, ...]:
         lengths, every, additive, gate = ctx.settings
         z, w, noise, control, by_control, entry, *saved = ctx.saved_tensors
-        depth = (len(saved) + additive) // 2 - 1
-        matrices, kept = [entry, *saved[:depth]], saved[depth:]
+        steps, outputs = len(lengths), cotangents[0].unbind()
+        matrices, kept, depth = saved[:-steps], saved[-steps:], len(saved) - steps
         to_w, to_control = (torch.empty_like(x) if ctx.needs_input_grad[k] else None for k, x in ((6, w), (8, control)))
-        to_noise, to_offset = torch.empty_like(noise), z.new_empty(len(lengths), len(entry))
-        to_hidden, to_matrices = torch.zeros_like(by_control.t()), [torch.zeros_like(x) for x in matrices]
-        adjoint, room, *deltas = (torch.empty_like(z[0]) for _ in range(depth + 3))
-        turned = [x.t() for x in deltas]
-        sums, outputs = [torch.zeros_like(adjoint) for _ in range(depth)], cotangents[0].unbind()
-        zero, quarter, half_steps = z.new_zeros(()), z.new_tensor(0.25), z.new_tensor(lengths).div_(2)
-        adjoint.copy_(outputs[-1])
-        slots = zip(*(x.unbind() for x in kept), strict=True)
-        by_step = half_steps, z[:-1], w, noise, control.mT, to_noise, to_offset
-        rows = list(zip(lengths, *(x.unbind() for x in by_step), slots, strict=True))
-        for n in range(len(lengths) - 1, -1, -1):
-            dt, half_dt, y, dw, strength, x, by_strength, by_shift, slot = rows[n]
-            delta, gated = deltas[depth], None
-            if gate is None:
-                torch.addcmul(half_dt, slot[depth], slot[depth], value=-2 * dt, out=delta).mul_(adjoint)
-            else:
-                open_, slope = _gate(gate, y), _gate_slope(gate, y)
-                bounded = torch.mul(slot[depth], open_, out=room).sigmoid_().sub_(2 * quarter)
-                torch.addcmul(half_dt, bounded, bounded, value=-2 * dt, out=delta).mul_(adjoint)
-                gated = slope.mul_(slot[depth]).mul_(delta)
-                delta.mul_(open_)
-            for k in range(depth, 0, -1):
-                to_matrices[k].addmm_(turned[k], slot[k - 1])
-                sums[k - 1].add_(delta)
-                passed = torch.gt(slot[k - 1], zero, out=room)
-                delta = torch.mm(delta, matrices[k], out=deltas[k - 1]).mul_(passed)
-            to_matrices[0].addmm_(turned[0], y)
-            to_hidden.addmm_(x, delta)
-            torch.sum(delta, 0, out=by_shift)
+        to_hidden, to_entry = torch.zeros_like(by_control.t()), torch.zeros_like(entry)
+        to_matrices, adjoint = [torch.zeros_like(x) for x in matrices], outputs[-1].clone()
+        # Side by side: what came back to each layer's output, the last one's (the drift) and the noise's.
+        back, masks = z.new_empty(depth + 2, *adjoint.shape), z.new_empty(depth, *adjoint.shape)
+        sums, deltas, passed, drift = z.new_empty(steps, depth + 2, len(entry)), back.unbind(), masks.unbind(), back[depth]
+        turned, bounds = [x.t() for x in deltas], back[depth : depth + 2 - additive]
+        zero, half_steps, layers = z.new_zeros(()), z.new_tensor(lengths).div_(2), list(enumerate(matrices))[::-1]
+        slots = [(x.unbind(), x[:depth], x[additive - 2 :]) for x in kept]
+        given = list(zip(lengths, *(x.unbind() for x in (half_steps, z[:-1], w, noise, control.mT, sums)), slots, strict=True))
+        for n in range(steps - 1, -1, -1):
+            dt, half_dt, y, dw, strength, x, summed, (slot, read, bounded) = given[n]
+            gated = None
+            torch.addcmul(half_dt, bounded, bounded, value=-2 * dt, out=bounds).mul_(adjoint)
+            if gate is not None:
+                gated = _gate_slope(gate, y).mul_(slot[depth]).mul_(drift)
+                drift.mul_(_gate(gate, y))
+            torch.gt(read, zero, out=masks)
+            for k, matrix in layers:
+                to_matrices[k].addmm_(turned[k + 1], slot[k])
+                torch.mm(deltas[k + 1], matrix, out=deltas[k]).mul_(passed[k])
+            to_entry.addmm_(turned[0], y)
+            to_hidden.addmm_(x, deltas[0])
             if to_control is not None:
-                torch.mm(delta, by_control, out=to_control[n])
+                torch.mm(deltas[0], by_control, out=to_control[n])
             if to_w is not None:
-                torch.mul(adjoint, strength if additive else 2 * slot[-1], out=to_w[n])
+                torch.mul(adjoint, strength if additive else 2 * bounded[1], out=to_w[n])
             if additive:
-                torch.sum(torch.mul(adjoint, dw, out=room), 0, out=by_strength)
-                adjoint.addmm_(delta, entry)
+                torch.mul(adjoint, dw, out=deltas[-1])
+                adjoint.addmm_(deltas[0], entry)
             else:
-                torch.addcmul(quarter, slot[-1], slot[-1], value=-1, out=room).mul_(dw).mul_(adjoint)
-                adjoint.addmm_(delta, entry).addcmul_(room, strength, value=2)
-                torch.sum(room.mul_(y), 0, out=by_strength)
+                moved = deltas[-1].mul_(dw)
+                adjoint.addmm_(deltas[0], entry).addcmul_(moved, strength, value=1 / dt)
+                moved.mul_(y)
+            torch.sum(back, 1, out=summed)
             if gated is not None:
                 adjoint.add_(gated)
             if n % every == 0:
                 adjoint.add_(outputs[n // every])
-        to_layers = [x for pair in zip(to_matrices[1:], (s.sum(0) for s in sums), strict=True) for x in pair]
-        by_strength = to_noise if additive else 2 * to_noise
-        inputs = adjoint, to_w, by_strength, to_control, to_hidden.t(), to_offset, to_matrices[0], *to_layers
+        to_offset, *to_biases, to_noise = sums.unbind(1)
+        if not additive:
+            to_noise = to_noise / z.new_tensor(lengths)[:, None]
+        to_layers = [x for pair in zip(to_matrices, (s.sum(0) for s in to_biases), strict=True) for x in pair]
+        inputs = adjoint, to_w, to_noise, to_control, to_hidden.t(), to_offset, to_entry, *to_layers
         return None, None, None, None, None, *inputs
 
 
