@@ -143,14 +143,23 @@ def limit_step(case: Case, family: str) -> Callable[[], None]:
     return step
 
 
-def race(runs: dict[str, Callable[[], None]], rounds: int) -> dict[str, list[tuple[float, float]]]:
-    """Milliseconds of processor time and on the clock, by contestant and round, after two rounds to warm up."""
-    laps: dict[str, list[tuple[float, float]]] = {name: [] for name in runs}
-    for lap, (name, run) in itertools.product(range(-2, rounds), runs.items()):
+def lap(run: Callable[[], None]) -> tuple[float, float]:
+    """Milliseconds of processor time and on the clock: medians of three calls in a row, as in a training loop."""
+    calls = []
+    for _ in range(3):
         clock, processor = time.perf_counter(), time.process_time()
         run()
-        if lap >= 0:
-            laps[name].append(((time.process_time() - processor) * 1e3, (time.perf_counter() - clock) * 1e3))
+        calls.append(((time.process_time() - processor) * 1e3, (time.perf_counter() - clock) * 1e3))
+    return statistics.median(call[0] for call in calls), statistics.median(call[1] for call in calls)
+
+
+def race(runs: dict[str, Callable[[], None]], rounds: int) -> dict[str, list[tuple[float, float]]]:
+    """`lap` by contestant and round, after a round to warm up."""
+    laps: dict[str, list[tuple[float, float]]] = {name: [] for name in runs}
+    for number, (name, run) in itertools.product(range(rounds + 1), runs.items()):
+        found = lap(run)
+        if number:
+            laps[name].append(found)
     return laps
 
 
