@@ -50,16 +50,17 @@ def fused_published(
     volatility, additive = sde.volatility(clock), sde.noise is NoiseType.ADDITIVE
     noise = torch.tanh(volatility) if additive else 2 * volatility
     layers: list[Any] = [x for layer in sde.hidden for x in layer.parameters()]
-    layers[-2:] = [2 * x for x in layers[-2:]]
+    layers[-2:] = [(4 if sde.gate == "tanh" else 2) * x for x in layers[-2:]]
     settings = path.dt.flatten().tolist(), every, additive, sde.gate, torch.is_grad_enabled()
     arguments = z0.reshape(-1, state), path.w.reshape(steps, -1, state), noise, control, sde.control_entry(), sde.offset(clock)
     return _FusedPublished.apply(*settings, *arguments, sde.entry(), *layers).view(-1, *z0.shape)
 
 
 class _FusedPublished(torch.autograd.Function):
-    r"""The loop over rows of samples. `noise` is $\tanh v_n$ of additive noise, else $2 v_n$; the last layer makes $2 m_n$.
+    r"""The loop over rows of samples. `noise` is $\tanh v_n$ of additive noise, else $2 v_n$; the last layer makes $2 m_n$, or
+    $4 m_n$ for the gate $\tanh z$, of which `_gate` is half.
 
-    What the backward pass reads of a step lies side by side, so that one operation serves several: what each layer reads, $2 m$
+    What the backward pass reads of a step lies side by side, so that one operation serves several: what each layer reads, $m$
     where it is gated, and half of the bounded drift and, where it depends on the state, of the bounded noise.
     """
 
@@ -88,7 +89,8 @@ class _FusedPublished(torch.autograd.Function):
         z[0] = z0
         planes = depth + (gate is not None) + len(bounds)
         kept = [z0.new_empty(planes, *z0.shape) for _ in range(steps if learning else 1)]
-        slots = [(x.unbind(), x[-len(bounds) :]) for x in kept] * (1 if learning else steps)
+        unbounded = planes - len(bounds)
+        slots = [(x.unbind(), x[unbounded:]) for x in kept] * (1 if learning else steps)
         given = zip(lengths, w.unbind(), noise.unbind(), control.unbind(), offset.unbind(), slots, strict=True)
         states = z.unbind()
         for y, after, (dt, dw, strength, x, shift, (slot, bounded)) in zip(states, states[1:], given, strict=False):
@@ -99,7 +101,7 @@ class _FusedPublished(torch.autograd.Function):
             if gate is None:
                 torch.addmm(drift_bias, x, to_drift, out=bounds[0])
             else:
-                torch.mul(torch.addmm(drift_bias, x, to_drift, out=slot[depth]), _gate(gate, y), out=bounds[0])
+                torch.mul(torch.addmm(drift_bias, x, to_drift, out=slot[depth]), _gate(gate, y, half), out=bounds[0])
             if not additive:
                 torch.mul(y, strength, out=bounds[1])
             torch.sigmoid(bounds, out=bounded).sub_(half)
@@ -124,7 +126,8 @@ class _FusedPublished(torch.autograd.Function):
         back, masks = z.new_empty(depth + 2, *adjoint.shape), z.new_empty(depth, *adjoint.shape)
         sums, deltas, passed, drift = z.new_empty(steps, depth + 2, len(entry)), back.unbind(), masks.unbind(), back[depth]
         turned, bounds = [x.t() for x in deltas], back[depth : depth + 2 - additive]
-        zero, half_steps, layers = z.new_zeros(()), z.new_tensor(lengths).div_(2), list(enumerate(matrices))[::-1]
+        zero, half, half_steps = z.new_zeros(()), z.new_tensor(0.5), z.new_tensor(lengths).div_(2)
+        layers = list(enumerate(matrices))[::-1]
         slots = [(x.unbind(), x[:depth], x[additive - 2 :]) for x in kept]
         given = list(zip(lengths, *(x.unbind() for x in (half_steps, z[:-1], w, noise, control.mT, sums)), slots, strict=True))
         for n in range(steps - 1, -1, -1):
@@ -132,8 +135,9 @@ class _FusedPublished(torch.autograd.Function):
             gated = None
             torch.addcmul(half_dt, bounded, bounded, value=-2 * dt, out=bounds).mul_(adjoint)
             if gate is not None:
-                gated = _gate_slope(gate, y).mul_(slot[depth]).mul_(drift)
-                drift.mul_(_gate(gate, y))
+                opened = _gate(gate, y, half)
+                gated = _gate_slope(gate, opened, half).mul_(slot[depth]).mul_(drift)
+                drift.mul_(opened)
             torch.gt(read, zero, out=masks)
             for k, matrix in layers:
                 to_matrices[k].addmm_(turned[k + 1], slot[k])
@@ -164,12 +168,13 @@ class _FusedPublished(torch.autograd.Function):
         return None, None, None, None, None, *inputs
 
 
-def _gate(gate: str, y: Tensor) -> Tensor:
-    r"""$\gamma(z)$."""
-    return torch.sigmoid(-y) if gate == "one_minus_sigmoid" else torch.sigmoid(2 * y).sub_(0.5).mul_(2)
+def _gate(gate: str, z: Tensor, half: Tensor) -> Tensor:
+    r"""$\frac12 \tanh z$, or $1 - \mathrm{sigmoid}(z)$."""
+    return torch.neg(z).sigmoid_() if gate == "one_minus_sigmoid" else torch.mul(z, 2).sigmoid_().sub_(half)
 
 
-def _gate_slope(gate: str, y: Tensor) -> Tensor:
-    r"""$\gamma'(z)$."""
-    s = torch.sigmoid(-y if gate == "one_minus_sigmoid" else 2 * y)
-    return s.mul_(s - 1) if gate == "one_minus_sigmoid" else s.mul_(1 - s).mul_(4)
+def _gate_slope(gate: str, opened: Tensor, half: Tensor) -> Tensor:
+    """Its derivative, from its value."""
+    if gate == "one_minus_sigmoid":
+        return torch.mul(opened, opened).sub_(opened)
+    return torch.addcmul(half, opened, opened, value=-2)
