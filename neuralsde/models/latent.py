@@ -14,6 +14,8 @@ from neuralsde.nn.decoders import MLPDecoder
 from neuralsde.nn.dropout import Dropout
 from neuralsde.noise import AbstractNoise
 
+EVERY_BIN = slice(None)
+
 
 @dataclass(frozen=True)
 class ModelOutput:
@@ -87,9 +89,10 @@ class LatentModel(nn.Module):
         times: Float[Tensor, "#batch bin"],
         samples: int = 1,
         estimator: Estimator = Estimator.ANALYTIC,
+        decoded: slice = EVERY_BIN,
     ) -> ModelOutput:
         context, evidence = self.encoder(values, seen, times), self.evidence(values, seen)
-        return self.sample(context, times, values.shape[1], samples, estimator, evidence)
+        return self.sample(context, times, values.shape[1], samples, estimator, evidence, decoded)
 
     def sample(
         self,
@@ -99,11 +102,12 @@ class LatentModel(nn.Module):
         samples: int = 1,
         estimator: Estimator = Estimator.ANALYTIC,
         evidence: Evidence | None = None,
+        decoded: slice = EVERY_BIN,
     ) -> ModelOutput:
-        """Posterior paths given the encoder's context, and what they decode to."""
+        """Posterior paths given the encoder's context, and what they decode to in the bins `decoded`."""
         path = self.posterior(context, times, observed_bins, samples, estimator, evidence)
         read = context if self.decode_context else context[..., self.context_size :]
-        return ModelOutput(self.decode(path.states, read), path.states, path.kl)
+        return ModelOutput(self.decode(path.states[:, decoded], read[:, decoded]), path.states, path.kl)
 
     def match(
         self,

@@ -28,6 +28,7 @@ from neuralsde.training.checkpoint import (
     refuse_other_settings,
 )
 from neuralsde.training.csv_log import CSVLog
+from neuralsde.training.heap import keep_freed_memory
 from neuralsde.training.init_from import InitialModel
 from neuralsde.training.keep import keepers
 from neuralsde.training.launch import refuse_other_strategies, strategy_of
@@ -191,6 +192,7 @@ class Fit:
         for logger in loggers:
             if isinstance(logger, CSVLog):
                 logger.continue_from(self.epochs_done)
+        keep_freed_memory()
         self.trainer.loggers = loggers
         self.trainer.callbacks[:0] = callbacks  # pyright: ignore[reportAttributeAccessIssue]
         try:

@@ -87,16 +87,17 @@ class ControlPath(nn.Module):
     ) -> Float[Tensor, "batch bin context"]:
         ahead = times.shape[1] - values.shape[1]
         values, seen = nn.functional.pad(values, (0, 0, 0, ahead)), nn.functional.pad(seen, (0, 0, 0, ahead))
-        times, known = times.expand(len(values), -1), values.masked_fill(~seen, torch.nan)
-        before, after = last_known_row(known), next_known_row(known)
-        parts = [FILLINGS[self.fill](times, known)]
+        times, complete = times.expand(len(values), -1), bool(seen.all())
+        known = values if complete else values.masked_fill(~seen, torch.nan)
+        parts = [values if complete else FILLINGS[self.fill](times, known)]  # all of them go through what is known
+        before = last_known_row(known) if self.read_elapsed or self.slopes else torch.empty(0)
         if self.read_mask:
             parts.append(seen.to(values.dtype))
         if self.read_elapsed:
             since = times[..., None] - times[..., None].expand_as(values).take_along_dim(before.clamp(min=0), 1)
             parts.append(torch.where(before >= 0, since, times[..., None] - times[:, :1, None]) / self.duration_s)
         if self.read_remaining:
-            last = times.shape[1] - 1
+            after, last = next_known_row(known), times.shape[1] - 1
             until = times[..., None].expand_as(values).take_along_dim(after.clamp(max=last), 1) - times[..., None]
             parts.append(torch.where(after <= last, until, times[:, -1:, None] - times[..., None]) / self.duration_s)
         if self.read_time:
