@@ -234,7 +234,7 @@ def test_a_faithful_mean_learns_from_squared_errors_and_its_deviation_from_the_l
     squares = torch.autograd.grad(-0.5 * (y - mean).square().sum(), features, retain_graph=True)[0]
     torch.testing.assert_close(by_features, squares)
     # The deviation's net: as if the mean were known.
-    weight = likelihood.scale_net[0].weight
+    weight = next(likelihood.scale_net.parameters())
     plain = (likelihood.log_density((y - mean.detach()) / std) - std.log()).sum()
     torch.testing.assert_close(value.sum(), plain)
     found, expected = (torch.autograd.grad(part, weight, retain_graph=True)[0] for part in (value.sum(), plain))
