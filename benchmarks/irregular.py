@@ -1,8 +1,9 @@
 """Models of irregular series on the benchmarks' test series: `python -m benchmarks.irregular --table ucr --path FOLDER`.
 
 FOLDER as for `benchmarks.irregular_baselines`, which prints the trivial rows of the same tables. Each model is trained as the
-command line trains it, selected on the validation series, and scored on the test series once; one JSON object per model,
-setting and seed, and then one with mean and standard deviation over the seeds. Words behind `--` go to the command line.
+command line trains it, selected on the validation series, and scored on the test series once, or with `--phase val`, to choose
+settings, on the validation series; one JSON object per model, setting and seed, and then one with mean and standard deviation
+over the seeds. Words behind `--` go to the command line.
 
     mujoco          mean square error, CRPS, NLL of the 10 steps ahead
     physionet2012   the same of the held-out values
@@ -57,14 +58,14 @@ def words_of(table: str, model: str, options: argparse.Namespace, rate: float, n
     return [*words, "logger=csv", "training.plots=false", "training.baselines=false", *options.overrides]
 
 
-def run(words: list[str]) -> dict[str, float]:
-    """Train, then score the best checkpoint on the test series."""
+def run(words: list[str], phase: str) -> dict[str, float]:
+    """Train, then score the best checkpoint on the series of `phase`."""
     begin = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
             train(composed([*words, f"run_dir={folder}/run"]))
         trained, seconds = load(Path(folder) / "run"), time.monotonic() - begin
-    config = composed([*words, "run_dir=unused", "data.phase=test"])
+    config = composed([*words, "run_dir=unused", f"data.phase={phase}"])
     recording = instantiate_part(config, "data").data
     settings = config.predict
     if recording.spec.kind == "real":
@@ -89,10 +90,10 @@ def lines(options: argparse.Namespace) -> Iterator[dict[str, object]]:
     for name in options.sets if table == "ucr" else [table]:
         for rate in options.rates or RATES[table]:
             for model in options.models:
-                facts = {"table": table, "set": name, KEYS[table]: rate, "model": model}
+                facts = {"table": table, "set": name, KEYS[table]: rate, "model": model, "phase": options.phase}
                 runs = []
                 for seed in options.seeds:
-                    runs.append(run(words_of(table, model, options, rate, name, seed)))
+                    runs.append(run(words_of(table, model, options, rate, name, seed), options.phase))
                     yield {**facts, "seed": seed, **{k: float(f"{v:.4g}") for k, v in runs[-1].items()}}
                 if len(runs) > 1:
                     yield {**facts, "seeds": len(runs), **summary(runs)}
@@ -106,6 +107,7 @@ def main() -> None:
     parser.add_argument("--rates", type=float, nargs="+", help="share that is dropped (PhysioNet: observed)")
     parser.add_argument("--sets", nargs="+", default=["GunPoint", "BasicMotions"], help="of the archives")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--phase", choices=["test", "val"], default="test", help="series that are scored")
     parser.add_argument("overrides", nargs="*")
     options = parser.parse_args()
     torch.set_num_threads(1)

@@ -72,6 +72,7 @@ GROUPS = [
 ] + [("search", name) for name in choices("search") if name != "base"]  # what all searches share
 HOLDS = {
     "gaussian": "real values",
+    "contaminated": "real values",
     "heteroscedastic": "real values",
     "poisson": "counts",
     "negative_binomial": "counts",

@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from neuralsde.datamodules.batches import FreshTrials, TrialDataModule
-from neuralsde.datamodules.irregular.assemble import inside
+from neuralsde.datamodules.irregular.assemble import inside, last_rows
 from neuralsde.datamodules.irregular.baselines.known import channel_means
 from neuralsde.datamodules.irregular.checks import checked_choice
 from neuralsde.datamodules.irregular.residual import PREDICTORS
 from neuralsde.datamodules.irregular.scaling import fit_scale
 from neuralsde.datamodules.irregular.series import AbstractReader, SeriesData, SeriesSet
+from neuralsde.datamodules.lorenz import at_least
 from neuralsde.datamodules.trials import DataSpec, TrialData, Trials, TrivialPrediction
 from neuralsde.errors import ConfigError
 
@@ -50,6 +51,8 @@ class SeriesDataModule(TrialDataModule):
         learn_kept: for interpolation, learn from and score the values that the model sees as well.
         extrapolate: forecast at the later times themselves; otherwise at as many last rows of the window, as the published
             stable neural SDEs do.
+        last_rows: keep so many last rows of each series, and forget those before: fewer for a model to run through, where what
+            was long ago tells little. None keeps all.
 
     Raises:
         ConfigError: an impossible setting, or series that lack what the task asks for.
@@ -69,6 +72,7 @@ class SeriesDataModule(TrialDataModule):
         standardise: bool = True,
         learn_kept: bool = False,
         extrapolate: bool = True,
+        last_rows: int | None = None,
     ):
         super().__init__(batch_size, seed, eval_batch_size)
         self.task, self.phase = checked_choice("task", task, TASKS), checked_choice("phase", phase, ("val", "test"))
@@ -87,6 +91,9 @@ class SeriesDataModule(TrialDataModule):
             raise ConfigError(f"data.residual is {residual}, but classes have no trivial predictor to add to; set it to null.")
         self.reader, self.data_name, self.common_scale, self.standardise = reader, name, common_scale, standardise
         self.learn_kept, self.extrapolate = learn_kept, extrapolate and task == "forecast"
+        if last_rows is not None:
+            at_least("last_rows", last_rows, 1)
+        self.last_rows = last_rows
         self.kind = "category" if task == "classification" else "real"
 
     def files(self) -> list[Path]:
@@ -94,6 +101,7 @@ class SeriesDataModule(TrialDataModule):
 
     def read(self) -> TrialData:
         series = self.reader.read()
+        series = replace(series, train=self.kept(series.train), val=self.kept(series.val), test=self.kept(series.test))
         train, scored = series.train, getattr(series, self.phase)
         for name, split in (("train", train), (self.phase, scored)):
             self.refuse_lacking(split, name)
@@ -116,6 +124,10 @@ class SeriesDataModule(TrialDataModule):
             source=series.source,
             trivial=self.trivial(bare, scored),
         )
+
+    def kept(self, split: SeriesSet) -> SeriesSet:
+        """The rows of each series that are not forgotten."""
+        return split if self.last_rows is None else last_rows(split, self.last_rows)
 
     def refuse_lacking(self, split: SeriesSet, name: str) -> None:
         """Raises:

@@ -39,6 +39,22 @@ def test_times_are_the_series_own_and_increase_in_the_padding(task):
         np.testing.assert_allclose(trials.times[:, -2:], ahead, atol=1e-6)
 
 
+@pytest.mark.parametrize("task", TASKS)
+def test_only_the_last_rows_of_each_series_are_kept(task):
+    kept, whole = made(task, last_rows=4), made(task)
+    assert kept.spec.observed_bins == 4 < whole.spec.observed_bins
+    for n, k in enumerate(Series(task).read().train.length):
+        first, rows = max(k - 4, 0), min(k, 4)
+        seen = kept.units.width * kept.data.train.heldin[n, :rows] + kept.units.centre
+        before = whole.units.width * whole.data.train.heldin[n, first:k] + whole.units.centre
+        np.testing.assert_allclose(seen, before, rtol=1e-4)
+        assert np.isnan(kept.data.train.heldin[n, rows:]).all()
+        steps = np.diff(whole.data.train.times[n, first:k])
+        np.testing.assert_allclose(np.diff(kept.data.train.times[n, :rows]), steps, atol=1e-5)
+    with pytest.raises(ConfigError, match=r"data\.last_rows is 0"):
+        made(task, last_rows=0)
+
+
 @pytest.mark.parametrize("residual", [None, "persistence", "linear"])
 @pytest.mark.parametrize("task", ["interpolation", "forecast"])
 @pytest.mark.parametrize("common", [False, True])
