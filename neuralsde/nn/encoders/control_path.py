@@ -104,10 +104,12 @@ class ControlPath(nn.Module):
         times, complete = times.expand(len(values), -1), bool(seen.all())
         known = values if complete else values.masked_fill(~seen, torch.nan)
         parts = [values if complete else FILLINGS[self.fill](times, known)]  # all of them go through what is known
-        before = last_known_row(known) if self.read_elapsed or self.slopes else torch.empty(0)
         if self.read_mask:
             parts.append(seen.to(values.dtype))
-        since = times[..., None] - times[..., None].expand_as(values).take_along_dim(before.clamp(min=0), 1)
+        before, since = torch.empty(0), torch.empty(0)
+        if self.read_elapsed or self.slopes:
+            before = last_known_row(known)
+            since = times[..., None] - times[..., None].expand_as(values).take_along_dim(before.clamp(min=0), 1)
         if self.read_elapsed:
             parts.append(torch.where(before >= 0, since, times[..., None] - times[:, :1, None]) / self.time_unit)
         if self.read_remaining:
