@@ -1,7 +1,7 @@
 """One table of a recording with held-out units: LangevinFlow, an ensemble, its path alone, other dynamics, a GRU, baselines.
 
     python -m benchmarks.recordings --path FOLDER [--rows langevinflow path gru …] [--seeds 0 1 2] [--trials 112 224 448]
-        [--runs FOLDER] [OVERRIDE …]
+        [--runs FOLDER] [-- OVERRIDE …]
 
 for `data=reach8`. The row `ensemble` averages the rates of the row `langevinflow` over all seeds. `path` decodes positions and
 velocities alone, as do the rows of other dynamics, with their own latent sizes. `gru` is the encoder of `langevinflow` and a
