@@ -43,9 +43,9 @@ MODELS = {
     "langevinflow": [OURS],
     "default_training": [OURS, "training=default"],
     "path": [PATH],
-    "langevin_type": [PATH, "model/dynamics=langevin_type", "model.dynamics.latent_size=16"],
-    "ornstein_uhlenbeck": [PATH, "model/dynamics=ornstein_uhlenbeck", "model.dynamics.latent_size=16"],
-    "ode": [PATH, "model/dynamics=ode", "model.dynamics.latent_size=16"],
+    "langevin_type": [PATH, "model/dynamics=langevin_type", "model.dynamics.latent_size=48"],
+    "ornstein_uhlenbeck": [PATH, "model/dynamics=ornstein_uhlenbeck", "model.dynamics.latent_size=48"],
+    "ode": [PATH, "model/dynamics=ode", "model.dynamics.latent_size=48"],
 }
 ROWS = [*MODELS, "ensemble", "gru", "baselines"]
 
