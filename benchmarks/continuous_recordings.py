@@ -56,7 +56,7 @@ class GRU(nn.Module):
         """The latent model's own, but for the divergence."""
         inputs, seen, learned, _ = module.mask(batch)
         log_prob = module.model.likelihood.log_prob(self(inputs, seen, batch.times), batch.targets)
-        return -log_prob[learned & batch.known].mean()
+        return -(log_prob * module.weights)[learned & batch.known].mean()
 
     @torch.no_grad()
     def rates(self, module: LatentDynamics, data: TrialDataModule) -> list[np.ndarray]:

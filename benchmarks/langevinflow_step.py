@@ -81,9 +81,9 @@ def our_step(recurrent_dropout: str, batch: int, observed: int, ahead: int, devi
     times = 0.02 * torch.arange(observed + ahead, device=device)[None]
 
     def step() -> None:
-        inputs, kept = mask(targets[:, :observed, :OBSERVED])
-        learned = known.clone()
-        learned[:, :observed, :OBSERVED] = kept
+        hidden = mask(counts := targets[:, :observed, :OBSERVED])
+        inputs, learned = counts * hidden.kept / hidden.share, known.clone()
+        learned[:, :observed, :OBSERVED] = hidden.learned
         output = model(inputs, torch.ones_like(inputs, dtype=torch.bool), times)
         loss = objective(model.likelihood.log_prob(output.parameter, targets), output.kl, known, learned, 1)
         optimizer.zero_grad()

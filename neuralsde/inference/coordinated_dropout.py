@@ -1,5 +1,7 @@
 """Which entries are input and which are learned from: coordinated dropout and sample validation."""
 
+from typing import NamedTuple
+
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
@@ -8,40 +10,67 @@ from neuralsde.errors import ConfigError
 from neuralsde.shares import uniforms
 
 
+class Hidden(NamedTuple):
+    """What coordinated dropout does to a batch.
+
+    Args:
+        kept: entries that are input, (batch, bin, channel).
+        learned: entries that are learned from, same shape.
+        share: share of a trial's entries that is kept, in expectation, (batch, 1, 1), or (1, 1, 1) where all have the same.
+    """
+
+    kept: Tensor
+    learned: Tensor
+    share: Tensor
+
+
 class CoordinatedDropout(nn.Module):
     r"""Hide random input entries and learn from what was hidden, so that no count is predicted from itself.
 
     Each entry is kept with probability $q$; an encoder that does not read which entries it sees wants the kept ones scaled
-    by $1/q$. Hidden entries always carry gradient; a kept entry carries it with probability `pass_probability`.
+    by $1/q$. Hidden entries always carry gradient; a kept entry carries it with probability `pass_probability`. With
+    `lowest_keep_probability` each trial draws a $q$ of its own, uniform between the two: the encoder then learns from trials
+    as whole as those that it will be asked about, and from ever scarcer ones.
 
     Args:
         keep_probability: $q$; 1 switches the dropout off and learns from every entry.
         pass_probability: share of the kept entries that are learned from as well (the LangevinFlow release: $1 - q$).
+        lowest_keep_probability: the least $q$ of a trial, `keep_probability` being the greatest; None for the same in all.
+
+    Raises:
+        ConfigError: no such probabilities.
 
     Reference: Keshtkaran & Pandarinath, *Enabling hyperparameter optimization in sequential autoencoders for spiking
-    neural data*, NeurIPS 2019, arXiv:1908.07896.
+    neural data*, NeurIPS 2019, arXiv:1908.07896. The trial's own $q$ is ours.
     """
 
-    def __init__(self, keep_probability: float, pass_probability: float = 0.0):
+    def __init__(self, keep_probability: float, pass_probability: float = 0.0, lowest_keep_probability: float | None = None):
         super().__init__()
         if not 0 < keep_probability <= 1 or not 0 <= pass_probability <= 1:
             raise ConfigError(
                 f"coordinated dropout got keep_probability={keep_probability} and pass_probability={pass_probability}; "
                 "give a keep_probability in (0, 1] (it is the share of entries that stay) and a pass_probability in [0, 1]."
             )
-        self.keep_probability, self.pass_probability = keep_probability, pass_probability
+        lowest = keep_probability if lowest_keep_probability is None else lowest_keep_probability
+        if not 0 < lowest <= keep_probability:
+            raise ConfigError(
+                f"coordinated dropout got lowest_keep_probability={lowest} and keep_probability={keep_probability}; give a "
+                "lowest_keep_probability above 0 that is no greater than keep_probability, or null for none."
+            )
+        self.keep_probability, self.pass_probability, self.lowest = keep_probability, pass_probability, lowest
 
-    def forward(
-        self, values: Float[Tensor, "batch bin channel"]
-    ) -> tuple[Bool[Tensor, "batch bin channel"], Bool[Tensor, "batch bin channel"]]:
+    def forward(self, values: Float[Tensor, "batch bin channel"]) -> Hidden:
         """Which entries of the input are kept, and which are learned from."""
-        if self.keep_probability == 1:
+        share = values.new_full((1, 1, 1), self.keep_probability)
+        if self.lowest == 1:
             everything = torch.ones_like(values, dtype=torch.bool)
-            return everything, everything
+            return Hidden(everything, everything, share)
+        if self.lowest < self.keep_probability:
+            share = self.lowest + (self.keep_probability - self.lowest) * uniforms((len(values), 1, 1), values)
         draw = uniforms(values.shape, values)
-        kept = draw < self.keep_probability
+        kept = draw < share
         # Given that an entry is kept, its draw is uniform on [0, q): one draw serves both decisions.
-        return kept, ~kept | (draw < self.keep_probability * self.pass_probability)
+        return Hidden(kept, ~kept | (draw < share * self.pass_probability), share)
 
 
 class SampleValidation(nn.Module):

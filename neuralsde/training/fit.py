@@ -63,6 +63,8 @@ def build_module(config: DictConfig, spec: DataSpec) -> LatentDynamics:
         seed=config.seed,
         val_samples=settings.val_samples,
         decay_matrices_only=settings.decay_matrices_only,
+        heldout_weight=weight_of(settings, "heldout_weight"),
+        forward_weight=weight_of(settings, "forward_weight"),
         norm_penalty=settings.get("norm_penalty", 0.0),
         explosion_ratio=settings.get("explosion_ratio"),
     )
@@ -72,6 +74,12 @@ def build_module(config: DictConfig, spec: DataSpec) -> LatentDynamics:
         "spec": asdict(spec),
     }
     return module
+
+
+def weight_of(settings: DictConfig, name: str) -> float:
+    """A weight of the likelihood; 1 where the settings, such as those of an earlier version, do not give it."""
+    weight = settings.get(name)
+    return 1.0 if weight is None else float(weight)
 
 
 def start_at_mean_rates(module: LatentDynamics, data: TrialDataModule) -> None:

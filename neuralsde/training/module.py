@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import lightning as L
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
@@ -67,6 +68,8 @@ class LatentDynamics(L.LightningModule):
         seed: seed of the noise. Each step's noise is a function of (seed, step), so that a resumed run repeats it.
         val_samples: posterior samples averaged at validation.
         decay_matrices_only: leave out of the weight decay what is no matrix, such as rates and noise levels.
+        heldout_weight: weight of the likelihood of held-out units in observed bins, where that of held-in units is 1.
+        forward_weight: weight of the likelihood of all units in forward bins, likewise.
         norm_penalty: weight in the loss of the sum of the Euclidean norms of the parameters that the dynamics name.
         explosion_ratio: see `StepGuard`.
     """
@@ -84,6 +87,8 @@ class LatentDynamics(L.LightningModule):
         seed: int = 0,
         val_samples: int = 4,
         decay_matrices_only: bool = True,
+        heldout_weight: float = 1.0,
+        forward_weight: float = 1.0,
         norm_penalty: float = 0.0,
         explosion_ratio: float | None = None,
     ):
@@ -93,6 +98,8 @@ class LatentDynamics(L.LightningModule):
         self.coordinated_dropout, self.sample_validation = coordinated_dropout, sample_validation
         self.weight_decay_ramp_epochs, self.seed, self.val_samples = weight_decay_ramp_epochs, seed, val_samples
         self.decay_matrices_only, self.norm_penalty = decay_matrices_only, norm_penalty
+        self.weights: Tensor
+        self.register_buffer("weights", entry_weights(spec, heldout_weight, forward_weight), persistent=False)
         self.means, self.guard = EpochMeans(), StepGuard(explosion_ratio)
         self._watching: tuple[ReduceLROnPlateau, str] | None = None  # a scheduler and the score that it watches
         self._watching_state: dict[str, Any] | None = None
@@ -145,7 +152,8 @@ class LatentDynamics(L.LightningModule):
         output = self.model(inputs, seen, batch.times, samples, self.objective.estimator, bins)
         known, learned = known[:, bins], learned[:, bins]
         log_prob = self.model.likelihood.log_prob(output.parameter, batch.targets[:, bins].repeat(samples, 1, 1))
-        loss = self.objective(log_prob, output.kl, known, learned & known, self.current_epoch, own=batch.share)
+        weighed = log_prob * self.weights[bins]
+        loss = self.objective(weighed, output.kl, known, learned & known, self.current_epoch, own=batch.share)
         return TrainingPass(loss, output, log_prob, aside)
 
     def explained_bins(self, known: Tensor) -> slice:
@@ -163,7 +171,7 @@ class LatentDynamics(L.LightningModule):
         assert output.bins is not None
         parts = batch.targets, batch.known, learned
         targets, known, learned = (part.take_along_dim(output.bins[..., None], 1) for part in parts)
-        log_prob = self.model.likelihood.log_prob(output.parameter, targets)
+        log_prob = self.model.likelihood.log_prob(output.parameter, targets) * self.weights[output.bins]
         share = output.bins.shape[1] / self.learned_bins
         loss = self.objective(log_prob, output.kl, known, learned, self.current_epoch, share, batch.share)
         return TrainingPass(loss, output, log_prob, None)
@@ -173,8 +181,7 @@ class LatentDynamics(L.LightningModule):
         validation. Encoders that do not read what is seen get the rest scaled up, so that its mean stays."""
         if not self.spec.predicts_inputs:
             return batch.values, batch.seen, torch.ones_like(batch.known), None
-        kept, learned_heldin = self.coordinated_dropout(batch.values)
-        share, aside = self.coordinated_dropout.keep_probability, None
+        (kept, learned_heldin, share), aside = self.coordinated_dropout(batch.values), None
         if self.sample_validation is not None:
             aside = self.sample_validation(batch.index, batch.values)
             kept, share = kept & ~aside, share * (1 - self.sample_validation.share)
@@ -373,6 +380,16 @@ class LatentDynamics(L.LightningModule):
         if "epoch_means" in checkpoint:  # not in those of earlier versions
             self.means.load_state_dict(checkpoint["epoch_means"], self.device)
             self.guard.recent.extend(checkpoint["recent_losses"])
+
+
+def entry_weights(spec: DataSpec, heldout: float, forward: float) -> Float[Tensor, "bin target"]:
+    """Weights of the likelihood's entries, with a mean of 1: those of held-out units in observed bins, those of all units in
+    forward bins, and, in units of which both are given, those of held-in units in observed bins."""
+    weights = torch.ones(spec.total_bins, spec.target_dim)
+    if spec.predicts_inputs:
+        weights[: spec.observed_bins, spec.observed_dim :] = heldout
+        weights[spec.observed_bins :] = forward
+    return weights / weights.mean()
 
 
 def validation_scores(rates: np.ndarray, targets: np.ndarray, spec: DataSpec) -> dict[str, float]:

@@ -76,6 +76,8 @@ RULES: dict[str, Rule] = {
     "training.back_off": optional(back_off()),
     "training.decay_matrices_only": one_of(True, False),
     "training.norm_penalty": optional(number(0.0)),
+    "training.heldout_weight": optional(number(0.0)),
+    "training.forward_weight": optional(number(0.0)),
     "training.compile": one_of(True, False),
     "objective.kl_weight": per_term(number(0.0)),
     "objective.kl_ramp_epochs": per_term(number(0)),

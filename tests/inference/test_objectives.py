@@ -72,21 +72,31 @@ def test_blocked_entries_carry_no_gradient(count_blocked):
 def test_dropped_entries_are_learned():
     counts = torch.ones(20, 30, 40)
     torch.manual_seed(0)
-    kept, learned = CoordinatedDropout(0.7)(counts)
+    kept, learned, _ = CoordinatedDropout(0.7)(counts)
     assert torch.equal(learned, ~kept)
     assert kept.float().mean() == pytest.approx(0.7, abs=0.02)
 
 
 def test_released_pass_probability_lets_kept_entries_be_learned():
     torch.manual_seed(0)
-    kept, learned = CoordinatedDropout(0.6, 0.4)(torch.ones(20, 30, 40))
+    kept, learned, _ = CoordinatedDropout(0.6, 0.4)(torch.ones(20, 30, 40))
     assert learned[~kept].all()
     assert learned[kept].float().mean() == pytest.approx(0.4, abs=0.02)
 
 
+def test_each_trial_keeps_a_share_of_its_own():
+    torch.manual_seed(0)
+    kept, learned, share = CoordinatedDropout(1.0, lowest_keep_probability=0.2)(torch.ones(400, 30, 40))
+    assert torch.equal(learned, ~kept)
+    found = kept.float().mean((1, 2))
+    assert torch.allclose(found, share.flatten(), atol=0.06)
+    assert share.mean().item() == pytest.approx(0.6, abs=0.04)
+    assert share.var().item() == pytest.approx(0.8**2 / 12, rel=0.15)  # of the uniform law
+
+
 def test_keep_probability_one_hides_nothing():
     counts = torch.ones(2, 3, 4)
-    kept, learned = CoordinatedDropout(1.0)(counts)
+    kept, learned, _ = CoordinatedDropout(1.0)(counts)
     assert kept.all()
     assert learned.all()
 
@@ -106,9 +116,10 @@ def test_sample_validation_sets_the_same_entries_aside_every_time():
         lambda: ELBO(estimator="best"),
         lambda: ELBO(samples=2, estimator="sampled", kl_per="trial"),
         lambda: CoordinatedDropout(0.0),
+        lambda: CoordinatedDropout(0.5, lowest_keep_probability=0.6),
         lambda: SampleValidation(1.0),
     ],
-    ids=["elbo", "samples", "estimator", "per_trial", "cd", "sv"],
+    ids=["elbo", "samples", "estimator", "per_trial", "cd", "cd_lowest", "sv"],
 )
 def test_impossible_settings_are_refused(make):
     with pytest.raises(ConfigError):

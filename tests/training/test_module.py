@@ -148,6 +148,26 @@ def test_the_loss_is_the_bound_of_the_bins_that_are_learned_from(tmp_path):
     torch.testing.assert_close(loss, expected)
 
 
+def test_held_out_units_and_forward_bins_weigh_as_told(tmp_path):
+    """The likelihood's gradient, entry by entry, against that of the same pass with equal weights."""
+    config = tiny_config(tmp_path, "training.heldout_weight=4", "training.forward_weight=2")
+    data = instantiate_part(config, "data")
+    fill_in_sizes(config, data.spec)
+    data.setup()
+    module, batch = build_module(config, data.spec), data.train_set.__getitems__([0, 1, 2])
+    entries = []
+    module.objective.forward = lambda log_prob, *_, **__: entries.append(log_prob) or Loss(log_prob.sum(), {})
+    for weights in (module.weights, torch.ones_like(module.weights)):
+        module.weights = weights
+        torch.manual_seed(0)
+        module.loss(batch)
+    ratio = entries[0] / entries[1]
+    heldin, heldout, forward = ratio[:, :10, :9], ratio[:, :10, 9:], ratio[:, 10:]
+    torch.testing.assert_close(heldout, torch.full_like(heldout, 4 * heldin[0, 0, 0].item()))
+    torch.testing.assert_close(forward, torch.full_like(forward, 2 * heldin[0, 0, 0].item()))
+    assert ratio.mean().item() == pytest.approx(1.0)
+
+
 def test_epoch_means_stay_on_the_device_of_the_loss(module_and_batch):
     """Processes on GPUs can add up nothing else."""
     module, _ = module_and_batch
