@@ -129,7 +129,10 @@ class DrivenSDE(LatentProcess):
         )
 
     def _along_stretches(
-        self, context: Float[Tensor, "batch bin context"], z0: Float[Tensor, "batch state"], times: Float[Tensor, "#batch bin"],
+        self,
+        context: Float[Tensor, "batch bin context"],
+        z0: Float[Tensor, "batch state"],
+        times: Float[Tensor, "#batch bin"],
         most: int,
     ) -> Float[Tensor, "bin batch state"]:
         """The same, solved on stretches of bins."""

@@ -23,11 +23,14 @@ class StopStale(Callback):
         self.best, self.waited = torch.inf, 0
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        score = self.sign * float(trainer.callback_metrics[self.monitor])
-        self.waited = 0 if score < self.best else self.waited + 1
-        self.best = min(self.best, score)
-        if self.waited > self.patience and trainer.current_epoch > self.after:
+        if self.is_stale(float(trainer.callback_metrics[self.monitor]), trainer.current_epoch):
             trainer.should_stop = True
+
+    def is_stale(self, score: float, epoch: int) -> bool:
+        """Whether to stop, now that a validation in an epoch (from 0) gave a score."""
+        self.waited = 0 if self.sign * score < self.best else self.waited + 1
+        self.best = min(self.best, self.sign * score)
+        return self.waited > self.patience and epoch > self.after
 
     def state_dict(self) -> dict[str, Any]:
         return {"best": self.best, "waited": self.waited}
