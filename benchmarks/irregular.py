@@ -1,8 +1,9 @@
 """Models of irregular series on the benchmarks' test series: `python -m benchmarks.irregular --table ucr --path FOLDER`.
 
 FOLDER as for `benchmarks.irregular_baselines`, which prints the trivial rows of the same tables. Each model is trained as the
-command line trains it, selected on the validation series, and scored on the test series once; one JSON object per model,
-setting and seed, and then one with mean and standard deviation over the seeds. Words behind `--` go to the command line.
+command line trains it, selected on the validation series, and scored on the test series once, or with `--phase val`, to choose
+settings, on the validation series; one JSON object per model, setting and seed, and then one with mean and standard deviation
+over the seeds. Words behind `--` go to the command line.
 
     mujoco          mean square error, CRPS, NLL of the 10 steps ahead
     physionet2012   the same of the held-out values
@@ -18,6 +19,7 @@ import os
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +44,7 @@ EXPERIMENTS = {
 }
 RATES = {"mujoco": (0.0, 0.3, 0.5, 0.7), "physionet2012": (0.5, 0.6, 0.7, 0.8, 0.9), "ucr": (0.0, 0.3, 0.5, 0.7)}
 KEYS = {"mujoco": "missing_rate", "physionet2012": "observed", "ucr": "missing_rate"}
-OF_A_RUN = ("set", "missing_rate", "model", "seed")
+OF_A_RUN = ("set", "missing_rate", "model", "phase", "seed")
 FILES = {"mujoco": "mujoco/mujoco.npy", "physionet2012": "physionet2012", "ucr": "ucr"}
 
 
@@ -63,14 +65,14 @@ def words_of(table: str, model: str, options: argparse.Namespace, rate: float, n
     return [*words, "logger=csv", "training.plots=false", "training.baselines=false", *options.overrides]
 
 
-def run(words: list[str]) -> dict[str, float]:
-    """Train, then score the best checkpoint on the test series."""
+def run(words: list[str], phase: str) -> dict[str, float]:
+    """Train, then score the best checkpoint on the series of `phase`."""
     begin = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
             train(composed([*words, f"run_dir={folder}/run"]))
         trained, seconds = load(Path(folder) / "run"), time.monotonic() - begin
-    config = composed([*words, "run_dir=unused", "data.phase=test"])
+    config = composed([*words, "run_dir=unused", f"data.phase={phase}"])
     recording = instantiate_part(config, "data").data
     settings = config.predict
     if recording.spec.kind == "real":
@@ -84,7 +86,8 @@ def minirocket(options: argparse.Namespace, rate: float, name: str, seed: int) -
     """MiniRocket and ridge on the same split with the same values dropped."""
     begin, folder = time.monotonic(), options.path / FILES["ucr"]
     place = folder if (folder / name).is_dir() else None
-    found = minirocket_ridge(UCRArchive(name, place, rate, seed=seed, lengths="interpolated").read(), seed)
+    data = UCRArchive(name, place, rate, seed=seed, lengths="interpolated").read()
+    found = minirocket_ridge(replace(data, test=getattr(data, options.phase)), seed)
     return {"accuracy": found.scores["accuracy"], "seconds": round(time.monotonic() - begin, 1)}
 
 
@@ -113,15 +116,15 @@ def lines(options: argparse.Namespace) -> Iterator[dict[str, object]]:
     for name in options.sets if table == "ucr" else [table]:
         for rate in options.rates or RATES[table]:
             for model in options.models:
-                facts = {"table": table, "set": name, KEYS[table]: rate, "model": model}
+                facts = {"table": table, "set": name, KEYS[table]: rate, "model": model, "phase": options.phase}
                 runs = []
                 for seed in options.seeds:
-                    line = done.get((name, rate, model, seed))
+                    line = done.get((name, rate, model, options.phase, seed))
                     if line is None:
                         if model == "minirocket":
                             found = minirocket(options, rate, name, seed)
                         else:
-                            found = run(words_of(table, model, options, rate, name, seed))
+                            found = run(words_of(table, model, options, rate, name, seed), options.phase)
                         line = {**facts, "seed": seed, **{k: float(f"{v:.4g}") for k, v in found.items()}}
                         yield line
                     made.append(line)
@@ -141,6 +144,7 @@ def main() -> None:
     parser.add_argument("--sets", nargs="+", default=["GunPoint", "BasicMotions"], help="of the archives")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--resume", type=Path, help="file of lines that are made already (ucr alone)")
+    parser.add_argument("--phase", choices=["test", "val"], default="test", help="series that are scored")
     parser.add_argument("overrides", nargs="*")
     options = parser.parse_args()
     torch.set_num_threads(1)

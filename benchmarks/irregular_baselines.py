@@ -6,11 +6,14 @@ for; sets of the archives that it lacks come from aeon, where it has them. Print
     mujoco          mean square error, NLL and CRPS of the 10 steps ahead at 0, 30, 50 and 70 % dropped
     physionet2012   the same of held-out values, and of all observed ones (the mTAN metric), at 50 to 90 % observed
     ucr             accuracy of the usual class and of MiniRocket + ridge, mean and deviation over the seeds' splits
+
+With `--phase val` the validation series are scored, to which penalties and deviations have been fitted as well.
 """
 
 import argparse
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +30,7 @@ from neuralsde.datamodules.irregular.baselines import (
 )
 from neuralsde.datamodules.irregular.mujoco import MujocoForecast
 from neuralsde.datamodules.irregular.physionet2012 import Physionet2012
+from neuralsde.datamodules.irregular.series import SeriesData
 from neuralsde.datamodules.irregular.ucr import UCRArchive
 
 RATES = (0.0, 0.3, 0.5, 0.7)
@@ -37,9 +41,14 @@ def row(table: str, found: Baseline, **facts: object) -> dict[str, object]:
     return {"table": table, **facts, "baseline": found.name} | {k: float(f"{v:.4g}") for k, v in found.scores.items()}
 
 
+def scoring(phase: str, data: SeriesData) -> SeriesData:
+    """The data with the series of `phase` in the place of those that are scored."""
+    return replace(data, test=data.val) if phase == "val" else data
+
+
 def mujoco_rows(arguments: argparse.Namespace) -> Iterator[dict[str, object]]:
     for rate in arguments.rates or RATES:
-        data = MujocoForecast(arguments.path / "mujoco" / "mujoco.npy", rate).read()
+        data = scoring(arguments.phase, MujocoForecast(arguments.path / "mujoco" / "mujoco.npy", rate).read())
         for baseline in (persistence, last3_ridge, window_ridge):
             yield row("mujoco", baseline(data), missing_rate=rate, test_windows=len(data.test))
 
@@ -48,7 +57,7 @@ def physionet_rows(arguments: argparse.Namespace) -> Iterator[dict[str, object]]
     for observed in arguments.observed or OBSERVED:
         for seed in arguments.seeds:
             settings = {"observed": observed, "scale": arguments.scale, "stats": arguments.stats, "mask_seed": seed}
-            data = Physionet2012(arguments.path / "physionet2012", **settings).read()
+            data = scoring(arguments.phase, Physionet2012(arguments.path / "physionet2012", **settings).read())
             for metric in ("heldout", "mtan"):
                 for baseline in (channel_mean, linear_interpolation):
                     yield row("physionet2012", baseline(data, metric), metric=metric, **settings, test_records=len(data.test))
@@ -60,7 +69,8 @@ def ucr_rows(arguments: argparse.Namespace) -> Iterator[dict[str, object]]:
         place = folder if (folder / name).is_dir() else None
         for rate in arguments.rates or RATES:
             settings = {"operator": arguments.operator, "lengths": "interpolated"}
-            splits = [UCRArchive(name, place, rate, seed=seed, **settings).read() for seed in arguments.seeds]
+            archives = [UCRArchive(name, place, rate, seed=seed, **settings) for seed in arguments.seeds]
+            splits = [scoring(arguments.phase, archive.read()) for archive in archives]
             facts = {"set": name, "missing_rate": rate, "operator": arguments.operator, "test_series": len(splits[0].test)}
             yield accuracy_row("majority", [majority(data) for data in splits], facts)
             runs = [minirocket_ridge(data, seed) for seed, data in zip(arguments.seeds, splits, strict=True)]
@@ -92,6 +102,7 @@ def main() -> None:
     parser.add_argument("--sets", nargs="+", default=["GunPoint", "BasicMotions"], help="of the archives")
     parser.add_argument("--operator", choices=["shared", "per_channel"], default="shared")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="of splits and masks")
+    parser.add_argument("--phase", choices=["test", "val"], default="test", help="series that are scored")
     arguments = parser.parse_args()
     for table in arguments.tables:
         for line in TABLES[table](arguments):

@@ -6,7 +6,6 @@ after their share of time. All contestants are held to the same `--cores`.
 """
 
 import argparse
-import ctypes
 import json
 import os
 import statistics
@@ -17,6 +16,7 @@ import torch
 
 from benchmarks.peers.problem import Case, NetSDE
 from benchmarks.peers.torch_peers import forward, forward_backward, matrix_products, torch_contestants
+from neuralsde.training.heap import keep_freed_memory
 
 CASES = [Case(64, 32, 64, 100), Case(256, 64, 128, 200), Case(16, 8, 16, 1000)]
 LONG_MS = 200.0
@@ -37,13 +37,6 @@ def contestants(case: Case, backward: bool) -> dict[str, Callable[[], None]]:
         print(json.dumps({"case": case.name, "peer": "jax_scan, diffrax", "skipped": f"{missing}; install the bench extra"}))
         return found
     return found | jax_contestants(case, sde, z0, backward)
-
-
-def keep_freed_memory() -> None:
-    """Have the C library keep freed blocks for reuse, for all contestants alike: a fresh page costs microseconds."""
-    libc = ctypes.CDLL("libc.so.6")
-    for trim_or_mmap_threshold in (-1, -3):
-        libc.mallopt(trim_or_mmap_threshold, 1 << 30)
 
 
 def lap(run: Callable[[], None]) -> float:
@@ -77,7 +70,7 @@ def main() -> None:
     arguments = parser.parse_args()
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-arguments.cores :])
     torch.set_num_threads(arguments.cores)
-    keep_freed_memory()
+    keep_freed_memory()  # for all contestants alike
     for case in (CASES[n] for n in arguments.cases):
         for backward in (False, True):
             laps = race(contestants(case, backward), arguments.rounds)

@@ -55,10 +55,12 @@ ENCODERS, DECODERS = ([name for name in choices(f"model/{part}") if name != "vid
 DYNAMICS, LIKELIHOODS = choices("model/dynamics"), choices("model/likelihood")
 ALIKE = {"neural_lnsde", "neural_gsde", "published_lsde", "published_gsde"}  # to encoders and decoders, as their siblings
 FOR_SERIES = {
-    "control_path", "convolution", "path_gru", "rocket", "neural_lsde", "published_lnsde", "pooled", "published_classifier"
+    "control_path", "convolution", "path_gru", "rocket", "gru_decay", "neural_lsde", "published_lnsde", "neural_cde", "none",
+    "pooled", "published_classifier",
 }  # fmt: skip
+FOR_VALUES = {"neural_lsde", "neural_lnsde", "neural_gsde", "neural_cde", "gru_d", "latent_ode"}  # models of real values
 UNLIKE = [name for name in DYNAMICS if name not in ALIKE]
-ARRAYS = {"arrays", "stevenson", "head_direction", "miller_chewie_1003", "miller_chewie_1219", "miller_mihi_0303"}
+ARRAYS = {"arrays", "stevenson", "head_direction", "miller_chewie_1003", "miller_chewie_1219", "miller_mihi_0303", "miller"}
 SERIES = {"csv", "mujoco", "physionet2012", "sepsis2019", "speech_commands", "ucr"}
 FILES = {"lfads_lorenz", "nwb", "plan8", "reach8", "trial_file"} | ARRAYS | SERIES
 RECORDED = FILES | {n for n in choices("data") if n.startswith("nlb_")}
@@ -70,6 +72,7 @@ GROUPS = [
 ] + [("search", name) for name in choices("search") if name != "base"]  # what all searches share
 HOLDS = {
     "gaussian": "real values",
+    "contaminated": "real values",
     "heteroscedastic": "real values",
     "poisson": "counts",
     "negative_binomial": "counts",
@@ -84,7 +87,9 @@ def test_every_choice_builds_a_module(group, name):
     for key in OmegaConf.missing_keys(config.data):
         OmegaConf.update(config, key, "given by the user")
     spec = FRAMES if config.model.decoder._target_.endswith("VideoDecoder") else SPEC
-    spec = CLASSES if config.model.likelihood._target_.endswith("Categorical") else spec
+    if config.model.likelihood._target_.endswith("Categorical"):
+        weights = config.model.likelihood.class_weights
+        spec = CLASSES if weights is None else dataclasses.replace(CLASSES, n_classes=len(weights))
     fill_in_sizes(config, spec)
     module = build_module(config, spec)
     assert OmegaConf.create(module.record["config"]).model == OmegaConf.to_container(config.model, resolve=True)
@@ -126,6 +131,7 @@ def pairs_first(encoders: list[str], dynamics: list[str], decoders: list[str]) -
         square
         | set(product(["convolution", "path_gru", "rocket", "gru"], ["langevin_type", "neural_lsde"], ["mlp", "pooled"]))
         | {("control_path", "published_lnsde", "published_classifier")}
+        | {("gru_decay", "none", "mlp"), ("control_path", "neural_cde", "mlp")}
     )
     return [pytest.param(*c, marks=[] if c in fast else pytest.mark.slow) for c in product(encoders, dynamics, decoders)]
 
@@ -212,7 +218,7 @@ def test_every_dynamics_is_driven_by_fractional_noise_or_says_why_not(dynamics):
     words = [*tiny_simulated("stochastic_lorenz"), "data.irregular=true", "data.train_drop=0.3", "data.eval_drop=0.3"]
     config = light_config(*words, "model=latent_sde", "model/noise=fractional", "model/likelihood=gaussian")
     config = mixed(config, dynamics=dynamics)
-    if dynamics in ("ode", "released_langevin"):
+    if dynamics in ("ode", "released_langevin", "neural_cde", "none"):
         with pytest.raises(ConfigError, match=r"is not driven by a noise of choice: set model/noise=brownian"):
             light_training(config, light_data(*words))
         return
@@ -257,7 +263,7 @@ def test_logarithms_are_averaged_of_counts_alone(tmp_path):
 
 @pytest.mark.parametrize("model", MODELS)
 def test_every_model_trains_and_scores_on_its_own(model, tmp_path):
-    of_values = tiny_simulated("stochastic_lorenz") if model.startswith("neural_") else []
+    of_values = tiny_simulated("stochastic_lorenz") if model in FOR_VALUES else []
     assert train(tiny_config(tmp_path, *of_values, f"model={model}", "training.baselines=false", "trainer.max_epochs=1")) > -50
 
 

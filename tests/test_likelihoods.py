@@ -1,3 +1,4 @@
+import math
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,15 @@ from scipy import stats
 
 from neuralsde.cli import CONFIGS
 from neuralsde.errors import ConfigError
-from neuralsde.likelihoods import Bernoulli, Categorical, Gaussian, HeteroscedasticGaussian, NegativeBinomial, Poisson
+from neuralsde.likelihoods import (
+    Bernoulli,
+    Categorical,
+    ContaminatedGaussian,
+    Gaussian,
+    HeteroscedasticGaussian,
+    NegativeBinomial,
+    Poisson,
+)
 
 GENERATOR = torch.Generator().manual_seed(0)
 PARAMETER = torch.randn(4, 5, 3, dtype=torch.float64, generator=GENERATOR)
@@ -74,6 +83,17 @@ def test_smoothing_spreads_a_share_of_each_observation_while_training():
     )
     with pytest.raises(ConfigError, match=r"model\.likelihood\.smoothing is 1\.0"):
         Categorical(2, 3, n_classes=4, smoothing=1.0)
+
+
+def test_weights_of_classes_count_while_learning_alone():
+    plain, weighted = (
+        Categorical(2, 3, n_classes=4).double(),
+        Categorical(2, 3, n_classes=4, class_weights=[1, 10, 2, 0.5]).double(),
+    )
+    expected = plain.log_prob(LOGITS, CLASSES)
+    factors = torch.tensor([1.0, 10.0, 2.0, 0.5], dtype=torch.float64)[CLASSES.long()]
+    torch.testing.assert_close(weighted.log_prob(LOGITS, CLASSES), factors * expected)
+    torch.testing.assert_close(weighted.eval().log_prob(LOGITS, CLASSES), expected)
 
 
 @pytest.mark.parametrize("dispersion", [1e-4, 0.05, 0.0999, 0.1001, 1.0, 50.0])
@@ -185,6 +205,7 @@ def test_noise_is_learned_where_asked_for_and_keeps_its_floor():
         (lambda: NegativeBinomial(2, 3, dispersion=0.0), "dispersion is 0.0; give a positive number"),
         (lambda: Gaussian(2, 3, noise_std=1e-3), "noise_std=0.001 and smallest_std=0.001; start the noise above its floor"),
         (lambda: Categorical(2, 3, n_classes=0), "n_classes is 0, but Categorical tells at least 2"),
+        (lambda: Categorical(2, 3, n_classes=2, class_weights=[1, 0]), r"class_weights is \[1, 0\]; give one positive number"),
     ],
 )
 def test_impossible_settings_are_refused(made, sentence):
@@ -223,3 +244,43 @@ def test_at_beta_one_the_mean_learns_as_from_squared_errors():
     torch.testing.assert_close(gradients[0.0][0], gradients[1.0][0])
     torch.testing.assert_close(gradients[1.0][1][..., 0], torch.full((2, 1), 0.7))
     assert not torch.allclose(gradients[0.0][1][..., 0], torch.full((2, 1), 0.7))
+
+
+@pytest.mark.parametrize("kind", [HeteroscedasticGaussian, ContaminatedGaussian])
+def test_a_faithful_mean_learns_from_squared_errors_and_its_deviation_from_the_likelihood(kind):
+    torch.manual_seed(0)
+    likelihood = kind(3, 2, faithful=True, noise_std=0.4).double()
+    features, y = torch.randn(4, 5, 3).double().requires_grad_(), torch.randn(4, 5, 2).double()
+    parameter = likelihood(features)
+    value = likelihood.log_prob(parameter, y)
+    mean, std = likelihood.moments(parameter)
+    by_features = torch.autograd.grad(value.sum(), features, retain_graph=True)[0]
+    squares = torch.autograd.grad(-0.5 * (y - mean).square().sum(), features, retain_graph=True)[0]
+    torch.testing.assert_close(by_features, squares)
+    # The deviation's net: as if the mean were known.
+    weight = next(likelihood.scale_net.parameters())
+    plain = (likelihood.log_density((y - mean.detach()) / std) - std.log()).sum()
+    torch.testing.assert_close(value.sum(), plain)
+    found, expected = (torch.autograd.grad(part, weight, retain_graph=True)[0] for part in (value.sum(), plain))
+    torch.testing.assert_close(found, expected)
+    assert not torch.allclose(torch.autograd.grad(-0.5 * ((y - mean) / std).square().sum(), features)[0], by_features)
+    with pytest.raises(ConfigError, match=r"beta is 0\.5, but faithful"):
+        kind(3, 2, faithful=True, beta=0.5)
+
+
+def test_a_contaminated_gaussian_is_scipy_s_mixture_and_draws_from_it():
+    """n = 200,000 draws, six standard errors; a Gaussian of the same deviation has far fewer values beyond 4 of them."""
+    likelihood, n = ContaminatedGaussian(2, 3, share=0.2, width=5.0).double(), 200_000
+    parameter = torch.randn(4, 5, 6, dtype=torch.float64, generator=GENERATOR)
+    mean, std = (part.numpy() for part in likelihood.moments(parameter))
+    density = 0.8 * stats.norm.pdf(REALS, mean, std) + 0.2 * stats.norm.pdf(REALS, mean, 5 * std)
+    torch.testing.assert_close(likelihood.log_prob(parameter, REALS), torch.as_tensor(np.log(density)))
+    means, stds, weight = (part.detach().numpy() for part in likelihood.components(parameter))
+    parts = weight[:, None, None] * stats.norm.pdf(REALS, means, stds)
+    np.testing.assert_allclose(parts.sum(0), density)
+    torch.manual_seed(0)
+    z = (likelihood.sample(parameter[:1, :1].expand(1, n, -1))[0].detach().numpy() - mean[0, 0]) / std[0, 0]
+    beyond = 2 * (0.8 * stats.norm.sf(4) + 0.2 * stats.norm.sf(4 / 5))
+    assert np.abs((np.abs(z) > 4).mean(0) - beyond).max() < 6 * math.sqrt(beyond / n) < beyond - 2 * stats.norm.sf(4)
+    with pytest.raises(ConfigError, match=r"share=0\.0 and width=3"):
+        ContaminatedGaussian(2, 3, share=0.0)

@@ -12,7 +12,9 @@ from neuralsde.errors import NeuralSDEError
 from neuralsde.metrics import (
     accuracy,
     angle_error,
+    auroc,
     bits_per_spike,
+    calibration_error,
     coverage,
     crps,
     decoded_angle_error,
@@ -242,7 +244,7 @@ def test_state_r2_equals_sklearn_and_allows_for_affine_coordinates(rng):
 
 
 @pytest.mark.parametrize("n_classes", [0, 4])
-def test_log_loss_and_accuracy_equal_sklearn(rng, n_classes):
+def test_scores_of_labels_equal_sklearn(rng, n_classes):
     chances = rng.dirichlet(np.ones(n_classes or 2), (30, 7, 3))
     targets = rng.integers(0, n_classes or 2, (30, 7, 3)).astype(float)
     targets[:4, 2] = np.nan
@@ -252,6 +254,22 @@ def test_log_loss_and_accuracy_equal_sklearn(rng, n_classes):
     expected = sklearn.metrics.log_loss(labels, rows, labels=range(rows.shape[1]))
     assert log_loss(given, targets, n_classes) == pytest.approx(expected)
     assert accuracy(given, targets, n_classes) == pytest.approx((rows.argmax(1) == labels).mean())
+    coarse = np.round(given, 1) if not n_classes else given  # ties count a half
+    area = sklearn.metrics.roc_auc_score(labels, rows if n_classes else coarse[known[..., :]], multi_class="ovr")
+    assert auroc(coarse, targets, n_classes) == pytest.approx(area)
+    assert np.isnan(auroc(given, np.where(known, 1.0, np.nan), n_classes))
+
+
+def test_calibration_error_is_that_of_each_tenth_of_confidence(rng):
+    chance = rng.uniform(size=(20_000, 1, 1))
+    honest = (rng.uniform(size=chance.shape) < chance).astype(float)
+    assert calibration_error(chance, honest) < 0.02
+    bold = np.clip(1.5 * chance - 0.25, 0, 1)  # the control: overconfident
+    confidence, right = np.maximum(bold, 1 - bold).ravel(), ((bold > 0.5) == honest).ravel()
+    tenth = np.minimum(np.floor(confidence * 10), 9)
+    gaps = [abs(right[tenth == k].mean() - confidence[tenth == k].mean()) * (tenth == k).mean() for k in range(5, 10)]
+    assert calibration_error(bold, honest) == pytest.approx(sum(gaps))
+    assert sum(gaps) > 0.06
 
 
 def test_a_certain_error_costs_much_but_not_everything():

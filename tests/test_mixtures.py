@@ -29,6 +29,15 @@ def test_nll_and_coverage_are_those_of_the_density():
     assert mixture_coverage(mean, std, y, 0.9).tolist() == inside == [False, True, True, False]
 
 
+def test_a_weight_counts_as_so_many_equal_samples():
+    weight, y = np.array([[0.25], [0.5], [0.25]]), np.array([-2.0, 0.1, 3.0])
+    mean, std = (np.repeat(part, 3, 1) for part in (MEAN, STD))
+    twice = [np.concatenate([part, part[1:2]]) for part in (mean, std)]
+    for score in (mixture_crps, mixture_nll, lambda m, s, y, w=None: mixture_coverage(m, s, y, 0.5, w)):
+        np.testing.assert_allclose(score(mean, std, y, weight), score(*twice, y))
+    assert not np.allclose(mixture_crps(mean, std, y), mixture_crps(mean, std, y, weight))
+
+
 def test_crps_is_that_of_many_samples():
     rng = np.random.default_rng(0)
     which = rng.integers(0, 3, 20_000)

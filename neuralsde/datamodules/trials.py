@@ -1,6 +1,7 @@
 """What every data source hands on: trials of binned counts or of other values, and the sizes a model takes from them."""
 
 from dataclasses import dataclass, field, fields, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -111,6 +112,18 @@ class Trials:
         return scaled if self.offset is None else (scaled + self.offset).astype(predicted.dtype)
 
 
+class TrivialPrediction(NamedTuple):
+    """What a predictor without learned dynamics says of trials' targets, in the data's own unit.
+
+    Args:
+        mean: (trial, observed + forward bin, target).
+        std: root mean square of its errors on the training trials, a shape that broadcasts to that of `mean`.
+    """
+
+    mean: np.ndarray
+    std: np.ndarray
+
+
 @dataclass(frozen=True)
 class TrialData:
     """A recording ready for training: two splits and what is needed to score them.
@@ -130,7 +143,8 @@ class TrialData:
         source: where the data came from, one line for the run's record.
         target_names: of what is predicted, class by class for each where there are classes; empty for numbers.
         is_video: whether a bin is a square frame and a channel a pixel, row by row.
-        trivial: what trivial predictors say of the evaluation trials' targets, by the predictor's name, in the data's own unit.
+        trivial: what trivial predictors say of the evaluation trials' targets, by the predictor's name.
+        sessions: the recordings that it was joined from, by name.
     """
 
     name: str
@@ -147,4 +161,21 @@ class TrialData:
     source: str = ""
     target_names: tuple[str, ...] = ()
     is_video: bool = False
-    trivial: dict[str, np.ndarray] = field(default_factory=dict)
+    trivial: dict[str, TrivialPrediction] = field(default_factory=dict)
+    sessions: dict[str, "Session"] = field(default_factory=dict)
+
+
+class Session(NamedTuple):
+    """One of the recordings that were joined.
+
+    Args:
+        data: the recording by itself.
+        units: numbers of its units, held-in and then held-out, among all, (unit,).
+        first_train: number of its first training trial among all.
+        first_eval: the same of its first evaluation trial.
+    """
+
+    data: TrialData
+    units: np.ndarray
+    first_train: int
+    first_eval: int

@@ -8,6 +8,7 @@ import numpy as np
 
 from neuralsde.datamodules.batches import stack_targets
 from neuralsde.datamodules.trials import DataSpec, TrialData, Trials
+from neuralsde.evaluation.distribution import trivial_scores
 from neuralsde.evaluation.scores import score
 from neuralsde.evaluation.smoothing import MOST_TRIALS, Smoother, kernel_sds, smooth
 from neuralsde.metrics import bits_per_spike
@@ -165,6 +166,29 @@ def for_each_split(data: TrialData, predict: Callable[[Trials], np.ndarray]) -> 
     return SplitRates(predict(data.train), predict(data.eval), {k: predict(v) for k, v in data.extra.items()})
 
 
+def of_each_session(data: TrialData, baseline: Callable[[TrialData], SplitRates | None]) -> SplitRates | None:
+    """A baseline fitted to each session by itself; units that a trial's session has not are said to be silent.
+
+    Returns:
+        None where a session has not what the baseline needs.
+    """
+    spec = data.spec
+    train, scored = (np.zeros((len(trials), spec.total_bins, spec.target_dim)) for trials in (data.train, data.eval))
+    extra = {}
+    for name, session in data.sessions.items():
+        found = baseline(session.data)
+        if found is None:
+            return None
+        for rates, own, first in ((train, found.train, session.first_train), (scored, found.eval, session.first_eval)):
+            observed = session.data.spec.observed_bins
+            trials = slice(first, first + len(own))
+            rates[trials, :observed, session.units] = own[:, :observed]
+            rates[trials, spec.observed_bins :, session.units] = own[:, observed:]
+        if name in data.extra:
+            extra[name] = scored[session.first_eval : session.first_eval + len(found.eval)]
+    return SplitRates(train, scored, extra)
+
+
 BASELINES: dict[str, tuple[Callable[[TrialData], SplitRates | None], ...]] = {
     "counts": (smoothing, condition_psth),
     "real": (linear_interpolation, persistence, training_mean),
@@ -181,6 +205,12 @@ def baseline_table(data: TrialData) -> dict[str, dict[str, float]]:
         data: the recording; only its training trials are fitted to.
     """
     if data.trivial:
-        return {name: score(data, None, rates) for name, rates in data.trivial.items()}
+        return {
+            name: score(data, None, said.mean) | trivial_scores(data.eval, data.spec, said)
+            for name, said in data.trivial.items()
+        }
+    if data.sessions:
+        found = {baseline.__name__: of_each_session(data, baseline) for baseline in BASELINES[data.spec.kind]}
+        return {name: score(data, *rates) for name, rates in found.items() if rates is not None}
     predictions = {baseline.__name__: baseline(data) for baseline in BASELINES[data.spec.kind]}
     return {name: score(data, *rates) for name, rates in predictions.items() if rates is not None}

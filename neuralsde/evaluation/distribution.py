@@ -3,13 +3,24 @@
 import numpy as np
 
 from neuralsde.datamodules.batches import stack_targets
-from neuralsde.datamodules.trials import Trials
+from neuralsde.datamodules.trials import DataSpec, Trials, TrivialPrediction
 from neuralsde.evaluation.predict import Sampling, batches, inputs_of, sampled
 from neuralsde.likelihoods import AbstractGaussian
 from neuralsde.metrics.mixtures import mixture_coverage, mixture_crps, mixture_nll
 from neuralsde.training.module import LatentDynamics
 
 PROBABILITY = 0.9
+NAMES = ("mse", "crps", "nll", "coverage_90")
+
+
+def trivial_scores(trials: Trials, spec: DataSpec, said: TrivialPrediction) -> dict[str, float]:
+    """`distribution_scores` of a Gaussian around what a trivial predictor says."""
+    truth, mean = trials.in_units(stack_targets(trials, spec)), said.mean
+    known, std = np.isfinite(truth), np.broadcast_to(said.std, mean.shape)
+    values = (part[known].astype(np.float64) for part in (mean, std, truth))
+    mean, std, y = values
+    one = np.ones_like(y)
+    return dict(zip(NAMES, (summed(mean[None], std[None], one[None], y, one) / len(y)).tolist(), strict=True))
 
 
 def distribution_scores(
@@ -38,33 +49,35 @@ def distribution_scores(
         for batch in batches(module, trials, batch_size):
             y, unit = (part[start : start + len(batch.index)] for part in (truth, scale))
             start += len(batch.index)
-            known, means, stds = ~np.isnan(y), [], []
+            known, parts = ~np.isnan(y), []
             inputs = inputs_of(module, batch)
             context, evidence = module.model.encoder(*inputs), module.model.evidence(*inputs[:2])
             for samples in sampling.passes:
                 output = module.model.sample(context, inputs[2], inputs[0].shape[1], samples, evidence=evidence)
-                mean, std = likelihood.moments(output.parameter)
-                for kept, part in ((means, mean), (stds, std.expand_as(mean))):
-                    kept.append(part.double().cpu().numpy().reshape(samples, len(y), *y.shape[1:])[:, known])
-            sums += summed(np.concatenate(means), np.concatenate(stds), y[known].astype(np.float64), unit[known])
-    names = ("mse", "crps", "nll", "coverage_90")
-    return dict(zip(names, (sums / np.isfinite(truth).sum()).tolist(), strict=True))
+                mean, std, weight = likelihood.components(output.parameter)
+                spread = weight[:, None, None].expand_as(mean) / n_samples
+                shape = -1, len(y), *y.shape[1:]
+                parts.append([part.double().cpu().numpy().reshape(shape)[:, known] for part in (mean, std, spread)])
+            mean, std, weight = (np.concatenate(part) for part in zip(*parts, strict=True))
+            sums += summed(mean, std, weight, y[known].astype(np.float64), unit[known])
+    return dict(zip(NAMES, (sums / np.isfinite(truth).sum()).tolist(), strict=True))
 
 
-def summed(mean: np.ndarray, std: np.ndarray, y: np.ndarray, unit: np.ndarray) -> np.ndarray:
+def summed(mean: np.ndarray, std: np.ndarray, weight: np.ndarray, y: np.ndarray, unit: np.ndarray) -> np.ndarray:
     """The four scores of a batch, summed over its values.
 
     Args:
-        mean: (sample, value), as `std`, in units of `unit`.
+        mean: of each Gaussian, (component, value), as `std` and `weight`, in units of `unit`.
         std: see `mean`.
+        weight: sums to 1 over the components.
         y: (value,), likewise.
         unit: of each value, in the data's own unit.
     """
     return np.array(
         [
-            ((y - mean.mean(0)) ** 2 * unit**2).sum(),
-            (mixture_crps(mean, std, y) * unit).sum(),
-            (mixture_nll(mean, std, y) + np.log(unit)).sum(),
-            mixture_coverage(mean, std, y, PROBABILITY).sum(),
+            ((y - (weight * mean).sum(0)) ** 2 * unit**2).sum(),
+            (mixture_crps(mean, std, y, weight) * unit).sum(),
+            (mixture_nll(mean, std, y, weight) + np.log(unit)).sum(),
+            mixture_coverage(mean, std, y, PROBABILITY, weight).sum(),
         ]
     )

@@ -69,8 +69,16 @@ SCORES: dict[str, Score] = {
     "missing_rmse": Score("missing RMSE", "the data's unit", False, "Typical error in bins that were hidden from the model."),
     "log_loss": Score("log loss", "nats", False, "Surprise at what was recorded, given the model's probabilities."),
     "accuracy": Score("accuracy", "share", True, "How often the most probable class is the recorded one."),
+    "auroc": Score("AUROC", "0.5 is chance", True, "How often one of a class is ranked above one that is not."),
+    "calibration_error": Score(
+        "calibration error", "0 is perfect", False, "How far the probabilities are from how often they hold."
+    ),
     "forward_log_loss": Score("forward log loss", "nats", False, "Surprise at what was recorded after the observed window."),
     "forward_accuracy": Score("forward accuracy", "share", True, "Accuracy after the observed window."),
+    "forward_auroc": Score("forward AUROC", "0.5 is chance", True, "AUROC after the observed window."),
+    "forward_calibration_error": Score(
+        "forward calibration error", "0 is perfect", False, "The same after the observed window."
+    ),
 }
 """In the order of importance: the first that a run has is its main score."""
 

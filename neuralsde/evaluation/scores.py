@@ -6,7 +6,9 @@ from neuralsde.datamodules.batches import stack_targets
 from neuralsde.datamodules.trials import DataSpec, TrialData, Trials
 from neuralsde.metrics import (
     accuracy,
+    auroc,
     bits_per_spike,
+    calibration_error,
     decoded_angle_error,
     log_loss,
     pooled_r2,
@@ -36,8 +38,8 @@ def score(
       cosine and sine, and `angle_error_deg`, mean absolute error in degrees, averaged over directions.
     * real: `signal_r2` against the true signal in observed bins, `forward_r2` in forward bins, `missing_rmse` in bins that
       were hidden; where the truth is not known, `rmse` and `forward_rmse` against what was recorded.
-    * binary, category: `log_loss` in nats and `accuracy` against what was recorded in observed bins, `forward_log_loss` and
-      `forward_accuracy` in forward bins.
+    * binary, category: `log_loss` in nats, `accuracy`, `auroc` and `calibration_error` against what was recorded in observed
+      bins, `forward_log_loss` and so on in forward bins; no `auroc` where only one class was recorded.
     * all: `state_r2`, of the true states from the latents (see `metrics.state_r2`) in observed bins.
 
     Args:
@@ -108,9 +110,9 @@ def label_scores(spec: DataSpec, trials: Trials, rates: np.ndarray) -> dict[str,
     targets, scores = stack_targets(trials, spec), {}
     for prefix, part in (("", slice(None, spec.observed_bins)), ("forward_", slice(spec.observed_bins, None))):
         if not np.isnan(targets[:, part]).all():
-            for name, metric in (("log_loss", log_loss), ("accuracy", accuracy)):
-                scores[prefix + name] = metric(rates[:, part], targets[:, part], spec.n_classes)
-    return scores
+            for metric in (log_loss, accuracy, auroc, calibration_error):
+                scores[prefix + metric.__name__] = metric(rates[:, part], targets[:, part], spec.n_classes)
+    return {name: value for name, value in scores.items() if not np.isnan(value)}
 
 
 def state_scores(data: TrialData, latents_train: np.ndarray | None, latents_eval: np.ndarray | None) -> dict[str, float]:

@@ -1,12 +1,11 @@
 from collections.abc import Callable, Iterable
-from typing import NoReturn
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from neuralsde.errors import ConfigError
 from neuralsde.inference.path import Estimator, Evidence, LatentPath, LatentProcess, check_sizes
+from neuralsde.inference.without_prior import WithoutPrior
 from neuralsde.nn.stretches import stretch_bounds, stretch_means, stretch_of
 from neuralsde.noise import AbstractNoise, Brownian, FixedPath, run
 from neuralsde.sde import AbstractDriven, Time
@@ -36,7 +35,7 @@ class HeldPath:
         return self.values.take_along_dim(bins[..., None], 0).view(*lead, *self.values.shape[1:])
 
 
-class DrivenSDE(LatentProcess):
+class DrivenSDE(WithoutPrior, LatentProcess):
     r"""A stable neural SDE along a control path, $\mathrm dz = f(t, z, X(t))\,\mathrm dt + g(t, z)\,\mathrm dW$, from
     $z_0 = \mathrm{Linear}(X(t_0))$.
 
@@ -116,18 +115,6 @@ class DrivenSDE(LatentProcess):
         z0, context = end[:, : self.output_size], end[:, self.output_size :]
         return self._along(context.expand(times.shape[1], -1, -1), z0, times)[1:].transpose(0, 1)
 
-    def from_prior(self, n: int, times: Float[Tensor, "#batch bin"]) -> NoReturn:
-        raise ConfigError(
-            f"model.dynamics {type(self).__name__} runs along the observations and has no prior to sample from: train a "
-            "model=latent_sde for that."
-        )
-
-    def equation(self) -> NoReturn:
-        raise ConfigError(
-            f"The drift of model.dynamics {type(self).__name__} depends on the observations that drive it: there is no flow of "
-            "its own to analyse."
-        )
-
     def _along_stretches(
         self,
         context: Float[Tensor, "batch bin context"],
@@ -150,6 +137,8 @@ class DrivenSDE(LatentProcess):
         """The path from `z0` at the times, driven by the context."""
         if times.shape[1] == 1:
             return z0[None]
+        if (times == times[:1]).all():
+            times = times[:1]  # fused loops want times that are shared
         clock = times.t()[..., None] * self.per_second
         grid = time_grid(clock, z0, self.substeps)
         shape = (len(z0), self.sde.noise_size(z0.shape[1]))

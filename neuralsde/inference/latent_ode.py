@@ -1,17 +1,14 @@
 from collections.abc import Callable
 
 import torch
-import torchdiffeq
 from jaxtyping import Float
 from torch import Tensor
 
-from neuralsde.errors import ConfigError
+from neuralsde.inference.bin_clock import solve_over_bins
 from neuralsde.inference.gaussian_start import GaussianStart
 from neuralsde.inference.path import Estimator, Evidence, LatentPath, gaussian_sample, refuse_memory
 from neuralsde.noise import AbstractNoise
 from neuralsde.sde import AbstractSDE
-
-FIXED_STEP = ("euler", "midpoint", "heun2", "heun3", "rk4")
 
 
 class LatentODE(GaussianStart):
@@ -45,8 +42,6 @@ class LatentODE(GaussianStart):
         # The summary of a trial: the first bin's context and the mean over bins, for encoders that look back only.
         super().__init__(2 * context_size, latent_size, duration_s, model_time, initial_log_var)
         self.sde, self.method = sde(state_size=latent_size), method
-        # A step must not look into the next bin, where the clock may run faster.
-        self.options = {"perturb": True} if method in FIXED_STEP else None
 
     def forward(
         self,
@@ -74,23 +69,11 @@ class LatentODE(GaussianStart):
         return self._solve(end, times)[:, 1:]
 
     def _solve(self, z0: Float[Tensor, "batch state"], times: Float[Tensor, "#batch bin"]) -> Float[Tensor, "batch bin state"]:
-        """The path, in a clock that counts bins, so that every trial may have times of its own."""
+        """The path; every trial may have times of its own."""
         clock = self.clock(times)
         steps, sde = clock.diff(dim=0), self.sde.prepared()
 
-        def rate(s: Float[Tensor, ""], z: Float[Tensor, "batch state"]) -> Float[Tensor, "batch state"]:
-            bin = s.floor().long().clamp(0, len(steps) - 1)
-            t = clock[bin] + (s - bin) * steps[bin]
-            return sde.drift(t, z) * steps[bin]
+        def rate(bin: Tensor, share: Tensor, z: Float[Tensor, "batch state"]) -> Float[Tensor, "batch state"]:
+            return sde.drift(clock[bin] + share * steps[bin], z) * steps[bin]
 
-        if len(clock) == 1:
-            return z0[:, None]
-        bins = torch.arange(len(clock), dtype=z0.dtype, device=z0.device)
-        try:
-            path = torchdiffeq.odeint(rate, z0, bins, method=self.method, options=self.options)
-        except (ValueError, KeyError) as error:
-            raise ConfigError(
-                f"model.dynamics.method={self.method} is refused by torchdiffeq: {str(error).rstrip('.')}."
-            ) from error
-        assert isinstance(path, Tensor)
-        return path.transpose(0, 1)
+        return solve_over_bins(rate, z0, len(clock), self.method)

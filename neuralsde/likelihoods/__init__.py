@@ -3,6 +3,7 @@
 from neuralsde.likelihoods.base import CountLikelihood, Likelihood
 from neuralsde.likelihoods.bernoulli import Bernoulli
 from neuralsde.likelihoods.categorical import Categorical
+from neuralsde.likelihoods.contaminated import ContaminatedGaussian
 from neuralsde.likelihoods.gaussian import AbstractGaussian, Gaussian
 from neuralsde.likelihoods.heteroscedastic import HeteroscedasticGaussian
 from neuralsde.likelihoods.negative_binomial import NegativeBinomial
@@ -12,6 +13,7 @@ __all__ = [
     "AbstractGaussian",
     "Bernoulli",
     "Categorical",
+    "ContaminatedGaussian",
     "CountLikelihood",
     "Gaussian",
     "HeteroscedasticGaussian",

@@ -1,9 +1,18 @@
+import math
+from collections.abc import Sequence
+from typing import Any
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, distributions, nn
 
 from neuralsde.errors import ConfigError
 from neuralsde.likelihoods.base import Likelihood
+
+
+def is_positive(weight: Any) -> bool:
+    """Whether it is a finite number above 0, truth values apart."""
+    return isinstance(weight, int | float) and type(weight) is not bool and 0 < weight < math.inf
 
 
 class Categorical(Likelihood):
@@ -21,14 +30,23 @@ class Categorical(Likelihood):
             (Szegedy et al., 2016, arXiv:1512.00567).
         xavier: start from Glorot's uniform weights, which are larger than torch's own, and offsets of 0.01, as the published
             stable neural SDEs do.
+        class_weights: how much each class weighs while learning, such as [1, 10] where the second one is rare; None for alike.
 
     Raises:
-        ConfigError: there are fewer than two classes, or `smoothing` is no share.
+        ConfigError: there are fewer than two classes, not as many positive weights, or `smoothing` is no share.
     """
 
     kinds = frozenset({"category"})
 
-    def __init__(self, input_size: int, target_dim: int, n_classes: int, smoothing: float = 0.0, xavier: bool = False):
+    def __init__(
+        self,
+        input_size: int,
+        target_dim: int,
+        n_classes: int,
+        class_weights: Sequence[int | float] | None = None,
+        smoothing: float = 0.0,
+        xavier: bool = False,
+    ):
         if n_classes < 2:
             raise ConfigError(
                 f"model.likelihood.n_classes is {n_classes}, but Categorical tells at least 2 classes apart: choose data whose "
@@ -41,6 +59,13 @@ class Categorical(Likelihood):
         if xavier and isinstance(self.readout, nn.Linear):
             nn.init.xavier_uniform_(self.readout.weight)
             nn.init.constant_(self.readout.bias, 0.01)
+        weights = [1.0] * n_classes if class_weights is None else list(class_weights)
+        if len(weights) != n_classes or not all(is_positive(weight) for weight in weights):
+            raise ConfigError(
+                f"model.likelihood.class_weights is {weights}; give one positive number for each of the {n_classes} classes."
+            )
+        self.weights: Tensor
+        self.register_buffer("weights", torch.tensor(weights, dtype=torch.float32), persistent=False)
 
     def logits(self, parameter: Float[Tensor, "*batch bin logit"]) -> Float[Tensor, "*batch bin target class"]:
         """The parameter with an axis for the classes."""
@@ -51,7 +76,9 @@ class Categorical(Likelihood):
     ) -> Float[Tensor, "*batch bin target"]:
         each = self.logits(parameter).log_softmax(-1)
         found = each.gather(-1, y.long()[..., None])[..., 0]
-        return torch.lerp(found, each.mean(-1), self.smoothing) if self.training and self.smoothing else found
+        if not self.training:
+            return found
+        return torch.lerp(found, each.mean(-1), self.smoothing) * self.weights[y.long()]
 
     def mean(self, parameter: Float[Tensor, "*batch bin logit"]) -> Float[Tensor, "*batch bin logit"]:
         return self.logits(parameter).softmax(-1).flatten(-2)

@@ -18,6 +18,13 @@ class AbstractGaussian(Likelihood):
     def moments(self, parameter: Float[Tensor, "*batch bin parameter"]) -> tuple[Tensor, Tensor]:
         r"""$m$ and $\sigma$, each of a shape that broadcasts to (*batch, bin, target)."""
 
+    def components(self, parameter: Float[Tensor, "*batch bin parameter"]) -> tuple[Tensor, Tensor, Tensor]:
+        r"""Means and deviations of the Gaussians that the density is a mixture of, (component, *batch, bin, target), and their
+        weights, (component, target); here one.
+        """
+        mean, std = self.moments(parameter)
+        return mean[None], std.expand_as(mean)[None], mean.new_ones(1, mean.shape[-1])
+
     def log_prob(
         self, parameter: Float[Tensor, "*batch bin parameter"], y: Float[Tensor, "*batch bin target"]
     ) -> Float[Tensor, "*batch bin target"]:

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from neuralsde.errors import ConfigError
 from neuralsde.likelihoods.gaussian import AbstractGaussian
+from neuralsde.nn.dropout import Dropout
 
 
 class HeteroscedasticGaussian(AbstractGaussian):
@@ -19,28 +20,60 @@ class HeteroscedasticGaussian(AbstractGaussian):
         noise_std: $\sigma$ at the start, in the unit of the targets.
         smallest_std: $\sigma_{\min}$, the floor of $\sigma$, likewise.
         beta: the gradient of each value's log-density is weighed by $\sigma^{2\beta}$: at 0 it is that of the likelihood, at 1
-            the mean learns as from squared errors, so that values of which the model is unsure count as much as others.
+            the mean learns as from squared errors, so that values of which the model is unsure count as much as others. But
+            then small $\sigma$ hardly learn.
+        faithful: mean and features learn from squared errors alone; $\sigma$ learns by the likelihood, through a net of its own
+            that reads the features without teaching them. The mean is that of a model without $\sigma$.
+        scale_size: width of that net's hidden layer.
+        scale_dropout: dropout probability behind it.
 
     Raises:
-        ConfigError: the noise does not start above its floor, or `beta` is not in [0, 1].
+        ConfigError: the noise does not start above its floor, or `beta` is not in [0, 1], or above 0 where `faithful`.
 
     Reference: Seitzer, Tavakoli, Antic, Martius, *On the pitfalls of heteroscedastic uncertainty estimation with probabilistic
-    neural networks*, 2022, arXiv:2203.09168.
+    neural networks*, 2022, arXiv:2203.09168 (`beta`); Stirn et al., *Faithful heteroscedastic regression with neural
+    networks*, 2023, arXiv:2212.09184 (`faithful`).
     """
 
-    def __init__(self, input_size: int, target_dim: int, noise_std: float = 1.0, smallest_std: float = 1e-3, beta: float = 0.0):
-        super().__init__(input_size, 2 * target_dim)
+    def __init__(
+        self,
+        input_size: int,
+        target_dim: int,
+        noise_std: float = 1.0,
+        smallest_std: float = 1e-3,
+        beta: float = 0.0,
+        faithful: bool = False,
+        scale_size: int = 64,
+        scale_dropout: float = 0.0,
+    ):
+        super().__init__(input_size, target_dim if faithful else 2 * target_dim)
         if not 0 <= smallest_std < noise_std < math.inf:
             raise ConfigError(
                 f"model.likelihood got noise_std={noise_std} and smallest_std={smallest_std}; start the noise above its floor."
             )
         if not 0 <= beta <= 1:
             raise ConfigError(f"model.likelihood.beta is {beta}; give a number from 0 to 1.")
-        self.smallest_std, self.beta = smallest_std, beta
+        if faithful and beta:
+            raise ConfigError(f"model.likelihood.beta is {beta}, but faithful=true weighs nothing; set it to 0.")
+        self.smallest_std, self.beta, self.faithful = smallest_std, beta, faithful
+        if faithful:
+            hidden = nn.Linear(input_size, scale_size), nn.GELU(), Dropout(scale_dropout)
+            self.scale_net = nn.Sequential(*hidden, nn.Linear(scale_size, target_dim))
         self.start_at(torch.zeros(target_dim), math.log(noise_std - smallest_std))
         with torch.no_grad():
-            assert isinstance(self.readout, nn.Linear)
-            self.readout.weight[target_dim:] *= 0.1
+            self.scale_layer.weight[-target_dim:] *= 0.1
+
+    @property
+    def scale_layer(self) -> nn.Linear:
+        r"""The layer whose last outputs are $\log(\sigma - \sigma_{\min})$."""
+        layer = self.scale_net[-1] if self.faithful else self.readout
+        assert isinstance(layer, nn.Linear)
+        return layer
+
+    def forward(self, features: Float[Tensor, "batch bin feature"]) -> Float[Tensor, "batch bin parameter"]:
+        if not self.faithful:
+            return super().forward(features)
+        return torch.cat([super().forward(features), self.scale_net(features.detach())], -1)
 
     def moments(self, parameter: Float[Tensor, "*batch bin parameter"]) -> tuple[Tensor, Tensor]:
         mean, log_excess = parameter.chunk(2, dim=-1)
@@ -49,13 +82,24 @@ class HeteroscedasticGaussian(AbstractGaussian):
     def log_prob(
         self, parameter: Float[Tensor, "*batch bin parameter"], y: Float[Tensor, "*batch bin target"]
     ) -> Float[Tensor, "*batch bin target"]:
-        log_prob = super().log_prob(parameter, y)
+        mean, std = self.moments(parameter)
+        if self.faithful:
+            square = -0.5 * (y - mean).square()
+            return self.log_density((y - mean.detach()) / std) - std.log() + (square - square.detach())
+        log_prob = self.log_density((y - mean) / std) - std.log()
         if not self.beta or not log_prob.requires_grad:
             return log_prob
-        weight = self.moments(parameter)[1].detach() ** (2 * self.beta)
+        weight = std.detach() ** (2 * self.beta)
         return log_prob.detach() + weight * (log_prob - log_prob.detach())
 
+    def log_density(self, z: Float[Tensor, "*batch bin target"]) -> Float[Tensor, "*batch bin target"]:
+        r"""Log-density of $z = (y - m) / \sigma$."""
+        return -0.5 * z.square() - 0.5 * math.log(2 * math.pi)
+
     def start_at(self, mean: Float[Tensor, " target"], log_excess: float | None = None) -> None:
-        assert isinstance(self.readout, nn.Linear)
-        rest = self.readout.bias.detach()[len(mean) :] if log_excess is None else torch.full_like(mean, log_excess)
-        self.offset_at(torch.cat([mean, rest]))
+        with torch.no_grad():
+            bias = self.scale_layer.bias
+            if log_excess is not None:
+                bias[-len(mean) :] = log_excess
+            assert isinstance(self.readout, nn.Linear)
+            self.readout.bias[: len(mean)] = mean

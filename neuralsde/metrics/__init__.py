@@ -9,7 +9,7 @@ from neuralsde.metrics.decoding import decode, vel_r2
 from neuralsde.metrics.divergence import knn_kl
 from neuralsde.metrics.hurst import hurst_likelihood, hurst_rescaled_range, hurst_variations, hurst_wavelet
 from neuralsde.metrics.intervals import coverage, crps, gaussian_crps, gaussian_nll
-from neuralsde.metrics.labels import accuracy, log_loss
+from neuralsde.metrics.labels import accuracy, auroc, calibration_error, log_loss
 from neuralsde.metrics.rates import rate_r2
 from neuralsde.metrics.signals import pooled_r2, rmse, state_r2
 from neuralsde.metrics.spikes import bits_per_spike, poisson_nll
@@ -17,7 +17,9 @@ from neuralsde.metrics.spikes import bits_per_spike, poisson_nll
 __all__ = [
     "accuracy",
     "angle_error",
+    "auroc",
     "bits_per_spike",
+    "calibration_error",
     "coverage",
     "crps",
     "decode",

@@ -1,6 +1,7 @@
 """How well probabilities predict binary values and class indices."""
 
 import numpy as np
+from scipy.stats import rankdata
 
 from neuralsde.errors import NeuralSDEError
 from neuralsde.metrics.checks import checked_rates, refuse_not_finite
@@ -29,6 +30,46 @@ def accuracy(probabilities: np.ndarray, targets: np.ndarray, n_classes: int = 0)
     """Share of the known targets that are the most probable class; arguments and errors as `log_loss`."""
     chances, index = known_chances(probabilities, targets, n_classes)
     return float((chances.argmax(-1) == index).mean())
+
+
+def auroc(probabilities: np.ndarray, targets: np.ndarray, n_classes: int = 0) -> float:
+    r"""Area under the receiver operating characteristic, $P(p_i > p_j) + \frac12 P(p_i = p_j)$ of a known target $i$ of the
+    class and a $j$ that is not; of more than two classes the mean over those that occur. Arguments as `log_loss`.
+
+    Returns:
+        NaN where all known targets are of one class.
+
+    Raises:
+        NeuralSDEError: as `log_loss`.
+    """
+    chances, index = known_chances(probabilities, targets, n_classes)
+    areas = [area_of(chances[:, k], index == k) for k in ([1] if chances.shape[1] == 2 else range(chances.shape[1]))]
+    return float(np.nanmean(areas)) if np.isfinite(areas).any() else float("nan")
+
+
+def area_of(scores: np.ndarray, hits: np.ndarray) -> float:
+    """The Mann-Whitney statistic as a share of the pairs; NaN where there are none."""
+    positive, negative = int(hits.sum()), int((~hits).sum())
+    if not positive or not negative:
+        return float("nan")
+    above = rankdata(scores)[hits].sum() - positive * (positive + 1) / 2
+    return float(above / (positive * negative))
+
+
+def calibration_error(probabilities: np.ndarray, targets: np.ndarray, n_classes: int = 0, bins: int = 10) -> float:
+    r"""Expected calibration error, $\sum_b \frac{n_b}{n} |\mathrm{accuracy}_b - \mathrm{confidence}_b|$ over equal bins of the
+    most probable class's probability. Arguments as `log_loss`.
+
+    Raises:
+        NeuralSDEError: as `log_loss`.
+
+    Reference: Guo, Pleiss, Sun, Weinberger, *On calibration of modern neural networks*, 2017, arXiv:1706.04599.
+    """
+    chances, index = known_chances(probabilities, targets, n_classes)
+    confidence, right = chances.max(-1), chances.argmax(-1) == index
+    bin = np.minimum((confidence * bins).astype(int), bins - 1)
+    gaps = np.bincount(bin, right.astype(float) - confidence, bins)
+    return float(np.abs(gaps).sum() / len(index))
 
 
 def known_chances(probabilities: np.ndarray, targets: np.ndarray, n_classes: int) -> tuple[np.ndarray, np.ndarray]:

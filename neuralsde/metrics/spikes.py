@@ -53,5 +53,7 @@ def bits_per_spike(rates: np.ndarray, counts: np.ndarray) -> float:
     if spikes == 0:
         raise NeuralSDEError(f"Bits per spike need a spike, but the counts {np.shape(counts)} hold none.")
     axes = tuple(range(np.ndim(counts) - 1))
-    null = np.broadcast_to(np.nanmean(np.asarray(counts, np.float64), axis=axes, keepdims=True), np.shape(counts))
+    known = np.count_nonzero(~np.isnan(counts), axis=axes, keepdims=True)  # 0 of a neuron that was not recorded here
+    null = np.nansum(counts, axis=axes, dtype=np.float64, keepdims=True) / np.maximum(known, 1)
+    null = np.broadcast_to(null, np.shape(counts))
     return float((poisson_nll(null, counts) - poisson_nll(rates, counts)) / spikes / np.log(2))

@@ -12,7 +12,10 @@ from neuralsde.inference.path import Estimator, Evidence, LatentPath, LatentProc
 from neuralsde.likelihoods import Gaussian, Likelihood
 from neuralsde.nn.decoders import MLPDecoder
 from neuralsde.nn.dropout import Dropout
+from neuralsde.nn.input_noise import InputNoise
 from neuralsde.noise import AbstractNoise
+
+EVERY_BIN = slice(None)
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,8 @@ class LatentModel(nn.Module):
         decode_context: whether the decoder sees the encoder's context beside the latent path. Without it the path (and the
             content, where there is some) is all that the rates are made of, and the model can forecast and be sampled from.
         context_dropout: probability of dropping an entry of the context on its way to the decoder.
+        context_noise: standard deviation of Gaussian noise that is added to it there while training, so that the decoder learns
+            to be smooth in what it reads.
         noise: makes what drives the latent process from `size` and `horizon`; Brownian motion if None.
     """
 
@@ -59,6 +64,7 @@ class LatentModel(nn.Module):
         likelihood: Callable[..., Likelihood],
         decode_context: bool = False,
         context_dropout: float = 0.0,
+        context_noise: float = 0.0,
         noise: Callable[..., AbstractNoise] | None = None,
     ):
         super().__init__()
@@ -72,7 +78,7 @@ class LatentModel(nn.Module):
         self.decode_context = decode_context
         # A part that knows which values it sees wants them as they are; another wants the rest scaled up.
         self.reads_mask = getattr(encoder, "reads_mask", False) or self.dynamics.wants_evidence
-        self.context_dropout = Dropout(context_dropout)
+        self.context_dropout, self.context_noise = Dropout(context_dropout), InputNoise(context_noise)
         if self.dynamics.wants_evidence and not self._reads_path_linearly():
             raise ConfigError(
                 f"model.dynamics {type(self.dynamics).__name__} knows the exact posterior of a linear read-out with Gaussian "
@@ -87,9 +93,10 @@ class LatentModel(nn.Module):
         times: Float[Tensor, "#batch bin"],
         samples: int = 1,
         estimator: Estimator = Estimator.ANALYTIC,
+        decoded: slice = EVERY_BIN,
     ) -> ModelOutput:
         context, evidence = self.encoder(values, seen, times), self.evidence(values, seen)
-        return self.sample(context, times, values.shape[1], samples, estimator, evidence)
+        return self.sample(context, times, values.shape[1], samples, estimator, evidence, decoded)
 
     def sample(
         self,
@@ -99,11 +106,12 @@ class LatentModel(nn.Module):
         samples: int = 1,
         estimator: Estimator = Estimator.ANALYTIC,
         evidence: Evidence | None = None,
+        decoded: slice = EVERY_BIN,
     ) -> ModelOutput:
-        """Posterior paths given the encoder's context, and what they decode to."""
+        """Posterior paths given the encoder's context, and what they decode to in the bins `decoded`."""
         path = self.posterior(context, times, observed_bins, samples, estimator, evidence)
         read = context if self.decode_context else context[..., self.context_size :]
-        return ModelOutput(self.decode(path.states, read), path.states, path.kl)
+        return ModelOutput(self.decode(path.states[:, decoded], read[:, decoded]), path.states, path.kl)
 
     def match(
         self,
@@ -129,7 +137,7 @@ class LatentModel(nn.Module):
     ) -> Float[Tensor, "sample_batch bin parameter"]:
         """The likelihood's parameter, from paths, samples outside and trials inside, and what the decoder reads beside them."""
         if read.shape[2]:
-            read = self.context_dropout(read).expand(-1, states.shape[1], -1)
+            read = self.context_noise(self.context_dropout(read)).expand(-1, states.shape[1], -1)
             states = torch.cat([states, read.repeat(len(states) // len(read), 1, 1)], dim=2)
         return widened(self.likelihood(self.decoder(states)))  # what is summed over all entries
 

@@ -4,6 +4,7 @@ Series are padded: times repeat the last one, values are NaN. A channel of which
 and `rectilinear` look back only; the others use what comes later, and belong into models that may see the whole series.
 """
 
+import itertools
 from typing import NamedTuple
 
 import torch
@@ -98,64 +99,47 @@ def hermite_path(
 
 
 def natural_cubic_path(
-    times: Float[Tensor, "batch row"],
-    values: Float[Tensor, "batch row channel"],
-    query: Float[Tensor, "batch query"] | None = None,
-) -> Float[Tensor, "batch query channel"]:
-    """Natural cubic spline through the known values of each channel.
+    times: Float[Tensor, "batch row"], values: Float[Tensor, "batch row channel"]
+) -> Float[Tensor, "batch row channel"]:
+    r"""Natural cubic spline through the known values of each channel, at the rows.
 
-    A channel unknown in the first or last row has its nearest known value there, as in the packages that the papers use.
+    A channel unknown in the first or last row has its nearest known value there, as in the packages that the papers use. The
+    second derivatives $M$ at the knots solve $h_{k-1} M_{k-1} + 2 (h_{k-1} + h_k) M_k + h_k M_{k+1} = 6 (s_k - s_{k-1})$, with
+    $h$ the widths and $s$ the slopes between knots, by elimination row by row (Thomas' algorithm): all channels at once, each
+    passing over the rows that it does not know.
     """
-    query = times if query is None else query
-    n_channels, rows = values.shape[2], values.shape[1]
-    ends = torch.zeros(rows, dtype=torch.bool, device=values.device)
-    ends[0], ends[-1] = True, True
-    nodes = torch.where(ends[:, None] & values.isnan(), linear_path(times, values), values)
-    # Each channel of each series has knots of its own: one row of a batch, knots first.
-    flat = nodes.transpose(1, 2).reshape(-1, rows)
-    clock = times.repeat_interleave(n_channels, 0).to(values.dtype)
-    order = torch.argsort(flat.isnan().to(torch.uint8), dim=1, stable=True)
-    knots, heights = clock.gather(1, order), flat.gather(1, order)
-    last = (~flat.isnan()).sum(1, keepdim=True) - 1
-    beyond = torch.arange(rows, device=values.device) > last
-    knots = torch.where(beyond, knots.gather(1, last), knots)
-    heights = torch.where(beyond, heights.gather(1, last), heights)
-    found = evaluate_natural(knots, heights, query.repeat_interleave(n_channels, 0).to(values.dtype))
-    return found.reshape(len(values), n_channels, -1).transpose(1, 2)
-
-
-def evaluate_natural(
-    knots: Float[Tensor, "curve knot"], heights: Float[Tensor, "curve knot"], query: Float[Tensor, "curve query"]
-) -> Float[Tensor, "curve query"]:
-    """Natural cubic splines at the times of `query`, the ends held beyond them; repeated knots at the end are padding."""
-    bends = natural_bends(knots, heights)
-    left, h, u = interval(knots, query)
-    y0, y1, m0, m1 = (x.gather(1, left + k) for x in (heights, bends) for k in (0, 1))
-    v = 1 - u
-    return v * y0 + u * y1 + h**2 / 6 * ((v**3 - v) * m0 + (u**3 - u) * m1)
-
-
-def natural_bends(knots: Float[Tensor, "curve knot"], heights: Float[Tensor, "curve knot"]) -> Float[Tensor, "curve knot"]:
-    """Second derivatives at the knots, 0 at both ends, by eliminating along the knots (Thomas' algorithm)."""
-    h = knots.diff(dim=1)
-    real = h > 0
-    chord = heights.diff(dim=1) / torch.where(real, h, 1.0)
-    inner = real[:, :-1] & real[:, 1:]
-    diagonal = torch.where(inner, 2 * (h[:, :-1] + h[:, 1:]), 1.0)
-    upper = torch.where(inner, h[:, 1:], 0.0)
-    lower = torch.where(inner, h[:, :-1], 0.0)
-    right = torch.where(inner, 6 * chord.diff(dim=1), 0.0)
-    ratio, value = [torch.zeros_like(knots[:, 0])], [torch.zeros_like(knots[:, 0])]
-    for k in range(diagonal.shape[1]):
-        pivot = diagonal[:, k] - lower[:, k] * ratio[-1]
-        value.append((right[:, k] - lower[:, k] * value[-1]) / pivot)
-        ratio.append(upper[:, k] / pivot)
-    bends = [torch.zeros_like(knots[:, 0])]
-    for c, d in zip(reversed(ratio[1:]), reversed(value[1:]), strict=True):
-        bends.append(d - c * bends[-1])
-    if knots.shape[1] > 1:
-        bends.append(torch.zeros_like(knots[:, 0]))
-    return torch.stack(bends[::-1], 1)
+    rows, last = values.transpose(0, 1).contiguous(), values.shape[1] - 1
+    y, known, t = rows.nan_to_num(nan=0.0), ~rows.isnan(), times.t()[..., None].to(values.dtype).expand_as(rows).contiguous()
+    first_known, last_known = known.to(torch.uint8).argmax(0), last - known.flip(0).to(torch.uint8).argmax(0)
+    y[0], y[last] = (y.take_along_dim(k[None], 0)[0] for k in (first_known, last_known))
+    known[[0, last]] = True
+    # Forward: the knot before each row, and the M of that knot as d - c M of the next one.
+    before, height = t[0], y[0]
+    width, slope, c, d = (torch.zeros_like(height) for _ in range(4))
+    passed = []
+    for k in range(1, last + 1):
+        h = t[k] - before
+        knot = (known[k] & (h > 0)).to(h.dtype)  # weights of 0 and 1: torch's lerp is faster than its where, and exact
+        new_slope = (y[k] - height) / torch.where(h > 0, h, 1.0)
+        inner = (width > 0) & (h > 0)  # not the first knot, whose M is 0
+        pivot = torch.where(inner, 2 * (width + h) - width * c, 1.0)
+        new_c, new_d = inner * h / pivot, inner * (6 * (new_slope - slope) - width * d) / pivot
+        passed.append((knot, before, height, new_c, new_d))
+        news, olds = (new_c, new_d, h, new_slope, t[k], y[k]), (c, d, width, slope, before, height)
+        c, d, width, slope, before, height = map(torch.lerp, olds, news, itertools.repeat(knot))
+    # Backward: the spline between the knots on either side; beyond the last one (padding) its value.
+    after, left, left_height, bend = before, before, height, torch.zeros_like(height)
+    left_bend, found = bend, [height] * last
+    for k in range(last, 0, -1):
+        knot, *left_knot, c, d = passed[k - 1]
+        news, olds = (t[k], y[k], left_bend, *left_knot), (after, height, bend, left, left_height)
+        after, height, bend, left, left_height = map(torch.lerp, olds, news, itertools.repeat(knot))
+        left_bend = torch.lerp(left_bend, d - c * bend, knot)
+        h = after - left
+        u = ((t[k] - left) / torch.where(h > 0, h, 1.0)).clamp(0, 1)
+        v = 1 - u
+        found[k - 1] = v * left_height + u * height - h * h * u * v / 6 * ((1 + v) * left_bend + (1 + u) * bend)
+    return torch.stack([y[0], *found], 1)
 
 
 def interval(

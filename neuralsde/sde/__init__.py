@@ -14,7 +14,12 @@ from neuralsde.sde.linear_noise import LinearNoise
 from neuralsde.sde.multiplicative import AbstractGeometric, AbstractLinearNoise
 from neuralsde.sde.neural import Neural, NeuralAdditive
 from neuralsde.sde.ornstein_uhlenbeck import LearnedOrnsteinUhlenbeck, OrnsteinUhlenbeck
-from neuralsde.sde.published_stable import PublishedGeometric, PublishedLangevinType, PublishedLinearNoise
+from neuralsde.sde.published_stable import (
+    AbstractPublishedStable,
+    PublishedGeometric,
+    PublishedLangevinType,
+    PublishedLinearNoise,
+)
 from neuralsde.sde.stochastic_lorenz import StochasticLorenz
 from neuralsde.sde.underdamped_langevin import UnderdampedLangevin
 
@@ -23,6 +28,7 @@ __all__ = [
     "AbstractDriven",
     "AbstractGeometric",
     "AbstractLinearNoise",
+    "AbstractPublishedStable",
     "AbstractSDE",
     "Calculus",
     "CoxIngersollRoss",

@@ -47,6 +47,7 @@ class AbstractPublishedStable(AbstractDriven):
 
     reads_time: ClassVar[bool]
     calculus = Calculus.ITO
+    gate: str | None = None
 
     def __init__(self, state_size: int, control_size: int, depth: int = 2):
         super().__init__(control_size)
@@ -75,6 +76,23 @@ class AbstractPublishedStable(AbstractDriven):
 
     def drift(self, t: Time, z: Float[Tensor, "*batch state"]) -> Float[Tensor, "*batch state"]:
         return torch.tanh(self.move(t, z))
+
+    # The same net as a chain: what leads to its first activation is affine in state and control, and is multiplied out.
+
+    def entry(self) -> Float[Tensor, "hidden state"]:
+        """What multiplies $z$ in $\\zeta$."""
+        return self.mix.weight[:, : len(self.mix.weight)] @ self.embed_state.weight[:, 2 * self.reads_time :]
+
+    def control_entry(self) -> Float[Tensor, "hidden control"]:
+        """What multiplies $X$ in $\\zeta$."""
+        return self.mix.weight[:, len(self.mix.weight) :] @ self.embed_control.weight
+
+    def offset(self, t: Float[Tensor, "*batch 1"]) -> Float[Tensor, "*batch hidden"]:
+        """What else there is in $\\zeta$, which depends on time alone."""
+        state = self.embed_state.bias
+        if self.reads_time:
+            state = state + waves(t) @ self.embed_state.weight[:, :2].t()
+        return self.mix(torch.cat([state.expand(*t.shape[:-1], -1), self.embed_control.bias.expand(*t.shape[:-1], -1)], -1))
 
 
 class PublishedLangevinType(AbstractPublishedStable):
@@ -113,7 +131,7 @@ class PublishedGeometric(PublishedLinearNoise):
         super().__init__(state_size, control_size, depth)
         if gate not in ("tanh", "one_minus_sigmoid"):
             raise ConfigError(f"model.dynamics.sde.gate is {gate!r}; choose tanh or one_minus_sigmoid.")
-        self.gate = gate
+        self.gate: str = gate
 
     def move(self, t: Time, z: Float[Tensor, "*batch state"]) -> Float[Tensor, "*batch state"]:
         return super().move(t, z) * (torch.tanh(z) if self.gate == "tanh" else torch.sigmoid(-z))

@@ -10,10 +10,11 @@ from torch import Tensor
 
 from neuralsde.errors import ConfigError, DivergenceError
 from neuralsde.noise import AbstractNoise
-from neuralsde.sde import AbstractChainDrift, AbstractSDE
+from neuralsde.sde import AbstractChainDrift, AbstractPublishedStable, AbstractSDE
 from neuralsde.solvers.base import AbstractSolver, State
 from neuralsde.solvers.checkpointed import Stretch, solve_stretches
 from neuralsde.solvers.fused_euler import fusable, fused_euler
+from neuralsde.solvers.fused_published import fused_published, is_published
 
 Times = Float[Tensor, " times"] | Float[Tensor, "times *#batch 1"]
 
@@ -41,7 +42,8 @@ def integrate(
         substeps: equal steps between neighbouring times.
         checkpoint: store about the square root of the number of steps and recompute the rest in the backward pass.
             The noise is then drawn stretch by stretch too.
-        fused: use `fused_euler` where it fits, without checkpointing: the same solution and gradients, faster.
+        fused: use `fused_euler` or `fused_published` where it fits, without checkpointing: the same solution and gradients,
+            faster.
         context: with checkpointing, further tensors that `sde` reads and that ask for a gradient.
 
     Raises:
@@ -54,6 +56,9 @@ def integrate(
     if fused and not checkpoint and isinstance(sde, AbstractChainDrift) and fusable(sde, solver, z0, grid):
         increments = noise.increments(grid, (*z0.shape[:-1], sde.noise_size(z0.shape[-1])), solver.levy_area, z0.dtype)
         path = fused_euler(sde, z0, grid.to(z0.dtype), increments, substeps)
+    elif fused and not checkpoint and isinstance(sde, AbstractPublishedStable) and is_published(sde, solver, grid):
+        increments = noise.increments(grid, z0.shape, solver.levy_area, z0.dtype)
+        path = fused_published(sde, z0, grid.to(z0.dtype), increments, substeps)
     elif checkpoint:
         plan = _plan(sde, solver, grid, noise, substeps)
         path = solve_stretches(sde, solver, z0, grid[0].to(z0.dtype), plan, context)

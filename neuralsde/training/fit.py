@@ -28,6 +28,7 @@ from neuralsde.training.checkpoint import (
     refuse_other_settings,
 )
 from neuralsde.training.csv_log import CSVLog
+from neuralsde.training.heap import keep_freed_memory
 from neuralsde.training.init_from import InitialModel
 from neuralsde.training.keep import keepers
 from neuralsde.training.launch import refuse_other_strategies, strategy_of
@@ -138,6 +139,8 @@ def monitored_score(config: DictConfig, validation: TrialDataset, spec: DataSpec
     otherwise = scores[-1]
     if spec.kind == "real":
         scores.append("val/mse")
+    if spec.kind in ("binary", "category"):
+        scores += ["val/accuracy", "val/auroc"]
     if spec.kind == "counts" and validation.known[:, : spec.observed_bins, spec.observed_dim :].any():
         scores.append("val/co_bps")
     if spec.kind == "counts" and validation.known[:, spec.observed_bins :].any():
@@ -192,6 +195,7 @@ class Fit:
         for logger in loggers:
             if isinstance(logger, CSVLog):
                 logger.continue_from(self.epochs_done)
+        keep_freed_memory()
         self.trainer.loggers = loggers
         self.trainer.callbacks[:0] = callbacks  # pyright: ignore[reportAttributeAccessIssue]
         try:

@@ -18,8 +18,8 @@ from neuralsde.errors import ConfigError, DivergenceError
 from neuralsde.inference.coordinated_dropout import CoordinatedDropout, SampleValidation
 from neuralsde.inference.objectives import ELBO, Loss
 from neuralsde.inference.path import Estimator
-from neuralsde.metrics import bits_per_spike
-from neuralsde.models.latent import LatentModel, ModelOutput
+from neuralsde.metrics import accuracy, auroc, bits_per_spike
+from neuralsde.models.latent import EVERY_BIN, LatentModel, ModelOutput
 from neuralsde.shares import set_share
 from neuralsde.training.checkpoint import why_unwritten
 from neuralsde.training.divergence import write_divergence
@@ -141,10 +141,20 @@ class LatentDynamics(L.LightningModule):
         # Entries that the model does not explain have no share in either part of the bound.
         known, samples = batch.known.clone(), self.objective.samples
         known[:, self.learned_bins :] = False
-        output = self.model(inputs, seen, batch.times, samples, self.objective.estimator)
-        log_prob = self.model.likelihood.log_prob(output.parameter, batch.targets.repeat(samples, 1, 1))
+        bins = self.explained_bins(known) if aside is None else EVERY_BIN
+        output = self.model(inputs, seen, batch.times, samples, self.objective.estimator, bins)
+        known, learned = known[:, bins], learned[:, bins]
+        log_prob = self.model.likelihood.log_prob(output.parameter, batch.targets[:, bins].repeat(samples, 1, 1))
         loss = self.objective(log_prob, output.kl, known, learned & known, self.current_epoch, own=batch.share)
         return TrainingPass(loss, output, log_prob, aside)
+
+    def explained_bins(self, known: Tensor) -> slice:
+        """From the first to the last bin with a known target: no other need be decoded, unless the decoder mixes them. Where a
+        model predicts its own inputs all are known, and nothing waits for the answer."""
+        if self.spec.predicts_inputs or getattr(self.model.decoder, "mixes_bins", True):
+            return EVERY_BIN
+        at = known.flatten(2).any(2).any(0).nonzero().flatten().tolist()
+        return slice(at[0], at[-1] + 1) if at else EVERY_BIN
 
     def _match(self, batch: TrialBatch, inputs: Tensor, seen: Tensor, learned: Tensor) -> TrainingPass:
         """The same without simulating, from some bins of each trial that the model explains; no other is looked at."""
@@ -283,6 +293,9 @@ class LatentDynamics(L.LightningModule):
             scores["val/elbo"] = bound / max(entries, 1)
         if self.spec.kind == "real":
             scores["val/mse"] = float(np.nanmean((rates - targets)[:, : self.learned_bins] ** 2))
+        if self.spec.kind in ("binary", "category"):
+            scores["val/accuracy"] = accuracy(rates, targets, self.spec.n_classes)
+            scores["val/auroc"] = auroc(rates, targets, self.spec.n_classes)
         return scores | (validation_scores(rates, targets, self.spec) if self.spec.kind == "counts" else {})
 
     @property

@@ -137,7 +137,8 @@ def test_labels_are_scored_by_their_log_loss(label_data, kind):
     data = label_data[kind]
     truth, targets = data.eval.rates.astype(np.float64), stack_targets(data.eval, data.spec)
     scores = score(data, None, truth)
-    assert set(scores) == {"log_loss", "accuracy", "forward_log_loss", "forward_accuracy"}
+    names = ("log_loss", "accuracy", "auroc", "calibration_error")
+    assert set(scores) == {prefix + name for prefix in ("", "forward_") for name in names}
     chances = truth.reshape(*targets.shape, -1) if kind == "category" else np.stack([1 - truth, truth], -1)
     for prefix, bins in (("", range(20)), ("forward_", range(20, 25))):
         logs, hits = [], []

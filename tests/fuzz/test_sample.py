@@ -8,7 +8,7 @@ from tests.fuzz.campaign import run
 from tests.fuzz.target import Target, all_targets
 from tests.fuzz.worker import mutated
 
-FILES = 12
+FILES = 6
 TARGETS = all_targets()
 
 

@@ -195,7 +195,7 @@ def bridge_bound(made, n=4000, o=1.0, r=0.1, estimator=Estimator.SAMPLED):
     return weight.mean().item(), weight.std().item() / math.sqrt(n)
 
 
-@pytest.mark.parametrize(("hurst", "known"), [(0.2, -1.508), (0.5, -1.517), (0.8, -1.560)])
+@pytest.mark.parametrize(("hurst", "known"), [(0.2, -1.508), pytest.param(0.5, -1.517, marks=pytest.mark.slow), (0.8, -1.560)])
 def test_the_closed_form_control_s_bound_approaches_log_p(hurst, known):
     """log p against independent figures, and the bound at more and more steps; the gap shrinks by 1.5 or more as steps are
     quadrupled, until within its error."""
@@ -230,7 +230,7 @@ def test_exact_conditioning_gives_log_p_at_ten_steps(hurst):
 
 
 @pytest.mark.parametrize("hurst", [0.3, 0.7, *(pytest.param(h, marks=pytest.mark.slow) for h in (0.1, 0.5, 0.9))])
-@pytest.mark.parametrize("rate", [1e-9, 2.0])
+@pytest.mark.parametrize("rate", [pytest.param(1e-9, marks=pytest.mark.slow), 2.0])
 def test_bridges_are_those_of_exact_fractional_noise(hurst, rate):
     r"""Deviation along a bridge to X_2 = 0 seen through noise of 0.1, theta 0 and 2, against conditioning of the exact process.
 

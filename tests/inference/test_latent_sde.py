@@ -293,7 +293,9 @@ def test_going_on_is_the_same_law_as_never_having_stopped():
     assert not agree(half)
 
 
-@pytest.mark.parametrize("name", ["fractional_smooth", "fractional_neural", "fractional_geometric"])
+@pytest.mark.parametrize(
+    "name", ["fractional_neural", *(pytest.param(f"fractional_{n}", marks=pytest.mark.slow) for n in ("smooth", "geometric"))]
+)
 def test_going_on_takes_the_memory_along(name):
     """What follows a path of the posterior without control is the law of the prior in one go: products of moves before and
     after, 20,000 paths each, six standard errors. Without its memory the continuation must fail (control)."""

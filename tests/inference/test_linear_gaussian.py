@@ -123,7 +123,7 @@ def test_an_untrained_bound_stays_below_the_log_evidence(seed):
     assert (one.mean(0) < exact - error).any()  # the bound of a random control is not tight
 
 
-@pytest.mark.parametrize("estimator", [Estimator.SAMPLED, Estimator.LANDING])
+@pytest.mark.parametrize("estimator", [pytest.param(Estimator.SAMPLED, marks=pytest.mark.slow), Estimator.LANDING])
 def test_estimators_agree_in_value_and_in_gradient(estimator):
     """Of the divergences alone, over the same 50 x 800 paths, for every parameter that they depend on; six standard errors.
 

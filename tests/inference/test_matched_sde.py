@@ -232,7 +232,7 @@ class Wavy(AbstractSDE):
         return 0.8 + 0.6 * torch.sin(2 * z)
 
 
-@pytest.mark.parametrize("slope", [1.0, 0.0])
+@pytest.mark.parametrize("slope", [1.0, pytest.param(0.0, marks=pytest.mark.slow)])
 def test_the_drift_keeps_the_marginals_under_noise_that_depends_on_the_state(slope):
     """m = sin 2t, s = .5 + .4 t to t = 1 (spec: KS distance .002, and .17 without the slope of the diffusion)."""
     torch.manual_seed(4)
@@ -396,7 +396,10 @@ def test_every_parameter_is_learned_by_matching_and_by_simulating(name, covarian
         assert all(torch.isfinite(value).all() for value in path.kl.values())
 
 
-@pytest.mark.parametrize("name", ["langevin_type", "geometric", "neural_milstein", "underdamped"])
+@pytest.mark.parametrize(
+    "name",
+    ["langevin_type", "underdamped", *(pytest.param(n, marks=pytest.mark.slow) for n in ("geometric", "neural_milstein"))],
+)
 def test_estimators_agree_on_the_divergence_of_a_simulated_path(name):
     process = process_of(name, substeps=2)
     context, times = torch.randn(1, 8, 5).double().expand(4000, -1, -1), 0.02 * torch.arange(8).double()[None]

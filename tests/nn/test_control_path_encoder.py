@@ -68,7 +68,8 @@ def test_mask_elapsed_time_and_time(batch):
 def test_slopes_are_those_between_the_last_observations(batch):
     values, seen, times = batch
     path = ControlPath(CHANNELS, 1.0, "forward", False, False, False, slopes=2).double()
-    path.usual.fill_(4.0)
+    for unit in path.units:
+        unit.square.fill_(4.0)
     slopes = path.eval()(values, seen, times)[..., CHANNELS:].unflatten(-1, (2, CHANNELS))
     for n, b, c in np.ndindex(SERIES, BINS + AHEAD, CHANNELS):
         at = [k for k in range(min(b + 1, BINS)) if seen[n, k, c]][::-1]
@@ -78,6 +79,26 @@ def test_slopes_are_those_between_the_last_observations(batch):
             (late, early), (stop, start) = values[n, ends, c].tolist(), times[n, ends].tolist()
             slope = (late - early) / (stop - start) if there else 0.0
             assert float(slopes[n, b, k, c]) == pytest.approx(np.clip(slope / 2, -10, 10), abs=1e-9)
+
+
+def test_changes_of_slope_and_rises_are_made_of_the_slopes_and_the_time_since_an_observation(batch):
+    values, seen, times = batch
+    plain, path = (
+        ControlPath(CHANNELS, 2.0, "forward", False, True, False, slopes=2, time_unit=0.5, **more).double().eval()
+        for more in ({}, {"slope_changes": True, "rises": True})
+    )
+    for k, unit in enumerate([*plain.units, *path.units]):
+        unit.square.fill_(1e4 * (k + 1) ** 2)  # nothing is cut off
+    without, found = plain(values, seen, times), path(values, seen, times)
+    _, elapsed, first, second = without.split(CHANNELS, -1)
+    _, _, slope, change, rise, rise_of_change = found.split(CHANNELS, -1)
+    torch.testing.assert_close(3 * slope, first)
+    torch.testing.assert_close(4 * change, first - 2 * second)
+    known = without[..., :CHANNELS] != 0
+    for moved, by, units in ((rise, first, 5), (rise_of_change, first - 2 * second, 6)):
+        torch.testing.assert_close(units * moved[known], (by * elapsed * 0.5 / 2.0)[known])
+    path.train()(values, seen, times)
+    assert all((unit.square != 1e4 * (k + 3) ** 2).any() for k, unit in enumerate(path.units))
 
 
 def test_convolutions_look_both_ways_and_have_a_context_per_bin(batch):
@@ -95,3 +116,7 @@ def test_refusals():
         ControlPath(2, 1.0, "up")
     with pytest.raises(ConfigError, match=r"model\.encoder.slopes is -1"):
         ControlPath(2, 1.0, slopes=-1)
+    with pytest.raises(ConfigError, match="no slopes to rise along"):
+        ControlPath(2, 1.0, rises=True)
+    with pytest.raises(ConfigError, match=r"time_unit is 0\.0; give a positive number"):
+        ControlPath(2, 1.0, time_unit=0.0)

@@ -89,7 +89,8 @@ class Killed(Exception):
     """Stands for a kill at some point."""
 
 
-@pytest.mark.parametrize("where", ["run_of", pytest.param("write_whole", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("where", ["run_of", "write_whole"])
 def test_a_search_that_was_cut_off_in_a_leg_ends_as_one_that_was_not(where, done, tmp_path, monkeypatch):
     calls, whole = [], getattr(training, where)
 

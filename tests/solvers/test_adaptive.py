@@ -48,7 +48,7 @@ def test_a_sample_does_not_depend_on_its_neighbours():
 @pytest.mark.parametrize(
     ("sde", "solver", "size"),
     [
-        (DoubleWell(5.0, 1.0), ShARK(), 1),
+        pytest.param(DoubleWell(5.0, 1.0), ShARK(), 1, marks=pytest.mark.slow),
         (NetSDE(NoiseType.GENERAL, m=2), SPaRK(), 3),
         (CoxIngersollRoss(1.0, 1.0, 0.8), DriftImplicitCIR(), 1),
         (UnderdampedLangevin(lambda x: (x**4).sum(-1)), ALIGN(), 2),

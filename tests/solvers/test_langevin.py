@@ -27,7 +27,7 @@ def langevin(potential, **facts):
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
-@pytest.mark.parametrize("potential", [harmonic, bistable])
+@pytest.mark.parametrize("potential", [harmonic, pytest.param(bistable, marks=pytest.mark.slow)])
 def test_strong_order(solver, potential):
     z0 = torch.tensor([[0.5, -0.3, 0.1, 0.0]], dtype=DOUBLE).expand(64, 4)
     order, _ = measured_order(langevin(potential), solver(), z0, levels=range(2, 7))

@@ -48,6 +48,24 @@ def test_loss_gradient_never_reaches_a_kept_entry_s_own_likelihood(module_and_ba
     assert (parameter.grad[:, 10:] != 0).any()
 
 
+def test_bins_without_a_target_need_no_decoding(tmp_path, monkeypatch):
+    config = tiny_config(tmp_path, "model=latent_sde", "model/decoder=mlp")
+    data = instantiate_part(config, "data")
+    fill_in_sizes(config, data.spec)
+    data.setup()
+    module, batch = build_module(config, data.spec).eval(), data.train_set.__getitems__([0, 1, 2])
+    batch.known[:, :4], batch.known[:, 8:] = False, False
+    decoded, losses = [], []
+    module.model.decoder.register_forward_hook(lambda _, inputs, output: decoded.append(inputs[0].shape[1]))
+    for every in (False, True):
+        torch.manual_seed(0)
+        if every:
+            monkeypatch.setattr(module.model.decoder, "mixes_bins", True, raising=False)
+        losses.append(module.loss(batch).loss.total.item())
+    assert decoded == [4, 13]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+
+
 def test_short_last_batch_is_used(tmp_path):
     data = instantiate_part(tiny_config(tmp_path, "data.batch_size=7"), "data")
     data.setup()

@@ -39,7 +39,8 @@ def farthest(one, other):
     return max((one[name] - other[name]).abs().max().item() for name in one if one[name] is not None)
 
 
-@pytest.mark.parametrize("cases", [CASES, pytest.param(FURTHER, marks=pytest.mark.slow)], ids=["common", "further"])
+@pytest.mark.slow
+@pytest.mark.parametrize("cases", [CASES, FURTHER], ids=["common", "further"])
 def test_two_processes_have_the_gradients_of_one(cases, tmp_path):
     found = in_two_processes(cases, tmp_path)
     whole = {name: alone(*case) for name, case in cases.items()}

@@ -76,6 +76,24 @@ def trimmed(series: SeriesSet) -> SeriesSet:
     return replace(series, times=series.times[:, :rows], values=series.values[:, :rows], targets=targets)
 
 
+def last_rows(series: SeriesSet, rows: int) -> SeriesSet:
+    """The last `rows` rows of each series, or all where there are fewer."""
+    first = np.maximum(series.length - rows, 0)
+    at = np.minimum(first[:, None] + np.arange(min(rows, series.times.shape[1])), series.length[:, None] - 1)
+    cut = replace(
+        series,
+        times=np.take_along_axis(series.times, at, 1),
+        values=np.take_along_axis(series.values, at[..., None], 1),
+        length=series.length - first,
+        targets=None if series.targets is None else np.take_along_axis(series.targets, at[..., None], 1),
+    )
+    padding = ~inside(cut)
+    for part in (cut.values, cut.targets):
+        if part is not None:
+            part[padding] = np.nan
+    return cut
+
+
 def without_empty_rows(series: SeriesSet) -> SeriesSet:
     """The set without the rows in which nothing was seen, or, where there are targets, nothing is to be predicted either.
 

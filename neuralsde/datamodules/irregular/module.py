@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 
 from neuralsde.datamodules.batches import FreshTrials, TrialDataModule
-from neuralsde.datamodules.irregular.assemble import inside
+from neuralsde.datamodules.irregular.assemble import inside, last_rows
 from neuralsde.datamodules.irregular.baselines.known import channel_means
 from neuralsde.datamodules.irregular.checks import checked_choice, checked_share
 from neuralsde.datamodules.irregular.residual import PREDICTORS
 from neuralsde.datamodules.irregular.scaling import fit_scale
 from neuralsde.datamodules.irregular.series import AbstractReader, SeriesData, SeriesSet
-from neuralsde.datamodules.trials import DataSpec, TrialData, Trials
+from neuralsde.datamodules.lorenz import at_least
+from neuralsde.datamodules.trials import DataSpec, TrialData, Trials, TrivialPrediction
 from neuralsde.errors import ConfigError
 
 LEAST_STEP = 1e-3
@@ -52,6 +53,8 @@ class SeriesDataModule(TrialDataModule):
             stable neural SDEs do.
         batch_share: in place of `batch_size`, the largest power of two from 16 to 128 that is at most this share of all series
             (published for the archives: a half).
+        last_rows: keep so many last rows of each series, and forget those before: fewer for a model to run through, where what
+            was long ago tells little. None keeps all.
 
     Raises:
         ConfigError: an impossible setting, or series that lack what the task asks for.
@@ -72,6 +75,7 @@ class SeriesDataModule(TrialDataModule):
         learn_kept: bool = False,
         extrapolate: bool = True,
         batch_share: float | None = None,
+        last_rows: int | None = None,
     ):
         super().__init__(batch_size, seed, eval_batch_size)
         self.task, self.phase = checked_choice("task", task, TASKS), checked_choice("phase", phase, ("val", "test"))
@@ -91,6 +95,9 @@ class SeriesDataModule(TrialDataModule):
         self.reader, self.data_name, self.common_scale, self.standardise = reader, name, common_scale, standardise
         self.learn_kept, self.extrapolate = learn_kept, extrapolate and task == "forecast"
         self.batch_share = None if batch_share is None else checked_share("batch_share", batch_share)
+        if last_rows is not None:
+            at_least("last_rows", last_rows, 1)
+        self.last_rows = last_rows
         self.kind = "category" if task == "classification" else "real"
 
     def files(self) -> list[Path]:
@@ -98,6 +105,7 @@ class SeriesDataModule(TrialDataModule):
 
     def read(self) -> TrialData:
         series = self.reader.read()
+        series = replace(series, train=self.kept(series.train), val=self.kept(series.val), test=self.kept(series.test))
         train, scored = series.train, getattr(series, self.phase)
         for name, split in (("train", train), (self.phase, scored)):
             self.refuse_lacking(split, name)
@@ -121,8 +129,12 @@ class SeriesDataModule(TrialDataModule):
             condition_names=series.class_names if self.task == "classification" else (),
             target_names=series.class_names if self.task == "classification" else series.channel_names,
             source=series.source,
-            trivial=self.trivial(scored),
+            trivial=self.trivial(bare, scored),
         )
+
+    def kept(self, split: SeriesSet) -> SeriesSet:
+        """The rows of each series that are not forgotten."""
+        return split if self.last_rows is None else last_rows(split, self.last_rows)
 
     def refuse_lacking(self, split: SeriesSet, name: str) -> None:
         """Raises:
@@ -217,11 +229,20 @@ class SeriesDataModule(TrialDataModule):
         rest = (train.targets if train.offset is None else train.targets - train.offset).astype(np.float64)
         if self.common_scale:
             return np.full(rest.shape[1:], root_mean_square(rest, None), np.float32)
-        scale = np.broadcast_to(root_mean_square(rest, (0, 1)), rest.shape[1:]).copy()
-        if self.task == "forecast" and train.offset is not None:
-            own = root_mean_square(rest, (0,))
-            scale = np.where(own > 0, own, scale)
+        scale = self.error_size(rest) if train.offset is not None else self.channel_size(rest)
         return np.where(scale > 0, scale, 1.0).astype(np.float32)
+
+    def error_size(self, errors: np.ndarray) -> np.ndarray:
+        """Root mean square of predictions' errors channel by channel, of forecasts step by step too, (row, target)."""
+        whole = self.channel_size(errors)
+        if self.task != "forecast":
+            return whole
+        own = root_mean_square(errors, (0,))
+        return np.where(own > 0, own, whole)
+
+    def channel_size(self, values: np.ndarray) -> np.ndarray:
+        """Root mean square channel by channel, (row, target)."""
+        return np.broadcast_to(root_mean_square(values, (0, 1)), values.shape[1:]).copy()
 
     def in_rest_units(self, trials: Trials) -> Trials:
         """The same trials with targets as a model learns them."""
@@ -233,12 +254,19 @@ class SeriesDataModule(TrialDataModule):
             scale = np.broadcast_to(self.units.width.astype(np.float32), trials.targets.shape)
         return replace(trials, targets=(trials.targets - offset) / scale, offset=offset, scale=scale)
 
-    def trivial(self, scored: SeriesSet) -> dict[str, np.ndarray]:
-        """What predictors without parameters say of the rows to predict; none of classes."""
-        if self.task == "classification":
+    def trivial(self, train: Trials, scored: SeriesSet) -> dict[str, TrivialPrediction]:
+        """What predictors without parameters say of the rows to predict, as sure of it as the training series allow; none of
+        classes."""
+        if self.task == "classification" or train.targets is None:
             return {}
-        asked = self.asked_times(scored)
-        found = {name: predict(scored, asked, self.means) for name, predict in PREDICTORS.items()}
+        learned, asked = self.said(self.source), self.said(scored)
+        stds = {name: self.error_size(train.targets.astype(np.float64) - mean) for name, mean in learned.items()}
+        return {name: TrivialPrediction(mean, np.where(stds[name] > 0, stds[name], 1.0)) for name, mean in asked.items()}
+
+    def said(self, split: SeriesSet) -> dict[str, np.ndarray]:
+        """Means of the predictors without parameters, (series, row, target), by name."""
+        asked = self.asked_times(split)
+        found = {name: predict(split, asked, self.means) for name, predict in PREDICTORS.items()}
         return found | {"training_mean": np.broadcast_to(self.means, found["linear"].shape)}
 
     def fresh_trials(self) -> FreshTrials | None:

@@ -23,15 +23,17 @@ class PublishedClassifier(nn.Module):
     Args:
         input_size: channels per bin, and width of all layers.
         dropout: dropout probability behind the last hidden layer.
+        each_state: the first of the two nets, which the code has for the archives' classes, and not for Sepsis and Speech.
 
     Reference: Oh, Lim, Kim, "Stable neural SDEs in analyzing irregular time series data", 2024, arXiv 2402.14989; its code.
     """
 
     mixes_bins: ClassVar[bool] = True
 
-    def __init__(self, input_size: int, dropout: float = 0.1):
+    def __init__(self, input_size: int, dropout: float = 0.1, each_state: bool = True):
         super().__init__()
-        self.each = nn.Sequential(nn.Tanh(), nn.Linear(input_size, input_size), nn.ReLU(), nn.Linear(input_size, input_size))
+        each = (nn.Tanh(), nn.Linear(input_size, input_size), nn.ReLU(), nn.Linear(input_size, input_size))
+        self.each = nn.Sequential(*each) if each_state else nn.Identity()
         self.last = nn.Sequential(nn.Linear(input_size, input_size), BatchNorm(input_size), nn.ReLU(), Dropout(dropout))
         nn.init.xavier_uniform_(self.last[0].weight)  # pyright: ignore[reportArgumentType]
         nn.init.constant_(self.last[0].bias, 0.01)  # pyright: ignore[reportArgumentType]

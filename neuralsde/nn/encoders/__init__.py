@@ -3,6 +3,7 @@
 from neuralsde.nn.encoders.control_path import ControlPath
 from neuralsde.nn.encoders.convolution import ConvolutionEncoder
 from neuralsde.nn.encoders.gru import GRUEncoder
+from neuralsde.nn.encoders.gru_decay import GRUDecay
 from neuralsde.nn.encoders.path_gru import PathGRU
 from neuralsde.nn.encoders.released_gru import ReleasedGRUEncoder
 from neuralsde.nn.encoders.rocket import RocketEncoder
@@ -13,6 +14,7 @@ from neuralsde.nn.encoders.video import VideoEncoder
 __all__ = [
     "ControlPath",
     "ConvolutionEncoder",
+    "GRUDecay",
     "GRUEncoder",
     "PathGRU",
     "ReleasedGRUEncoder",

@@ -39,6 +39,22 @@ def test_times_are_the_series_own_and_increase_in_the_padding(task):
         np.testing.assert_allclose(trials.times[:, -2:], ahead, atol=1e-6)
 
 
+@pytest.mark.parametrize("task", TASKS)
+def test_only_the_last_rows_of_each_series_are_kept(task):
+    kept, whole = made(task, last_rows=4), made(task)
+    assert kept.spec.observed_bins == 4 < whole.spec.observed_bins
+    for n, k in enumerate(Series(task).read().train.length):
+        first, rows = max(k - 4, 0), min(k, 4)
+        seen = kept.units.width * kept.data.train.heldin[n, :rows] + kept.units.centre
+        before = whole.units.width * whole.data.train.heldin[n, first:k] + whole.units.centre
+        np.testing.assert_allclose(seen, before, rtol=1e-4)
+        assert np.isnan(kept.data.train.heldin[n, rows:]).all()
+        steps = np.diff(whole.data.train.times[n, first:k])
+        np.testing.assert_allclose(np.diff(kept.data.train.times[n, :rows]), steps, atol=1e-5)
+    with pytest.raises(ConfigError, match=r"data\.last_rows is 0"):
+        made(task, last_rows=0)
+
+
 @pytest.mark.parametrize("residual", [None, "persistence", "linear"])
 @pytest.mark.parametrize("task", ["interpolation", "forecast"])
 @pytest.mark.parametrize("common", [False, True])
@@ -68,7 +84,7 @@ def test_a_model_that_says_nothing_is_the_trivial_predictor():
         known = series.values[n, ~np.isnan(series.values[n, :, c]), c]
         expected = known[-1] if len(known) else np.nanmean(Series("forecast").read().train.values[..., c])
         np.testing.assert_allclose(said[n, -2:, c], expected, rtol=1e-5)
-    np.testing.assert_allclose(said[:, -2:], module.data.trivial["persistence"][:, -2:], rtol=1e-5)
+    np.testing.assert_allclose(said[:, -2:], module.data.trivial["persistence"].mean[:, -2:], rtol=1e-5)
 
 
 def test_persistence_reads_nothing_after_the_time_asked_for():
@@ -158,7 +174,7 @@ def test_sizes_are_the_same_whichever_phase_is_scored(task):
 @pytest.mark.parametrize("residual", ["persistence", "linear"])
 def test_a_forecast_read_at_the_last_rows_starts_out_from_what_is_told_of_the_later_times(residual):
     module = made("forecast", residual=residual, extrapolate=False)
-    trials, trivial = module.data.eval, module.data.trivial[residual]
+    trials, trivial = module.data.eval, module.data.trivial[residual].mean
     assert trials.offset is not None
     np.testing.assert_allclose(trials.offset[:, -2:], trivial[:, -2:], rtol=1e-6)
 

@@ -1,3 +1,4 @@
+import json
 import zipfile
 
 import numpy as np
@@ -5,6 +6,8 @@ import pytest
 
 from neuralsde.datamodules.irregular.sepsis2019 import CHANNELS, COLUMNS, Sepsis2019, read_patient
 from neuralsde.errors import ConfigError, DataError
+from neuralsde.workflow import train
+from tests.helpers.tiny import FAST, composed
 
 HEADER = "|".join(COLUMNS)
 
@@ -41,6 +44,13 @@ def folder(tmp_path, texts):
         place.mkdir(parents=True, exist_ok=True)
         (place / name).write_text(text)
     return tmp_path / "sets"
+
+
+def test_the_published_recipe_trains_on_them(tmp_path, folder):
+    words = [f"data.reader.path={folder}", "model.dynamics.latent_size=8", "data.batch_size=16", "training.baselines=true"]
+    train(composed("experiment=stable_sde_paper/sepsis2019", *words, *FAST, f"run_dir={tmp_path / 'run'}"))
+    scores = json.loads((tmp_path / "run" / "scores.json").read_text())
+    assert {"log_loss", "accuracy", "auroc", "calibration_error"} <= scores.keys()
 
 
 def parts(data):

@@ -7,6 +7,8 @@ from scipy.io import wavfile
 from neuralsde.datamodules.irregular.mfcc import mel_filters, mfcc
 from neuralsde.datamodules.irregular.speech_commands import WORDS, SpeechCommands, coefficients
 from neuralsde.errors import DataError
+from neuralsde.workflow import train
+from tests.helpers.tiny import FAST, composed
 
 
 @pytest.fixture
@@ -19,6 +21,12 @@ def folder(tmp_path):
             wavfile.write(tmp_path / word / f"{n}.wav", 16_000, (tone + rng.normal(0, 300, 16_000)).astype(np.int16))
         wavfile.write(tmp_path / word / "short.wav", 16_000, np.zeros(9000, np.int16))
     return tmp_path
+
+
+def test_the_published_recipe_trains_on_them(tmp_path, folder):
+    words = [f"data.reader.path={folder}", "model.dynamics.latent_size=8", "data.batch_size=16", "training.baselines=false"]
+    train(composed("experiment=stable_sde_paper/speech_commands", *words, *FAST, f"run_dir={tmp_path / 'run'}"))
+    assert (tmp_path / "run" / "checkpoints" / "best.ckpt").exists()
 
 
 def test_coefficients_are_the_cosine_transform_of_log_mel_power():

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 
 import neuralsde
 from neuralsde.datamodules.batches import stack_targets
@@ -48,7 +49,12 @@ def test_scores_are_those_of_the_prediction_in_the_tables_units(runs, task):
     again = distribution_scores(run.module, trials, 64, seed=1)
     assert again["mse"] == pytest.approx(np.mean((predicted.rates[known] - truth[known]) ** 2), rel=0.05)
     assert {"mse", "crps", "nll", "coverage_90"} <= scores.keys()
-    assert scores["baselines"]["training_mean"]["forward_rmse" if task == "forecast" else "rmse"] < 3
+    trivial = scores["baselines"]["training_mean"]
+    assert trivial["forward_rmse" if task == "forecast" else "rmse"] == pytest.approx(trivial["mse"] ** 0.5)
+    said = run.data.trivial["training_mean"]
+    errors, stds = (part[known] for part in (truth - said.mean, np.broadcast_to(said.std, truth.shape)))
+    assert trivial["nll"] == pytest.approx(-norm.logpdf(errors, scale=stds).mean(), rel=1e-4)
+    assert trivial["crps"] == pytest.approx(crps(norm.ppf(np.linspace(0.0005, 0.9995, 1000))[:, None] * stds, errors), rel=0.01)
 
 
 def test_other_times_are_not_forecast(runs):
