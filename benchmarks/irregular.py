@@ -7,7 +7,9 @@ over the seeds. Words behind `--` go to the command line.
 
     mujoco          mean square error, CRPS, NLL of the 10 steps ahead
     physionet2012   the same of the held-out values
-    ucr             accuracy
+    ucr             accuracy; with `--models ours paper minirocket`, at the end what the table comes to, rate by rate
+
+`--resume FILE` does not repeat the runs that a file of such lines holds, and appends those that are made.
 """
 
 import argparse
@@ -17,6 +19,7 @@ import os
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +27,10 @@ import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
+from benchmarks.irregular_claims import claims
 from neuralsde.cli import CONFIGS
+from neuralsde.datamodules.irregular.baselines import minirocket_ridge
+from neuralsde.datamodules.irregular.ucr import UCRArchive
 from neuralsde.evaluation.distribution import distribution_scores
 from neuralsde.evaluation.load import load
 from neuralsde.evaluation.scores import score
@@ -36,8 +42,9 @@ EXPERIMENTS = {
     "physionet2012": {"ours": "stable_sde/physionet2012"},
     "ucr": {"ours": "stable_sde/ucr", "paper": "stable_sde_paper/ucr"},
 }
-RATES = {"mujoco": (0.0, 0.3, 0.5, 0.7), "physionet2012": (0.5, 0.6, 0.7, 0.8, 0.9), "ucr": (0.0, 0.5)}
+RATES = {"mujoco": (0.0, 0.3, 0.5, 0.7), "physionet2012": (0.5, 0.6, 0.7, 0.8, 0.9), "ucr": (0.0, 0.3, 0.5, 0.7)}
 KEYS = {"mujoco": "missing_rate", "physionet2012": "observed", "ucr": "missing_rate"}
+OF_A_RUN = ("set", "missing_rate", "model", "phase", "seed")
 FILES = {"mujoco": "mujoco/mujoco.npy", "physionet2012": "physionet2012", "ucr": "ucr"}
 
 
@@ -75,6 +82,20 @@ def run(words: list[str], phase: str) -> dict[str, float]:
     return found | {"seconds": round(seconds, 1)}
 
 
+def minirocket(options: argparse.Namespace, rate: float, name: str, seed: int) -> dict[str, float]:
+    """MiniRocket and ridge on the same split with the same values dropped."""
+    begin, folder = time.monotonic(), options.path / FILES["ucr"]
+    place = folder if (folder / name).is_dir() else None
+    data = UCRArchive(name, place, rate, seed=seed, lengths="interpolated").read()
+    found = minirocket_ridge(replace(data, test=getattr(data, options.phase)), seed)
+    return {"accuracy": found.scores["accuracy"], "seconds": round(time.monotonic() - begin, 1)}
+
+
+def earlier(file: Path | None) -> list[dict[str, object]]:
+    """The lines of a file, none where there is none yet."""
+    return [json.loads(line) for line in file.read_text().splitlines()] if file is not None and file.is_file() else []
+
+
 def summary(runs: list[dict[str, float]]) -> dict[str, float]:
     """Mean and standard deviation over runs."""
     spread = {}
@@ -85,34 +106,53 @@ def summary(runs: list[dict[str, float]]) -> dict[str, float]:
 
 
 def lines(options: argparse.Namespace) -> Iterator[dict[str, object]]:
-    """A line per run, and one per setting."""
-    table = options.table
+    """A line per run, and one per setting; for classes one per rate at the end."""
+    table, made = options.table, []
+    done = {
+        tuple(line[k] for k in OF_A_RUN): line
+        for line in earlier(options.resume)
+        if line.get("table") == "ucr" and "seed" in line
+    }
     for name in options.sets if table == "ucr" else [table]:
         for rate in options.rates or RATES[table]:
             for model in options.models:
                 facts = {"table": table, "set": name, KEYS[table]: rate, "model": model, "phase": options.phase}
                 runs = []
                 for seed in options.seeds:
-                    runs.append(run(words_of(table, model, options, rate, name, seed), options.phase))
-                    yield {**facts, "seed": seed, **{k: float(f"{v:.4g}") for k, v in runs[-1].items()}}
+                    line = done.get((name, rate, model, options.phase, seed))
+                    if line is None:
+                        if model == "minirocket":
+                            found = minirocket(options, rate, name, seed)
+                        else:
+                            found = run(words_of(table, model, options, rate, name, seed), options.phase)
+                        line = {**facts, "seed": seed, **{k: float(f"{v:.4g}") for k, v in found.items()}}
+                        yield line
+                    made.append(line)
+                    runs.append({k: v for k, v in line.items() if k not in (*facts, "seed")})
                 if len(runs) > 1:
                     yield {**facts, "seeds": len(runs), **summary(runs)}
+    if table == "ucr":
+        yield from claims(made)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--table", required=True, choices=list(EXPERIMENTS))
     parser.add_argument("--path", type=Path, required=True)
-    parser.add_argument("--models", nargs="+", default=["ours"], choices=["ours", "paper"])
+    parser.add_argument("--models", nargs="+", default=["ours"], choices=["ours", "paper", "minirocket"])
     parser.add_argument("--rates", type=float, nargs="+", help="share that is dropped (PhysioNet: observed)")
     parser.add_argument("--sets", nargs="+", default=["GunPoint", "BasicMotions"], help="of the archives")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--resume", type=Path, help="file of lines that are made already (ucr alone)")
     parser.add_argument("--phase", choices=["test", "val"], default="test", help="series that are scored")
     parser.add_argument("overrides", nargs="*")
     options = parser.parse_args()
     torch.set_num_threads(1)
     for line in lines(options):
         print(json.dumps(line), flush=True)
+        if options.resume is not None and "seed" in line:
+            with options.resume.open("a") as file:
+                file.write(json.dumps(line) + "\n")
 
 
 if __name__ == "__main__":

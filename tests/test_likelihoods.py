@@ -73,6 +73,18 @@ def test_categorical_is_one_draw_of_scipy_s_multinomial():
     assert likelihood(torch.zeros(4, 5, 2, dtype=torch.float64)).shape == LOGITS.shape
 
 
+def test_smoothing_spreads_a_share_of_each_observation_while_training():
+    likelihood = Categorical(2, 3, n_classes=4, smoothing=0.2).double()
+    log_p = LOGITS.unflatten(-1, (3, 4)).log_softmax(-1)
+    spread = 0.8 * torch.nn.functional.one_hot(CLASSES.long(), 4) + 0.05
+    torch.testing.assert_close(likelihood.log_prob(LOGITS, CLASSES), (spread * log_p).sum(-1))
+    torch.testing.assert_close(
+        likelihood.eval().log_prob(LOGITS, CLASSES), Categorical(2, 3, n_classes=4).log_prob(LOGITS, CLASSES)
+    )
+    with pytest.raises(ConfigError, match=r"model\.likelihood\.smoothing is 1\.0"):
+        Categorical(2, 3, n_classes=4, smoothing=1.0)
+
+
 def test_weights_of_classes_count_while_learning_alone():
     plain, weighted = (
         Categorical(2, 3, n_classes=4).double(),

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from neuralsde.inference.path import Estimator, Evidence, LatentPath, LatentProcess, check_sizes
 from neuralsde.inference.without_prior import WithoutPrior
+from neuralsde.nn.stretches import stretch_bounds, stretch_means, stretch_of
 from neuralsde.noise import AbstractNoise, Brownian, FixedPath, run
 from neuralsde.sde import AbstractDriven, Time
 from neuralsde.solvers import AbstractSolver, integrate
@@ -50,6 +51,8 @@ class DrivenSDE(WithoutPrior, LatentProcess):
         duration_s: how long a trial lasts, in the data's unit of time.
         model_time: how long it lasts for the equation; None for the data's own unit.
         substeps: solver steps per bin.
+        most_steps: stretches of neighbouring bins, at most, that the equation is solved on: along the mean of the path in each,
+            its states in between on straight lines. None solves from bin to bin.
         noise: makes what drives the equation from `size` and `horizon`; Brownian motion if None.
 
     Raises:
@@ -67,10 +70,14 @@ class DrivenSDE(WithoutPrior, LatentProcess):
         duration_s: float,
         model_time: float | None = None,
         substeps: int = 1,
+        most_steps: int | None = None,
         noise: Callable[..., AbstractNoise] | None = None,
     ):
         super().__init__()
         check_sizes(latent_size, substeps, model_time, 0.0, 1.0)
+        if most_steps is not None and (type(most_steps) is not int or most_steps < 1):
+            raise ConfigError(f"model.dynamics.most_steps is {most_steps}; give a whole number of at least 1, or null.")
+        self.most_steps = most_steps
         self.per_second = 1.0 if model_time is None else model_time / duration_s
         self.sde = sde(state_size=latent_size, control_size=context_size)
         size = self.sde.noise_size(latent_size)
@@ -96,7 +103,10 @@ class DrivenSDE(WithoutPrior, LatentProcess):
         samples: int = 1,
     ) -> LatentPath:
         z0 = self.sde.prepared().from_coordinates(self.start(context[:, 0]))
-        states = self._along(context.transpose(0, 1), z0, times)
+        if self.most_steps is None:
+            states = self._along(context.transpose(0, 1), z0, times)
+        else:
+            states = self._along_stretches(context, z0, times, self.most_steps)
         return LatentPath(states.transpose(0, 1), {}, torch.cat([states[-1], context[:, -1]], 1))
 
     def go_on(
@@ -104,6 +114,22 @@ class DrivenSDE(WithoutPrior, LatentProcess):
     ) -> Float[Tensor, "batch ahead latent"]:
         z0, context = end[:, : self.output_size], end[:, self.output_size :]
         return self._along(context.expand(times.shape[1], -1, -1), z0, times)[1:].transpose(0, 1)
+
+    def _along_stretches(
+        self,
+        context: Float[Tensor, "batch bin context"],
+        z0: Float[Tensor, "batch state"],
+        times: Float[Tensor, "#batch bin"],
+        most: int,
+    ) -> Float[Tensor, "bin batch state"]:
+        """The same, solved on stretches of bins."""
+        bounds = stretch_bounds(times.shape[1], most).to(times.device)
+        means, ends = stretch_means(context, times.expand(len(context), -1), bounds), times[:, bounds]
+        states = self._along(torch.cat([means, context[:, -1:]], 1).transpose(0, 1), z0, ends)
+        where = stretch_of(bounds, times.shape[1])
+        begin = ends[:, where]
+        share = ((times - begin) / (ends[:, where + 1] - begin)).t()[..., None].to(states.dtype)
+        return torch.lerp(states[where], states[where + 1], share)
 
     def _along(
         self, context: Float[Tensor, "bin batch context"], z0: Float[Tensor, "batch state"], times: Float[Tensor, "#batch bin"]

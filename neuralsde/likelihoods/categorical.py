@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, distributions
+from torch import Tensor, distributions, nn
 
 from neuralsde.errors import ConfigError
 from neuralsde.likelihoods.base import Likelihood
@@ -26,22 +26,39 @@ class Categorical(Likelihood):
         input_size: decoder features per bin.
         target_dim: observed channels.
         n_classes: classes of each channel.
+        smoothing: share of each observation that is spread evenly over all classes while training, so that logits stay bounded
+            (Szegedy et al., 2016, arXiv:1512.00567).
+        xavier: start from Glorot's uniform weights, which are larger than torch's own, and offsets of 0.01, as the published
+            stable neural SDEs do.
         class_weights: how much each class weighs while learning, such as [1, 10] where the second one is rare; None for alike.
 
     Raises:
-        ConfigError: there are fewer than two classes, or not as many positive weights.
+        ConfigError: there are fewer than two classes, not as many positive weights, or `smoothing` is no share.
     """
 
     kinds = frozenset({"category"})
 
-    def __init__(self, input_size: int, target_dim: int, n_classes: int, class_weights: Sequence[int | float] | None = None):
+    def __init__(
+        self,
+        input_size: int,
+        target_dim: int,
+        n_classes: int,
+        class_weights: Sequence[int | float] | None = None,
+        smoothing: float = 0.0,
+        xavier: bool = False,
+    ):
         if n_classes < 2:
             raise ConfigError(
                 f"model.likelihood.n_classes is {n_classes}, but Categorical tells at least 2 classes apart: choose data whose "
                 "entries are class indices, or another model/likelihood."
             )
         super().__init__(input_size, target_dim * n_classes)
-        self.n_classes = n_classes
+        if not 0 <= smoothing < 1:
+            raise ConfigError(f"model.likelihood.smoothing is {smoothing}; give a share from 0 to below 1.")
+        self.n_classes, self.smoothing = n_classes, smoothing
+        if xavier and isinstance(self.readout, nn.Linear):
+            nn.init.xavier_uniform_(self.readout.weight)
+            nn.init.constant_(self.readout.bias, 0.01)
         weights = [1.0] * n_classes if class_weights is None else list(class_weights)
         if len(weights) != n_classes or not all(is_positive(weight) for weight in weights):
             raise ConfigError(
@@ -57,8 +74,11 @@ class Categorical(Likelihood):
     def log_prob(
         self, parameter: Float[Tensor, "*batch bin logit"], y: Float[Tensor, "*batch bin target"]
     ) -> Float[Tensor, "*batch bin target"]:
-        found = self.logits(parameter).log_softmax(-1).gather(-1, y.long()[..., None])[..., 0]
-        return found * self.weights[y.long()] if self.training else found
+        each = self.logits(parameter).log_softmax(-1)
+        found = each.gather(-1, y.long()[..., None])[..., 0]
+        if not self.training:
+            return found
+        return torch.lerp(found, each.mean(-1), self.smoothing) * self.weights[y.long()]
 
     def mean(self, parameter: Float[Tensor, "*batch bin logit"]) -> Float[Tensor, "*batch bin logit"]:
         return self.logits(parameter).softmax(-1).flatten(-2)

@@ -35,6 +35,7 @@ from neuralsde.training.launch import refuse_other_strategies, strategy_of
 from neuralsde.training.module import LatentDynamics
 from neuralsde.training.processes import part
 from neuralsde.training.progress import EpochProgress
+from neuralsde.training.stale import StopStale
 from neuralsde.training.stop import STOPPED, StopAtSignal, slurm
 
 
@@ -109,6 +110,8 @@ def build_trainer(config: DictConfig, run_dir: Path, monitored: str, steps_per_e
     callbacks: list[Callback] = [EpochProgress(), *keepers(run_dir / "checkpoints", monitored), StopAtSignal()]
     if config.training.ema_decay is not None:
         callbacks.append(WeightAveraging(avg_fn=ema_with_warmup(config.training.ema_decay)))
+    if (stale := config.training.get("stop_stale")) is not None:
+        callbacks.append(StopStale(monitored, stale.patience, stale.after))
     settings: dict[str, Any] = OmegaConf.to_container(config.trainer, resolve=True)  # pyright: ignore[reportAssignmentType]
     if settings["max_epochs"] is None:
         wanted, every = math.ceil(config.training.steps / steps_per_epoch), settings["check_val_every_n_epoch"]

@@ -63,6 +63,16 @@ def back_off() -> Rule:
     return allows, "a mapping such as {factor: 0.5, times: 3}, with a factor between 0 and 1"
 
 
+def stop_stale() -> Rule:
+    """How many validations without a new best are put up with, and how many epochs come first."""
+
+    def allows(value: Any) -> bool:
+        given = isinstance(value, DictConfig) and value.keys() == {"patience", "after"}
+        return given and whole(0)[0](value.patience) and whole(0)[0](value.after)
+
+    return allows, "a mapping such as {patience: 10, after: 20} of whole numbers"
+
+
 RULES: dict[str, Rule] = {
     "seed": whole(0, 2**32 - 1),
     "ckpt": optional(text("last, auto or a checkpoint's file")),
@@ -74,6 +84,7 @@ RULES: dict[str, Rule] = {
     "training.monitor": one_of("val/co_bps", "val/fp_bps", "val/nll", "val/elbo", "val/mse", "val/accuracy", "val/auroc"),
     "training.explosion_ratio": optional(number(1.0)),
     "training.back_off": optional(back_off()),
+    "training.stop_stale": optional(stop_stale()),
     "training.decay_matrices_only": one_of(True, False),
     "training.norm_penalty": optional(number(0.0)),
     "training.heldout_weight": optional(number(0.0)),

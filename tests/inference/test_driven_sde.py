@@ -121,6 +121,23 @@ class Follow(AbstractDriven):
         return torch.full_like(z, self.b)
 
 
+def test_stretches_of_bins_are_solved_along_the_mean_of_the_path():
+    torch.manual_seed(0)
+    sde = functools.partial(LangevinType, sigma=1e-9)
+    coarse = DrivenSDE(CONTROL, STATE, sde, EulerMaruyama(), duration_s=8.0, most_steps=4).double()
+    times = torch.arange(9.0)[None].double()
+    context = torch.randn(BATCH, 9, CONTROL).double()
+    ends = [0, 2, 4, 6, 8]
+    means = torch.stack([context[:, a : a + (3 if a == 6 else 2)].mean(1) for a in ends[:-1]], 1)
+    found = coarse(context, times, 9).states
+    coarse.most_steps = None
+    z0, control = coarse.start(context[:, 0]), torch.cat([means, context[:, -1:]], 1)
+    expected = coarse._along(control.transpose(0, 1), z0, times[:, ends]).transpose(0, 1)
+    torch.testing.assert_close(found[:, ends], expected, atol=1e-6, rtol=0)
+    torch.testing.assert_close(found[:, 1], (expected[:, 0] + expected[:, 1]) / 2, atol=1e-6, rtol=0)
+    assert not torch.allclose(coarse(context, times, 9).states[:, 4], found[:, 4], atol=1e-3)
+
+
 def test_the_path_follows_the_context_bin_by_bin_and_beyond():
     torch.manual_seed(0)
     process = DrivenSDE(1, 1, Follow, EulerMaruyama(), duration_s=2.0, substeps=50).double()

@@ -107,3 +107,9 @@ def test_the_published_classifier_learns_from_a_trial_that_is_alone_in_its_batch
     torch.testing.assert_close(head(INPUT[:1]), head.eval()(INPUT[:1]))
     with pytest.raises(AssertionError):  # where there are others they are normalised by each other
         torch.testing.assert_close(whole[:1], head(INPUT[:1]))
+
+
+def test_the_published_classifier_starts_from_larger_weights_than_torchs():
+    last = PublishedClassifier(64).last[0]
+    assert last.weight.std().item() == pytest.approx((2 / 128) ** 0.5, rel=0.1)  # Glorot's; torch's own: (1 / 192) ** .5
+    assert (last.bias == 0.01).all()

@@ -9,7 +9,7 @@ import numpy as np
 from neuralsde.datamodules.batches import FreshTrials, TrialDataModule
 from neuralsde.datamodules.irregular.assemble import inside, last_rows
 from neuralsde.datamodules.irregular.baselines.known import channel_means
-from neuralsde.datamodules.irregular.checks import checked_choice
+from neuralsde.datamodules.irregular.checks import checked_choice, checked_share
 from neuralsde.datamodules.irregular.residual import PREDICTORS
 from neuralsde.datamodules.irregular.scaling import fit_scale
 from neuralsde.datamodules.irregular.series import AbstractReader, SeriesData, SeriesSet
@@ -51,6 +51,8 @@ class SeriesDataModule(TrialDataModule):
         learn_kept: for interpolation, learn from and score the values that the model sees as well.
         extrapolate: forecast at the later times themselves; otherwise at as many last rows of the window, as the published
             stable neural SDEs do.
+        batch_share: in place of `batch_size`, the largest power of two from 16 to 128 that is at most this share of all series
+            (published for the archives: a half).
         last_rows: keep so many last rows of each series, and forget those before: fewer for a model to run through, where what
             was long ago tells little. None keeps all.
 
@@ -72,6 +74,7 @@ class SeriesDataModule(TrialDataModule):
         standardise: bool = True,
         learn_kept: bool = False,
         extrapolate: bool = True,
+        batch_share: float | None = None,
         last_rows: int | None = None,
     ):
         super().__init__(batch_size, seed, eval_batch_size)
@@ -91,6 +94,7 @@ class SeriesDataModule(TrialDataModule):
             raise ConfigError(f"data.residual is {residual}, but classes have no trivial predictor to add to; set it to null.")
         self.reader, self.data_name, self.common_scale, self.standardise = reader, name, common_scale, standardise
         self.learn_kept, self.extrapolate = learn_kept, extrapolate and task == "forecast"
+        self.batch_share = None if batch_share is None else checked_share("batch_share", batch_share)
         if last_rows is not None:
             at_least("last_rows", last_rows, 1)
         self.last_rows = last_rows
@@ -106,6 +110,9 @@ class SeriesDataModule(TrialDataModule):
         for name, split in (("train", train), (self.phase, scored)):
             self.refuse_lacking(split, name)
         self.source, self.step = train, median_step(train)
+        if self.batch_share is not None:
+            n = len(train) + len(series.val) + len(series.test)
+            self.batch_size = max([2**k for k in range(4, 8) if 2**k <= self.batch_share * n], default=16)
         longest = max(float(np.ptp(split.times, axis=1).max()) for split in (train, series.val, series.test))
         self.least = max(LEAST_STEP * self.step, 4 * np.finfo(np.float32).eps * longest)  # apart in single precision too
         self.observed = max(int(split.length.max()) for split in (train, series.val, series.test))

@@ -35,6 +35,8 @@ class PublishedClassifier(nn.Module):
         each = (nn.Tanh(), nn.Linear(input_size, input_size), nn.ReLU(), nn.Linear(input_size, input_size))
         self.each = nn.Sequential(*each) if each_state else nn.Identity()
         self.last = nn.Sequential(nn.Linear(input_size, input_size), BatchNorm(input_size), nn.ReLU(), Dropout(dropout))
+        nn.init.xavier_uniform_(self.last[0].weight)  # pyright: ignore[reportArgumentType]
+        nn.init.constant_(self.last[0].bias, 0.01)  # pyright: ignore[reportArgumentType]
         self.output_size = input_size
 
     def forward(self, input: Float[Tensor, "batch bin channel"]) -> Float[Tensor, "batch bin feature"]:

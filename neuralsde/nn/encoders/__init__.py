@@ -6,6 +6,7 @@ from neuralsde.nn.encoders.gru import GRUEncoder
 from neuralsde.nn.encoders.gru_decay import GRUDecay
 from neuralsde.nn.encoders.path_gru import PathGRU
 from neuralsde.nn.encoders.released_gru import ReleasedGRUEncoder
+from neuralsde.nn.encoders.rocket import RocketEncoder
 from neuralsde.nn.encoders.time_attention import TimeAttentionEncoder
 from neuralsde.nn.encoders.transformer import TransformerEncoder
 from neuralsde.nn.encoders.video import VideoEncoder
@@ -17,6 +18,7 @@ __all__ = [
     "GRUEncoder",
     "PathGRU",
     "ReleasedGRUEncoder",
+    "RocketEncoder",
     "TimeAttentionEncoder",
     "TransformerEncoder",
     "VideoEncoder",

@@ -193,3 +193,9 @@ def test_a_series_too_long_to_pad_the_others_to_is_refused(monkeypatch):
     monkeypatch.setattr("neuralsde.datamodules.irregular.assemble.machine_bytes", lambda: 10_000)
     with pytest.raises(DataError, match=r"Series `b` has 100 rows, and all 20 series as long as it would take 144 kB of 10 kB"):
         padded([np.arange(3)] * 19 + [np.arange(100)], [np.zeros((3, 1))] * 19 + [np.zeros((100, 1))], ["a"] * 19 + ["b"])
+
+
+def test_a_share_of_all_series_gives_the_batch_size():
+    for share, batch_size in [(0.5, 32), (0.3, 16), (0.01, 16)]:  # 40 + 12 + 12 series
+        module = made("classification", batch_share=share)
+        assert module.train_dataloader().batch_size == batch_size
