@@ -5,7 +5,8 @@ command line trains it, selected on the validation series, and scored on the tes
 setting and seed, and then one with mean and standard deviation over the seeds. Words behind `--` go to the command line.
 
     mujoco          mean square error, CRPS, NLL of the 10 steps ahead
-    physionet2012   the same of the held-out values
+    physionet2012   the same of the held-out values, beside those of channel mean and linear interpolation with the same masks,
+                    one draw per seed; mtan_mse is over all observed values, of which those that are kept are copied through
     ucr             accuracy
 """
 
@@ -23,6 +24,7 @@ import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
+from benchmarks.interpolation_rows import copied_through, trivial_rows
 from neuralsde.cli import CONFIGS
 from neuralsde.evaluation.distribution import distribution_scores
 from neuralsde.evaluation.load import load
@@ -52,6 +54,8 @@ def words_of(table: str, model: str, options: argparse.Namespace, rate: float, n
     path = options.path / FILES[table]
     if table == "ucr":
         words += [f"data.reader.name={name}", f"data.reader.seed={seed}"]
+    if table == "physionet2012":
+        words.append(f"data.reader.mask_seed={seed}")
     if table != "ucr" or (path / name).is_dir():
         words.append(f"data.reader.path={path}")
     return [*words, "logger=csv", "training.plots=false", "training.baselines=false", *options.overrides]
@@ -62,13 +66,15 @@ def run(words: list[str]) -> dict[str, float]:
     begin = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
-            train(composed([*words, f"run_dir={folder}/run"]))
+            train(composed([*words, f"run_dir={folder}/run", "predict.n_samples=1"]))  # scores that nobody looks at
         trained, seconds = load(Path(folder) / "run"), time.monotonic() - begin
     config = composed([*words, "run_dir=unused", "data.phase=test"])
     recording = instantiate_part(config, "data").data
     settings = config.predict
     if recording.spec.kind == "real":
         found = distribution_scores(trained.module, recording.eval, settings.n_samples, settings.seed)
+        if config.data.task == "interpolation" and not config.data.learn_kept:
+            found |= copied_through(recording.eval, found["mse"])
     else:
         found = score(recording, None, trained.predict(recording.eval).rates)
     return found | {"seconds": round(seconds, 1)}
@@ -88,6 +94,12 @@ def lines(options: argparse.Namespace) -> Iterator[dict[str, object]]:
     table = options.table
     for name in options.sets if table == "ucr" else [table]:
         for rate in options.rates or RATES[table]:
+            if table == "physionet2012":
+                for seed in options.seeds:
+                    words = [*words_of(table, "ours", options, rate, name, seed), "run_dir=unused"]
+                    for model, scores in trivial_rows(instantiate_part(composed(words), "data").reader.read()):
+                        facts: dict[str, object] = {"table": table, "set": name, KEYS[table]: rate, "model": model}
+                        yield {**facts, "seed": seed} | {k: float(f"{v:.4g}") for k, v in scores.items()}
             for model in options.models:
                 facts = {"table": table, "set": name, KEYS[table]: rate, "model": model}
                 runs = []

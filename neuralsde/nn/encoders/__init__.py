@@ -5,6 +5,7 @@ from neuralsde.nn.encoders.convolution import ConvolutionEncoder
 from neuralsde.nn.encoders.gru import GRUEncoder
 from neuralsde.nn.encoders.path_gru import PathGRU
 from neuralsde.nn.encoders.released_gru import ReleasedGRUEncoder
+from neuralsde.nn.encoders.smoothing import SmoothingEncoder
 from neuralsde.nn.encoders.time_attention import TimeAttentionEncoder
 from neuralsde.nn.encoders.transformer import TransformerEncoder
 from neuralsde.nn.encoders.video import VideoEncoder
@@ -15,6 +16,7 @@ __all__ = [
     "GRUEncoder",
     "PathGRU",
     "ReleasedGRUEncoder",
+    "SmoothingEncoder",
     "TimeAttentionEncoder",
     "TransformerEncoder",
     "VideoEncoder",
