@@ -55,7 +55,7 @@ ENCODERS, DECODERS = ([name for name in choices(f"model/{part}") if name != "vid
 DYNAMICS, LIKELIHOODS = choices("model/dynamics"), choices("model/likelihood")
 ALIKE = {"neural_lnsde", "neural_gsde", "published_lsde", "published_gsde"}  # to encoders and decoders, as their siblings
 FOR_SERIES = {
-    "control_path", "convolution", "path_gru", "neural_lsde", "published_lnsde", "pooled", "published_classifier"
+    "control_path", "convolution", "path_gru", "smoothing", "neural_lsde", "published_lnsde", "pooled", "published_classifier"
 }  # fmt: skip
 UNLIKE = [name for name in DYNAMICS if name not in ALIKE]
 ARRAYS = {"arrays", "stevenson", "head_direction", "miller_chewie_1003", "miller_chewie_1219", "miller_mihi_0303"}
@@ -125,7 +125,7 @@ def pairs_first(encoders: list[str], dynamics: list[str], decoders: list[str]) -
     fast = (
         square
         | set(product(["convolution", "path_gru", "gru"], ["langevin_type", "neural_lsde"], ["mlp", "pooled"]))
-        | {("control_path", "published_lnsde", "published_classifier")}
+        | {("control_path", "published_lnsde", "published_classifier"), ("smoothing", "neural_lsde", "mlp")}
     )
     return [pytest.param(*c, marks=[] if c in fast else pytest.mark.slow) for c in product(encoders, dynamics, decoders)]
 
