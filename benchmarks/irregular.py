@@ -6,7 +6,8 @@ settings, on the validation series; one JSON object per model, setting and seed,
 over the seeds. Words behind `--` go to the command line.
 
     mujoco          mean square error, CRPS, NLL of the 10 steps ahead
-    physionet2012   the same of the held-out values
+    physionet2012   the same of the held-out values, beside those of channel mean and linear interpolation with the same masks,
+                    one draw per seed; mtan_mse is over all observed values, of which those that are kept are copied through
     ucr             accuracy; with `--models ours paper minirocket`, at the end what the table comes to, rate by rate
 
 `--resume FILE` does not repeat the runs that a file of such lines holds, and appends those that are made.
@@ -27,6 +28,7 @@ import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
+from benchmarks.interpolation_rows import copied_through, trivial_rows
 from benchmarks.irregular_claims import claims
 from neuralsde.cli import CONFIGS
 from neuralsde.datamodules.irregular.baselines import minirocket_ridge
@@ -42,6 +44,13 @@ EXPERIMENTS = {
     "physionet2012": {"ours": "stable_sde/physionet2012"},
     "ucr": {"ours": "stable_sde/ucr", "paper": "stable_sde_paper/ucr"},
 }
+PEERS = ("gru_d", "neural_cde", "latent_ode")
+FOR_PEERS = {
+    "mujoco": ["model/likelihood=contaminated", "training.monitor=val/mse", "training.steps=800"],
+    "physionet2012": ["model/likelihood=heteroscedastic", "training.monitor=val/mse", "training.steps=225"],
+    "ucr": ["model/likelihood=categorical", "training.monitor=val/accuracy", "training.steps=500"],
+}
+"""As many steps as ours, and its likelihood; else the models' own settings, which were not tuned."""
 RATES = {"mujoco": (0.0, 0.3, 0.5, 0.7), "physionet2012": (0.5, 0.6, 0.7, 0.8, 0.9), "ucr": (0.0, 0.3, 0.5, 0.7)}
 KEYS = {"mujoco": "missing_rate", "physionet2012": "observed", "ucr": "missing_rate"}
 OF_A_RUN = ("set", "missing_rate", "model", "phase", "seed")
@@ -56,10 +65,15 @@ def composed(words: list[str]) -> DictConfig:
 
 def words_of(table: str, model: str, options: argparse.Namespace, rate: float, name: str, seed: int) -> list[str]:
     """The command line of one run."""
-    words = [f"experiment={EXPERIMENTS[table][model]}", f"data.reader.{KEYS[table]}={rate}", f"seed={seed}"]
+    words = [f"model={model}", f"data={table}", *FOR_PEERS[table]]
+    if model not in PEERS:
+        words = [f"experiment={EXPERIMENTS[table][model]}"]
+    words += [f"data.reader.{KEYS[table]}={rate}", f"seed={seed}"]
     path = options.path / FILES[table]
     if table == "ucr":
         words += [f"data.reader.name={name}", f"data.reader.seed={seed}"]
+    if table == "physionet2012":
+        words.append(f"data.reader.mask_seed={seed}")
     if table != "ucr" or (path / name).is_dir():
         words.append(f"data.reader.path={path}")
     return [*words, "logger=csv", "training.plots=false", "training.baselines=false", *options.overrides]
@@ -70,13 +84,15 @@ def run(words: list[str], phase: str) -> dict[str, float]:
     begin = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
-            train(composed([*words, f"run_dir={folder}/run"]))
+            train(composed([*words, f"run_dir={folder}/run", "predict.n_samples=1"]))  # scores that nobody looks at
         trained, seconds = load(Path(folder) / "run"), time.monotonic() - begin
     config = composed([*words, "run_dir=unused", f"data.phase={phase}"])
     recording = instantiate_part(config, "data").data
     settings = config.predict
     if recording.spec.kind == "real":
         found = distribution_scores(trained.module, recording.eval, settings.n_samples, settings.seed)
+        if config.data.task == "interpolation" and not config.data.learn_kept:
+            found |= copied_through(recording.eval, found["mse"])
     else:
         found = score(recording, None, trained.predict(recording.eval).rates)
     return found | {"seconds": round(seconds, 1)}
@@ -105,6 +121,16 @@ def summary(runs: list[dict[str, float]]) -> dict[str, float]:
     return spread
 
 
+def trivial_lines(options: argparse.Namespace, rate: float) -> Iterator[dict[str, object]]:
+    """Lines of PhysioNet's trivial predictors, on the data that the models of the same seeds are scored on."""
+    table = name = "physionet2012"
+    for seed in options.seeds:
+        words = [*words_of(table, "ours", options, rate, name, seed), "run_dir=unused"]
+        for model, scores in trivial_rows(instantiate_part(composed(words), "data").reader.read()):
+            facts = {"table": table, "set": name, KEYS[table]: rate, "model": model, "seed": seed}
+            yield {**facts, **{k: float(f"{v:.4g}") for k, v in scores.items()}}
+
+
 def lines(options: argparse.Namespace) -> Iterator[dict[str, object]]:
     """A line per run, and one per setting; for classes one per rate at the end."""
     table, made = options.table, []
@@ -115,6 +141,8 @@ def lines(options: argparse.Namespace) -> Iterator[dict[str, object]]:
     }
     for name in options.sets if table == "ucr" else [table]:
         for rate in options.rates or RATES[table]:
+            if table == "physionet2012" and options.phase == "test":
+                yield from trivial_lines(options, rate)
             for model in options.models:
                 facts = {"table": table, "set": name, KEYS[table]: rate, "model": model, "phase": options.phase}
                 runs = []
@@ -139,7 +167,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--table", required=True, choices=list(EXPERIMENTS))
     parser.add_argument("--path", type=Path, required=True)
-    parser.add_argument("--models", nargs="+", default=["ours"], choices=["ours", "paper", "minirocket"])
+    parser.add_argument("--models", nargs="+", default=["ours"], choices=["ours", "paper", *PEERS, "minirocket"])
     parser.add_argument("--rates", type=float, nargs="+", help="share that is dropped (PhysioNet: observed)")
     parser.add_argument("--sets", nargs="+", default=["GunPoint", "BasicMotions"], help="of the archives")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])

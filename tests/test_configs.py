@@ -55,8 +55,8 @@ ENCODERS, DECODERS = ([name for name in choices(f"model/{part}") if name != "vid
 DYNAMICS, LIKELIHOODS = choices("model/dynamics"), choices("model/likelihood")
 ALIKE = {"neural_lnsde", "neural_gsde", "published_lsde", "published_gsde"}  # to encoders and decoders, as their siblings
 FOR_SERIES = {
-    "control_path", "convolution", "path_gru", "rocket", "gru_decay", "neural_lsde", "published_lnsde", "neural_cde", "none",
-    "pooled", "published_classifier",
+    "control_path", "convolution", "path_gru", "rocket", "smoothing", "gru_decay", "neural_lsde", "published_lnsde",
+    "neural_cde", "none", "pooled", "published_classifier",
 }  # fmt: skip
 FOR_VALUES = {"neural_lsde", "neural_lnsde", "neural_gsde", "neural_cde", "gru_d", "latent_ode"}  # models of real values
 UNLIKE = [name for name in DYNAMICS if name not in ALIKE]
@@ -130,7 +130,7 @@ def pairs_first(encoders: list[str], dynamics: list[str], decoders: list[str]) -
     fast = (
         square
         | set(product(["convolution", "path_gru", "rocket", "gru"], ["langevin_type", "neural_lsde"], ["mlp", "pooled"]))
-        | {("control_path", "published_lnsde", "published_classifier")}
+        | {("control_path", "published_lnsde", "published_classifier"), ("smoothing", "neural_lsde", "mlp")}
         | {("gru_decay", "none", "mlp"), ("control_path", "neural_cde", "mlp")}
     )
     return [pytest.param(*c, marks=[] if c in fast else pytest.mark.slow) for c in product(encoders, dynamics, decoders)]

@@ -22,17 +22,25 @@ class HeldPath:
     """
 
     def __init__(self, clock: Float[Tensor, "bin #batch 1"], values: Float[Tensor, "bin batch control"]):
-        self.rows, self.values = clock[..., 0].t().contiguous(), values
+        self.clock, self.rows, self.values = clock, clock[..., 0].t().contiguous(), values
+        self.each = values.unbind()  # whose gradients meet once: one out of all bins has a gradient as large as all of them
 
     def __call__(self, t: Time) -> Float[Tensor, "*batch control"]:
         last = len(self.values) - 1
         if len(self.rows) == 1 or t.ndim == 0:
             asked = t if t.ndim == 0 else t[..., 0, 0]
-            return self.values[(torch.searchsorted(self.rows[0], asked, right=True) - 1).clamp(0, last)]
+            found = (torch.searchsorted(self.rows[0], asked, right=True) - 1).clamp(0, last)
+            return self.each[int(found)] if found.ndim == 0 else self.values[found]
         lead = t.shape[:-2]
         asked = t[..., 0].reshape(-1, t.shape[-2]).expand(-1, len(self.rows))
         bins = (torch.searchsorted(self.rows, asked.t().contiguous(), right=True) - 1).clamp(0, last).t()
+        if not lead and bool((bins == bins[:, :1]).all()):
+            return self.each[int(bins[0, 0])]
         return self.values.take_along_dim(bins[..., None], 0).view(*lead, *self.values.shape[1:])
+
+    def through(self, net: Callable[[Tensor], Tensor]) -> "HeldPath":
+        """The path of what `net` makes of the values."""
+        return HeldPath(self.clock, net(self.values))
 
 
 class DrivenSDE(WithoutPrior, LatentProcess):

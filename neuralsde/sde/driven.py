@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable
+from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -9,6 +10,17 @@ from neuralsde.errors import ConfigError
 from neuralsde.sde.base import AbstractSDE, Time
 
 ControlPath = Callable[[Tensor], Tensor]  # X(t): times (*batch, 1) to values (*batch, control)
+
+
+@runtime_checkable
+class StepwisePath(Protocol):
+    """A control path of constant pieces: what is computed from its value at a time alone is computed once for each piece."""
+
+    def __call__(self, t: Time) -> Tensor: ...
+
+    def through(self, net: Callable[[Tensor], Tensor]) -> ControlPath:
+        """The path of what `net` makes of the values."""
+        ...
 
 
 class AbstractDriven(AbstractSDE):

@@ -1,7 +1,9 @@
 """Neural equations: a free drift with diagonal noise, and what the three stable families share."""
 
+import copy
 import math
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -11,7 +13,7 @@ from neuralsde.errors import ConfigError
 from neuralsde.nn.mlp import MLP, LipSwish
 from neuralsde.sde.base import AbstractSDE, Calculus, NoiseType, Time
 from neuralsde.sde.chain import AbstractChainDrift
-from neuralsde.sde.driven import AbstractDriven
+from neuralsde.sde.driven import AbstractDriven, ControlPath, StepwisePath
 
 
 def with_time(t: Time, z: Float[Tensor, "*batch state"]) -> Float[Tensor, "*batch state+1"]:
@@ -112,6 +114,27 @@ class NeuralAdditive(AbstractChainDrift):
         return self.drift_net.parts()[1]
 
 
+class Multiplied(NamedTuple):
+    """The affine maps before the first activation of a stable neural equation, multiplied out for one solve.
+
+    Args:
+        by_state: of the state, (hidden, state).
+        still: what is always added, (hidden,).
+        by_time: of the time, (hidden,), where it is read.
+        led: the control path, led through its maps.
+    """
+
+    by_state: Float[Tensor, "hidden state"]
+    still: Float[Tensor, " hidden"]
+    by_time: Float[Tensor, " hidden"] | None
+    led: ControlPath
+
+    def offset(self, t: Time) -> Float[Tensor, "*#batch hidden"]:
+        """What does not depend on the state."""
+        offset = self.still if self.by_time is None else self.still + t * self.by_time
+        return offset + self.led(t)
+
+
 class AbstractStableNeural(AbstractDriven):
     r"""What the three stable families share: the nets $\gamma$ and $\sigma$, and an embedding $\bar z$ of observations.
 
@@ -166,6 +189,20 @@ class AbstractStableNeural(AbstractDriven):
             self.mix = nn.Linear(2 * hidden_size, hidden_size)
         self.gamma_net = MLP(hidden_size, state_size, hidden_size, depth, LipSwish)
         self.sigma_net = MLP(1, state_size, hidden_size, 1, LipSwish)
+        self.ready: Multiplied | None = None
+
+    def prepared(self) -> "AbstractStableNeural":
+        if not self.control_size or not isinstance(self.path, StepwisePath):
+            return self
+        first, width = self.gamma_net.parts()[0], len(self.mix.weight)
+        by_control = first.weight @ self.mix.weight[:, width:]
+        led = self.path.through(lambda x: nn.functional.linear(self.embed_control(x), by_control))
+        by_state = first.weight @ self.mix.weight[:, :width]
+        still = by_state @ self.embed_state.bias + first.weight @ self.mix.bias + first.bias
+        by_time = by_state @ self.embed_state.weight[:, 0] if self.reads_time else None
+        same = copy.copy(self)
+        same.ready = Multiplied(self.entry(), still, by_time, led)
+        return same
 
     def gamma(self, t: Time, z: Float[Tensor, "*batch state"]) -> Float[Tensor, "*batch state"]:
         r"""$\gamma(t, \bar z)$.
@@ -174,11 +211,16 @@ class AbstractStableNeural(AbstractDriven):
             ConfigError: the equation expects a control path and has none, or the reverse.
         """
         y = self.coordinates(z) if self.held else z
-        embedding = self.embed_state(with_time(t, y) if self.reads_time else y)
-        control = self._control(t)
-        if control is not None:
-            embedding = self.mix(torch.cat([embedding, control.expand_as(embedding)], -1))
-        gamma = self.gamma_net(embedding)
+        if self.ready is None:
+            embedding = self.embed_state(with_time(t, y) if self.reads_time else y)
+            control = self._control(t)
+            if control is not None:
+                embedding = self.mix(torch.cat([embedding, control.expand_as(embedding)], -1))
+            gamma = self.gamma_net(embedding)
+        else:
+            gamma = nn.functional.linear(y, self.ready.by_state) + self.ready.offset(t)
+            for layer in self.gamma_net.parts()[1]:
+                gamma = layer(gamma)
         if not self.held:
             return gamma
         bound = self.log_bound.exp()

@@ -16,6 +16,7 @@ from neuralsde.sde import (
     AbstractDriven,
     Geometric,
     LangevinType,
+    LinearNoise,
     PublishedGeometric,
     PublishedLangevinType,
     PublishedLinearNoise,
@@ -181,3 +182,16 @@ def test_norms_are_penalised_of_the_equation_alone():
     named = {id(p) for p in process.penalised()}
     assert {name.partition(".")[0] for name, p in process.named_parameters() if id(p) in named} == {"sde"}
     assert {name.partition(".")[0] for name, p in process.named_parameters() if id(p) not in named} == {"start"}
+
+
+@pytest.mark.parametrize("family", [LangevinType, LinearNoise, Geometric])
+@pytest.mark.parametrize("sigma", [None, 0.3])
+def test_a_prepared_equation_is_the_same_along_its_path(family, sigma):
+    torch.manual_seed(2)
+    sde = family(state_size=STATE, control_size=CONTROL, sigma=sigma).double()
+    clock = torch.rand(BINS, BATCH, 1).double().cumsum(0)
+    driven = sde.driven_by(HeldPath(clock, torch.randn(BINS, BATCH, CONTROL).double()))
+    ready, t, z = driven.prepared(), clock[3] + 0.1, torch.randn(BATCH, STATE).double().abs()
+    assert ready is not driven
+    torch.testing.assert_close(ready.drift(t, z), driven.drift(t, z))
+    assert not torch.allclose(ready.drift(clock[0], z), driven.drift(t, z))

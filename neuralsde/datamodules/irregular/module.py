@@ -276,13 +276,40 @@ class SeriesDataModule(TrialDataModule):
         return FreshTrials(self.redrawn, spec, len(self.source))
 
     def redrawn(self, numbers: Sequence[int]) -> Trials:
-        """Training trials by number: those of the first epoch in an order of its own, then those of the second, …"""
-        n = len(self.source)
-        epoch = numbers[0] // n
-        order = np.random.default_rng((self.seed, epoch)).permutation(n)
-        again = self.reader.redraw(self.source[order[np.asarray(numbers) % n]], epoch)
+        """Training trials by number: those of the first epoch in an order of its own, then those of the second, …
+
+        For interpolation they end with the last row of the longest series of their batch: no model computes more padding.
+        """
+        epoch, batch = numbers[0] // len(self.source), numbers[0] % len(self.source) // self.batch_size
+        order = batches_alike(self.source.length, self.batch_size, (self.seed, epoch))
+        again = self.reader.redraw(self.source[order[np.asarray(numbers) % len(self.source)]], epoch)
         assert again is not None
-        return self.in_rest_units(self.trials(again))
+        trials = self.in_rest_units(self.trials(again))
+        if self.task != "interpolation":
+            return trials
+        longest = self.source.length[order[batch * self.batch_size :][: self.batch_size]].max()
+        by_row = {name: getattr(trials, name) for name in ("heldin", "times", "targets", "offset", "scale", "shown")}
+        return replace(trials, **{name: None if value is None else value[:, :longest] for name, value in by_row.items()})
+
+
+POOL = 8
+"""Batches whose series are sorted by length among themselves."""
+
+
+def batches_alike(length: np.ndarray, batch_size: int, seed: tuple[int, int]) -> np.ndarray:
+    """A random order of series, in which the series of a batch are about as long as each other.
+
+    Args:
+        length: of each series, (series,).
+        batch_size: series per batch.
+        seed: of the order.
+    """
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(len(length))
+    whole = len(order) // batch_size * batch_size  # the last batch, which is not whole, stays the last
+    pools = [order[k : min(k + POOL * batch_size, whole)] for k in range(0, whole, POOL * batch_size)]
+    alike = np.concatenate([pool[np.argsort(length[pool], kind="stable")] for pool in pools] or [order[:0]])
+    return np.concatenate([rng.permutation(alike.reshape(-1, batch_size)).ravel(), order[whole:]])
 
 
 def root_mean_square(values: np.ndarray, axes: tuple[int, ...] | None) -> np.ndarray:

@@ -7,6 +7,7 @@ from neuralsde.nn.encoders.gru_decay import GRUDecay
 from neuralsde.nn.encoders.path_gru import PathGRU
 from neuralsde.nn.encoders.released_gru import ReleasedGRUEncoder
 from neuralsde.nn.encoders.rocket import RocketEncoder
+from neuralsde.nn.encoders.smoothing import SmoothingEncoder
 from neuralsde.nn.encoders.time_attention import TimeAttentionEncoder
 from neuralsde.nn.encoders.transformer import TransformerEncoder
 from neuralsde.nn.encoders.video import VideoEncoder
@@ -19,6 +20,7 @@ __all__ = [
     "PathGRU",
     "ReleasedGRUEncoder",
     "RocketEncoder",
+    "SmoothingEncoder",
     "TimeAttentionEncoder",
     "TransformerEncoder",
     "VideoEncoder",

@@ -9,6 +9,7 @@ import torch
 from neuralsde.datamodules.batches import stack_targets
 from neuralsde.datamodules.irregular import SeriesDataModule
 from neuralsde.datamodules.irregular.assemble import padded
+from neuralsde.datamodules.irregular.module import batches_alike
 from neuralsde.datamodules.irregular.residual import persistence
 from neuralsde.datamodules.irregular.series import SeriesSet
 from neuralsde.errors import ConfigError, DataError
@@ -138,6 +139,26 @@ def test_each_epoch_hides_other_values_of_every_series():
         epochs.append(torch.cat([b.seen.sum((1, 2)) for b in batches]))
     assert not torch.equal(epochs[0], epochs[1])
     assert torch.equal(epochs[1], epochs[2])
+
+
+def test_batches_end_with_their_longest_series_and_lose_nothing():
+    module = made("interpolation", redraws=True, residual="linear")
+    loader, source = module.train_dataloader(), module.source
+    for batch in loader:
+        order = batches_alike(source.length, 8, (0, 0))[batch.index.numpy() % 40]
+        assert batch.values.shape[1] == batch.targets.shape[1] == batch.times.shape[1] == source.length[order].max()
+        again = source[order]
+        hidden = ~np.isnan(again.targets[:, : batch.values.shape[1]]) & ~batch.seen.numpy()[..., : again.targets.shape[2]]
+        np.testing.assert_array_equal(batch.known.numpy(), hidden)
+
+
+def test_an_order_of_batches_alike_holds_each_series_once():
+    length = np.random.default_rng(0).integers(1, 100, 83)
+    order = batches_alike(length, 8, (0, 3))
+    assert sorted(order) == list(range(83))
+    assert (order != batches_alike(length, 8, (0, 4))).any()
+    padding = [length[order[k : k + 8]].max() * 8 - length[order[k : k + 8]].sum() for k in range(0, 80, 8)]
+    assert np.mean(padding) < 0.6 * np.mean([length[k : k + 8].max() * 8 - length[k : k + 8].sum() for k in range(0, 80, 8)])
 
 
 @pytest.mark.parametrize(
