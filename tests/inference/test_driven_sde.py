@@ -181,3 +181,8 @@ def test_norms_are_penalised_of_the_equation_alone():
     named = {id(p) for p in process.penalised()}
     assert {name.partition(".")[0] for name, p in process.named_parameters() if id(p) in named} == {"sde"}
     assert {name.partition(".")[0] for name, p in process.named_parameters() if id(p) not in named} == {"start"}
+
+
+def test_impossible_stretches_are_refused():
+    with pytest.raises(ConfigError, match=r"model\.dynamics\.most_steps is 0"):
+        DrivenSDE(CONTROL, STATE, LangevinType, EulerMaruyama(), duration_s=1.0, most_steps=0)
