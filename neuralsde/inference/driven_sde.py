@@ -4,6 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from neuralsde.errors import ConfigError
 from neuralsde.inference.path import Estimator, Evidence, LatentPath, LatentProcess, check_sizes
 from neuralsde.inference.without_prior import WithoutPrior
 from neuralsde.nn.stretches import stretch_bounds, stretch_means, stretch_of
