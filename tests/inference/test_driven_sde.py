@@ -184,7 +184,6 @@ def test_norms_are_penalised_of_the_equation_alone():
     assert {name.partition(".")[0] for name, p in process.named_parameters() if id(p) not in named} == {"start"}
 
 
-<<<<<<< HEAD
 @pytest.mark.parametrize("family", [LangevinType, LinearNoise, Geometric])
 @pytest.mark.parametrize("sigma", [None, 0.3])
 def test_a_prepared_equation_is_the_same_along_its_path(family, sigma):
@@ -196,8 +195,8 @@ def test_a_prepared_equation_is_the_same_along_its_path(family, sigma):
     assert ready is not driven
     torch.testing.assert_close(ready.drift(t, z), driven.drift(t, z))
     assert not torch.allclose(ready.drift(clock[0], z), driven.drift(t, z))
-=======
+
+
 def test_impossible_stretches_are_refused():
     with pytest.raises(ConfigError, match=r"model\.dynamics\.most_steps is 0"):
         DrivenSDE(CONTROL, STATE, LangevinType, EulerMaruyama(), duration_s=1.0, most_steps=0)
->>>>>>> ucr
