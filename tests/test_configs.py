@@ -111,6 +111,11 @@ def mixed(config: DictConfig, **parts: str) -> DictConfig:
     return config
 
 
+def some_of(names: list[str], fast: set[str]) -> list:
+    """All names, those that are not `fast` in the slow lane: each of them trains without a Trainer in the fast one."""
+    return [pytest.param(name, marks=[] if name in fast else pytest.mark.slow) for name in names]
+
+
 def trains_and_predicts(config: DictConfig, words: list[str]) -> None:
     data = light_data(*words)
     module, spec = light_training(config, data), data.spec
@@ -261,13 +266,13 @@ def test_logarithms_are_averaged_of_counts_alone(tmp_path):
         train(tiny_config(tmp_path, *words))
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", some_of(MODELS, {"langevinflow", "latent_sde", "neural_lsde"}))
 def test_every_model_trains_and_scores_on_its_own(model, tmp_path):
     of_values = tiny_simulated("stochastic_lorenz") if model in FOR_VALUES else []
     assert train(tiny_config(tmp_path, *of_values, f"model={model}", "training.baselines=false", "trainer.max_epochs=1")) > -50
 
 
-@pytest.mark.parametrize("dynamics", DYNAMICS)
+@pytest.mark.parametrize("dynamics", some_of(DYNAMICS, {"langevin_type", "underdamped_langevin", "ode", "published_lnsde"}))
 def test_every_dynamics_trains_and_scores_on_its_own(dynamics, tmp_path):
     words = [
         *tiny_simulated("stochastic_lorenz"),

@@ -112,8 +112,9 @@ def instead(config: DictConfig, parts: str) -> str:
 
 def chosen_dynamics(config: DictConfig) -> str:
     """The choice of `model/dynamics` that left its settings, of which the objective replaced the class."""
-    fitting = (name for name, choice in choices_of("dynamics").items() if choice.keys() <= config.model.dynamics.keys())
-    return f"model/dynamics={name}" if (name := next(fitting, None)) else "model.dynamics"
+    left = config.model.dynamics.keys()
+    fitting = {name: len(choice) for name, choice in choices_of("dynamics").items() if choice.keys() <= left}
+    return f"model/dynamics={max(fitting, key=fitting.__getitem__)}" if fitting else "model.dynamics"
 
 
 def likelihoods_of(kind: str) -> list[str]:

@@ -29,8 +29,8 @@ def test_a_launcher_that_is_not_installed_is_told_its_extra():
         (["foo=3", "bar=4"], "There is no setting foo; `python train.py --cfg job` lists all."),
         (
             ["model=langevinflo"],
-            "There is no model=langevinflo; choose one of langevinflow, langevinflow_released, latent_sde, neural_gsde, "
-            "neural_lnsde, neural_lsde.",
+            "There is no model=langevinflo; choose one of gru_d, langevinflow, langevinflow_released, latent_ode, "
+            "latent_sde, neural_cde, neural_gsde, neural_lnsde, neural_lsde.",
         ),
         (
             ["objective=sde_matching", "model/curves=splin"],

@@ -22,6 +22,7 @@ def run_dir(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_a_fresh_process_gives_the_same_rates(run_dir, tmp_path):
     rates = neuralsde.load(run_dir).predict().rates
     script = "import sys, numpy, neuralsde\nnumpy.save(sys.argv[2], neuralsde.load(sys.argv[1]).predict().rates)\n"

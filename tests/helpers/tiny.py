@@ -1,5 +1,6 @@
 """Training runs that take a second, or no Trainer at all: small generated data, small models."""
 
+import copy
 import functools
 from collections.abc import Callable
 from pathlib import Path
@@ -73,8 +74,15 @@ def composed(*overrides: str, name: str = "train") -> DictConfig:
 
 
 def tiny_config(run_dir: Path, *overrides: str) -> DictConfig:
-    """The composed config of a tiny run into `run_dir`."""
-    return composed(*tiny_overrides(run_dir, *overrides))
+    """The composed config of a tiny run into `run_dir`; the same words are composed once."""
+    config = copy.deepcopy(_tiny_config(*overrides))
+    config.run_dir = str(run_dir)
+    return config
+
+
+@functools.cache
+def _tiny_config(*overrides: str) -> DictConfig:
+    return composed(*tiny_overrides(Path("unused"), *overrides))
 
 
 @functools.cache

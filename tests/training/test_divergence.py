@@ -115,7 +115,8 @@ def test_a_run_goes_back_with_a_lower_rate_and_says_so(tmp_path, monkeypatch, ca
     assert rates == {record["back_offs"][0]["lr"] * 0.5}
 
 
-@pytest.mark.parametrize("schedule", ["warmup_cosine", pytest.param("plateau", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("schedule", ["warmup_cosine", "plateau"])
 def test_a_run_that_was_stopped_after_it_went_back_goes_on_likewise(tmp_path, monkeypatch, schedule):
     words = [*SHORT, BACK_OFF, f"schedule={schedule}"]
     with monkeypatch.context() as patch:

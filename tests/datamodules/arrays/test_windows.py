@@ -160,6 +160,7 @@ def test_windows_as_long_as_hours(tmp_path, rng, monkeypatch):
     assert np.isfinite(baseline_table(module.data)["smoothing"]["co_bps"])
 
 
+@pytest.mark.slow
 def test_a_latent_sde_trains_on_it_and_a_resumed_run_equals_it(tmp_path, rng):
     arrays = continuous_arrays(rng)
     arrays["spikes"][:, 0] %= 3
