@@ -80,7 +80,7 @@ def words_of(table: str, model: str, options: argparse.Namespace, rate: float, n
 
 
 def run(words: list[str], phase: str) -> dict[str, float]:
-    """Train, then score the best checkpoint on the series of `phase`."""
+    """Train, then score the checkpoint that the run predicts with on the series of `phase`."""
     begin = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
@@ -94,7 +94,7 @@ def run(words: list[str], phase: str) -> dict[str, float]:
         if config.data.task == "interpolation" and not config.data.learn_kept:
             found |= copied_through(recording.eval, found["mse"])
     else:
-        found = score(recording, None, trained.predict(recording.eval).rates)
+        found = score(recording, None, trained.predict(recording.eval, n_samples=settings.n_samples).rates)
     return found | {"seconds": round(seconds, 1)}
 
 

@@ -26,7 +26,7 @@ from neuralsde.evaluation.ensemble import Ensemble
 from neuralsde.evaluation.figures import draw_figures
 from neuralsde.evaluation.glossary import SCORE_NAMES
 from neuralsde.evaluation.load import Run, load
-from neuralsde.evaluation.predict import Prediction
+from neuralsde.evaluation.predict import Prediction, Sampling
 from neuralsde.evaluation.progress_pictures import ProgressPictures
 from neuralsde.evaluation.report import write_report, write_trajectories
 from neuralsde.evaluation.scores import score
@@ -62,6 +62,7 @@ def train(config: DictConfig, allow_targets: Sequence[str] = ()) -> float:
     started = time.monotonic()
     refuse_own_trust(config, allow_targets)
     check_settings(config)
+    Sampling(config.predict.n_samples, config.predict.average, config.predict.get("interval"))  # refuses what scoring would
     config.run_dir = agreed(config.run_dir, config.trainer.accelerator)
     run_dir = Path(config.run_dir)
     initial = take_model(config, run_dir, allow_targets)
@@ -125,6 +126,8 @@ def announce(prepared: Fit, data: TrialDataModule, run_dir: Path, loggers: list[
     spec, module = data.spec, prepared.module
     channels = "units" if spec.kind == "counts" else "channels"
     units = f"{spec.observed_dim} + {spec.target_dim - spec.observed_dim} held-out {channels}"
+    if not spec.predicts_inputs:
+        units = f"{spec.observed_dim} {channels} seen, {spec.target_dim} to predict"
     width = f"{spec.bin_width_s * 1000:g} ms" if spec.longest_s is None else "irregular width"
     bins = f"{spec.observed_bins} + {spec.forward_bins} forward bins of {width}"
     print(f"{data.data.name}: {len(data.train_set)} training and {len(data.data.eval)} evaluation trials, {units}, {bins}")

@@ -112,7 +112,7 @@ class DrivenSDE(WithoutPrior, LatentProcess):
         samples: int = 1,
     ) -> LatentPath:
         z0 = self.sde.prepared().from_coordinates(self.start(context[:, 0]))
-        if self.most_steps is None:
+        if self.most_steps is None or context.shape[1] == 1:
             states = self._along(context.transpose(0, 1), z0, times)
         else:
             states = self._along_stretches(context, z0, times, self.most_steps)

@@ -20,7 +20,7 @@ class LatentODE(GaussianStart):
         sde: makes the equation from `state_size`; its drift alone is used.
         duration_s: how long a trial lasts, in seconds.
         model_time: how long it lasts for the equation; None for seconds.
-        method: a method of `torchdiffeq.odeint`; those of fixed step take one step per bin.
+        method: one of `bin_clock.METHODS`, as torchdiffeq names them; those of fixed step take one step per bin.
         initial_log_var: offset of the initial posterior's log-variances.
         noise: of the model; none drives an ordinary equation, so that any but the default is refused.
 

@@ -22,7 +22,7 @@ class NeuralCDE(WithoutPrior, LatentProcess):
         latent_size: size of the state.
         hidden_size: units of the net $f$, whose last layer is bounded by tanh.
         depth: its hidden layers.
-        method: a method of `torchdiffeq.odeint`; those of fixed step take one step per bin.
+        method: one of `bin_clock.METHODS`, as torchdiffeq names them; those of fixed step take one step per bin.
         noise: of the model; none drives it, so that any but the default is refused.
 
     Reference: Kidger, Morrill, Foster, Lyons, *Neural controlled differential equations for irregular time series*, 2020,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
+import numpy as np
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback, WeightAveraging
@@ -19,6 +20,7 @@ import neuralsde
 from neuralsde.datamodules.batches import TrialDataModule, TrialDataset, stack_targets
 from neuralsde.datamodules.trials import DataSpec
 from neuralsde.errors import ConfigError
+from neuralsde.models.latent import EVERY_BIN
 from neuralsde.training.build import instantiate_part
 from neuralsde.training.checkpoint import (
     AtomicCheckpointIO,
@@ -87,6 +89,15 @@ def start_at_mean_rates(module: LatentDynamics, data: TrialDataModule) -> None:
     """Set the read-out's start to each unit's mean over the training trials."""
     targets = torch.from_numpy(stack_targets(data.data.train, data.spec))
     module.model.likelihood.start_at(targets.nanmean(dim=(0, 1)).nan_to_num(nan=0.0))
+
+
+def explained_bins(data: TrialDataModule) -> slice:
+    """From the first to the last bin in which a training trial has a target, the same in all processes; all bins where trials
+    are made anew in each epoch."""
+    if data.spec.predicts_inputs or data.fresh_trials() is not None:
+        return EVERY_BIN
+    at = np.flatnonzero(np.isfinite(stack_targets(data.data.train, data.spec)).any((0, 2)))
+    return slice(int(at[0]), int(at[-1]) + 1) if len(at) else EVERY_BIN
 
 
 def ema_with_warmup(decay: float) -> Callable[[Tensor, Tensor, Tensor | int], Tensor]:
@@ -243,6 +254,7 @@ def prepare_fit(config: DictConfig, data: TrialDataModule, run_dir: Path, initia
     if initial is not None:
         initial.refuse_other_sizes(data.spec)
     module = build_module(config, data.spec)
+    module.explained = explained_bins(data)
     if initial is not None:
         initial.load_into(module.model)
     elif config.training.start_at_mean_rates:

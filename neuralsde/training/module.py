@@ -100,6 +100,7 @@ class LatentDynamics(L.LightningModule):
         self.decay_matrices_only, self.norm_penalty = decay_matrices_only, norm_penalty
         self.weights: Tensor
         self.register_buffer("weights", entry_weights(spec, heldout_weight, forward_weight), persistent=False)
+        self.explained = EVERY_BIN  # bins in which training trials have a target: no other need be decoded
         self.means, self.guard = EpochMeans(), StepGuard(explosion_ratio)
         self._watching: tuple[ReduceLROnPlateau, str] | None = None  # a scheduler and the score that it watches
         self._watching_state: dict[str, Any] | None = None
@@ -148,21 +149,13 @@ class LatentDynamics(L.LightningModule):
         # Entries that the model does not explain have no share in either part of the bound.
         known, samples = batch.known.clone(), self.objective.samples
         known[:, self.learned_bins :] = False
-        bins = self.explained_bins(known) if aside is None else EVERY_BIN
+        bins = EVERY_BIN if aside is not None or getattr(self.model.decoder, "mixes_bins", True) else self.explained
         output = self.model(inputs, seen, batch.times, samples, self.objective.estimator, bins)
         known, learned = known[:, bins], learned[:, bins]
         log_prob = self.model.likelihood.log_prob(output.parameter, batch.targets[:, bins].repeat(samples, 1, 1))
-        weighed = log_prob * self.weights[bins]
+        weighed = log_prob * self.weights[: batch.targets.shape[1]][bins]  # a batch may end with its longest trial
         loss = self.objective(weighed, output.kl, known, learned & known, self.current_epoch, own=batch.share)
         return TrainingPass(loss, output, log_prob, aside)
-
-    def explained_bins(self, known: Tensor) -> slice:
-        """From the first to the last bin with a known target: no other need be decoded, unless the decoder mixes them. Where a
-        model predicts its own inputs all are known, and nothing waits for the answer."""
-        if self.spec.predicts_inputs or getattr(self.model.decoder, "mixes_bins", True):
-            return EVERY_BIN
-        at = known.flatten(2).any(2).any(0).nonzero().flatten().tolist()
-        return slice(at[0], at[-1] + 1) if at else EVERY_BIN
 
     def _match(self, batch: TrialBatch, inputs: Tensor, seen: Tensor, learned: Tensor) -> TrainingPass:
         """The same without simulating, from some bins of each trial that the model explains; no other is looked at."""
@@ -383,8 +376,9 @@ class LatentDynamics(L.LightningModule):
 
 
 def entry_weights(spec: DataSpec, heldout: float, forward: float) -> Float[Tensor, "bin target"]:
-    """Weights of the likelihood's entries, with a mean of 1: those of held-out units in observed bins, those of all units in
-    forward bins, and, in units of which both are given, those of held-in units in observed bins."""
+    """Weights of the likelihood's entries, with a mean of 1 over all of a trial's: `heldout` is that of held-out units in
+    observed bins and `forward` that of all units in forward bins, where held-in units in observed bins have 1. Entries that
+    are not learned from count in that mean: where there are some, the likelihood weighs more beside the divergence."""
     weights = torch.ones(spec.total_bins, spec.target_dim)
     if spec.predicts_inputs:
         weights[: spec.observed_bins, spec.observed_dim :] = heldout

@@ -13,7 +13,7 @@ class StopStale(Callback):
     Args:
         monitor: the score, of which less is better for `val/nll` and `val/mse` and more for the others.
         patience: validations without a new best that are put up with.
-        after: epochs that are trained in any case.
+        after: number of the last epoch, from 0, that does not stop in any case.
     """
 
     def __init__(self, monitor: str, patience: int, after: int = 0):

@@ -36,6 +36,11 @@ def test_along_straight_pieces_it_is_a_product_of_matrix_exponentials():
     assert (cde(path[:, :1].expand(-1, 6, -1), times, 6).states.diff(dim=1) == 0).all()
 
 
+def test_methods_that_remember_earlier_steps_are_refused():
+    with pytest.raises(ConfigError, match=r"model\.dynamics\.method is 'explicit_adams'; choose one of euler, midpoint"):
+        NeuralCDE(2, 3, method="explicit_adams")(torch.zeros(1, 3, 2), torch.arange(3.0)[None], 3)
+
+
 @pytest.mark.parametrize("process", [NeuralCDE(2, 3), ContextAlone(2)], ids=["neural_cde", "none"])
 def test_without_a_prior_nothing_is_sampled_and_no_flow_analysed(process):
     with pytest.raises(ConfigError, match=r"has no prior to sample from: train a model=latent_sde"):

@@ -19,7 +19,7 @@ FAMILIES = {
     "lsde": PublishedLangevinType,
     "lnsde": PublishedLinearNoise,
     "gsde": PublishedGeometric,
-    "gsde_2024": functools.partial(PublishedGeometric, gate="one_minus_sigmoid"),
+    "gsde_of_the_paper": functools.partial(PublishedGeometric, gate="one_minus_sigmoid"),
 }
 
 

@@ -266,8 +266,10 @@ class SeriesDataModule(TrialDataModule):
     def said(self, split: SeriesSet) -> dict[str, np.ndarray]:
         """Means of the predictors without parameters, (series, row, target), by name."""
         asked = self.asked_times(split)
-        found = {name: predict(split, asked, self.means) for name, predict in PREDICTORS.items()}
-        return found | {"training_mean": np.broadcast_to(self.means, found["linear"].shape)}
+        own = [] if self.residual is None else [self.residual]
+        names = dict.fromkeys(["persistence", *own] if self.task == "forecast" else PREDICTORS)  # ahead, lines are flat
+        found = {name: PREDICTORS[name](split, asked, self.means) for name in names}
+        return found | {"training_mean": np.broadcast_to(self.means, found["persistence"].shape)}
 
     def fresh_trials(self) -> FreshTrials | None:
         spec = self.spec  # reads the series

@@ -78,7 +78,14 @@ def refuse_unlike(sessions: Mapping[str, TrialData]) -> None:
             raise ConfigError(
                 f"data.sessions hold {told}; one model needs the same in all of them: set data.sessions.NAME.{key}."
             )
+    bins = {name: data.spec.observed_bins for name, data in sessions.items()}
     name, data = next(iter(sessions.items()))
+    if data.spec.forward_bins and len(set(bins.values())) > 1:
+        told = ", ".join(f"{name} {n}" for name, n in bins.items())
+        raise ConfigError(
+            f"data.sessions hold windows of {told} observed bins, after which forward bins would stand at different times: set "
+            "data.sessions.NAME.observed_bins to the same number, or forward_bins to 0."
+        )
     if data.spec.kind != "counts" or not data.spec.predicts_inputs:
         raise ConfigError(f"data.sessions.{name} holds {data.spec.kind} values; only spike counts are joined.")
 

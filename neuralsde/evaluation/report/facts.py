@@ -39,6 +39,11 @@ def made_of(record: dict[str, Any], config: DictConfig) -> list[Fact]:
     ]
 
 
+def size_of(seen: int, further: int, kind: str) -> str:
+    """How many channels are seen and predicted; `further` is negative where what is predicted is fewer than what is seen."""
+    return f"{seen} {kind} seen and {further} held out" if further >= 0 else f"{seen} {kind} seen, {seen + further} predicted"
+
+
 def data_of(record: dict[str, Any], scores: dict[str, Any]) -> list[Fact]:
     """The recording and the checksums of its files."""
     scored = scores.get("data", {})
@@ -49,7 +54,7 @@ def data_of(record: dict[str, Any], scores: dict[str, Any]) -> list[Fact]:
         width = "irregular width" if data["bin_width_s"] is None else f"{1000 * data['bin_width_s']:g} ms"
         facts += [
             Fact("Trials", [f"{data['train_trials']} for training, {data['eval_trials']} for evaluation"]),
-            Fact("Size", [f"{data['channels'][0]} {kind} seen and {data['channels'][1]} held out"]),
+            Fact("Size", [size_of(*data["channels"], kind)]),
             Fact("Time", [f"{data['bins'][0]} bins observed and {data['bins'][1]} to forecast, of {width}"]),
         ]
     if scored.get("source") != data.get("source") and "eval_trials" in scored:  # `evaluate --phase test` came later

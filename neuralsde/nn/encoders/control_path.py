@@ -79,6 +79,8 @@ class ControlPath(nn.Module):
             raise ConfigError(f"model.encoder.slopes is {slopes}; give a whole number of at least 0.")
         if rises and not slopes:
             raise ConfigError("model.encoder.rises is true, but there are no slopes to rise along; set slopes to 1 or more.")
+        if slope_changes and slopes < 2:
+            raise ConfigError(f"model.encoder.slope_changes is true, but slopes is {slopes}; a change takes 2 or more.")
         if time_unit is not None and not time_unit > 0:
             raise ConfigError(f"model.encoder.time_unit is {time_unit}; give a positive number, or null.")
         self.fill, self.duration_s, self.slopes, self.rises = fill, duration_s, slopes, rises

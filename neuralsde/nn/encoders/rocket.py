@@ -18,18 +18,19 @@ GOLDEN = (5**0.5 - 1) / 2
 
 
 class RocketEncoder(nn.Module):
-    r"""What MiniRocket sees of a series, stretch by stretch of the trial.
+    r"""What MiniRocket looks for in a series, stretch by stretch of the trial.
 
     The filled-in observations go through MiniRocket's 84 kernels (weights −1 and 2, sum 0), each at several dilations and over
-    channels drawn at random. Their outputs, in units of their deviation over the training batches, are compared with
-    thresholds that lie at quantiles of a Gaussian. The share of each stretch's time that an output is above its threshold, and
-    the stretch's mean of the `ControlPath` itself, go through one linear layer, the only part that learns. An equation that
-    adds such a path up over time ends in a linear map of MiniRocket's own features, shares of the whole time.
+    channels drawn at random. Their outputs, standardised over the training batches, are compared with thresholds at quantiles
+    of a Gaussian (MiniRocket's lie at quantiles of single series, and half of its kernels are unpadded). The share of each
+    stretch's time that an output is above its threshold, and the stretch's mean of the `ControlPath` itself, go through one
+    linear layer, the only part that learns. An equation that adds such a path up over time ends in a linear map of shares of
+    the whole time, which is what MiniRocket's classifier reads.
 
     Args:
         input_size: observed channels.
         duration_s: how long a trial lasts, in the data's unit of time.
-        n_bins: bins of a trial, for dilations up to an eighth of it.
+        n_bins: bins of a trial, for dilations up to about an eighth of it.
         hidden_size: channels of the context.
         dilations: how many, spread evenly over the powers of 2; at most.
         thresholds: of each kernel at each dilation.

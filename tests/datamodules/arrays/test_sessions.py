@@ -70,6 +70,11 @@ def test_sessions_that_do_not_fit_are_told_apart(parts, trials):
         SessionsData("both", {"real": real}, batch_size=8).read()
     with pytest.raises(ConfigError, match=r"data\.sessions\.one\.phase is val, but data\.phase is test"):
         SessionsData("both", parts, batch_size=8, phase="test")
+    ahead = [trials(ending=end, observed_bins=n, forward_bins=2)[0] for end, n in (("npz", 4), ("hdf5", 6))]
+    with pytest.raises(
+        ConfigError, match=r"one 4, two 6 observed bins, after which forward bins would stand at different times"
+    ):
+        SessionsData("both", dict(zip(("one", "two"), ahead, strict=True)), batch_size=8).read()
     with pytest.raises(ConfigError, match=r"data\.sessions is empty"):
         SessionsData("none", {}, batch_size=8).read()
 

@@ -57,6 +57,18 @@ def test_scores_are_those_of_the_prediction_in_the_tables_units(runs, task):
     assert trivial["crps"] == pytest.approx(crps(norm.ppf(np.linspace(0.0005, 0.9995, 1000))[:, None] * stds, errors), rel=0.01)
 
 
+def test_batches_that_end_with_their_longest_series_train_where_all_rows_are_decoded(runs, tmp_path):
+    path = runs["interpolation"][0].config.data.reader.path
+    words = [
+        f"data.reader.path={path}",
+        "data.reader.task=interpolation",
+        *TASKS["interpolation"],
+        "data.reader.channels=[x,y]",
+    ]
+    small = ["data.batch_size=4", "model.encoder.hidden_size=8", "trainer.max_epochs=1", "training.baselines=false"]
+    train(tiny_config(tmp_path / "run", "model=neural_lsde", "data=csv", "model/decoder=pooled", *words, *small))
+
+
 def test_other_times_are_not_forecast(runs):
     with pytest.raises(ConfigError, match=r"forecasts no others: take run\.predict"):
         runs["forecast"][0].forecast(ahead=2)
