@@ -175,6 +175,11 @@ def main() -> None:
     parser.add_argument("--phase", choices=["test", "val"], default="test", help="series that are scored")
     parser.add_argument("overrides", nargs="*")
     options = parser.parse_args()
+    if not options.path.is_dir():
+        parser.error(f"there is no folder {options.path}")
+    allowed = {*EXPERIMENTS[options.table], *PEERS, *(["minirocket"] if options.table == "ucr" else [])}
+    if wrong := [model for model in options.models if model not in allowed]:
+        parser.error(f"--models {wrong[0]} is not for --table {options.table}")
     torch.set_num_threads(1)
     for line in lines(options):
         print(json.dumps(line), flush=True)

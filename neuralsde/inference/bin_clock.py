@@ -18,16 +18,18 @@ BinRate = Callable[[Tensor, Tensor, Tensor], Tensor]
 """Rate of change per bin, of the bin's number, the share of it that has passed, and the state."""
 
 
-def solve_over_bins(
-    rate: BinRate, z0: Float[Tensor, "batch state"], bins: int, method: str
-) -> Float[Tensor, "batch bin state"]:
-    """The path of $dz/ds$ = `rate` from `z0` in the first bin through the others; methods of fixed step take one per bin.
-
-    Raises:
-        ConfigError: there is no such method.
+def check_method(method: str) -> None:
+    """Raises:
+    ConfigError: there is no such method.
     """
     if method not in METHODS:
         raise ConfigError(f"model.dynamics.method is {method!r}; choose one of {', '.join(METHODS)}.")
+
+
+def solve_over_bins(
+    rate: BinRate, z0: Float[Tensor, "batch state"], bins: int, method: str
+) -> Float[Tensor, "batch bin state"]:
+    """The path of $dz/ds$ = `rate` from `z0` in the first bin through the others; methods of fixed step take one per bin."""
     if bins == 1:
         return z0[:, None]
 

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from neuralsde.inference.bin_clock import solve_over_bins
+from neuralsde.inference.bin_clock import check_method, solve_over_bins
 from neuralsde.inference.gaussian_start import GaussianStart
 from neuralsde.inference.path import Estimator, Evidence, LatentPath, gaussian_sample, refuse_memory
 from neuralsde.noise import AbstractNoise
@@ -39,6 +39,7 @@ class LatentODE(GaussianStart):
         noise: Callable[..., AbstractNoise] | None = None,
     ):
         refuse_memory(noise, type(self).__name__)
+        check_method(method)
         # The summary of a trial: the first bin's context and the mean over bins, for encoders that look back only.
         super().__init__(2 * context_size, latent_size, duration_s, model_time, initial_log_var)
         self.sde, self.method = sde(state_size=latent_size), method

@@ -4,7 +4,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from neuralsde.inference.bin_clock import solve_over_bins
+from neuralsde.errors import ConfigError
+from neuralsde.inference.bin_clock import check_method, solve_over_bins
 from neuralsde.inference.path import Estimator, Evidence, LatentPath, LatentProcess, check_sizes, refuse_memory
 from neuralsde.inference.without_prior import WithoutPrior
 from neuralsde.noise import AbstractNoise
@@ -39,8 +40,12 @@ class NeuralCDE(WithoutPrior, LatentProcess):
         noise: Callable[..., AbstractNoise] | None = None,
     ):
         super().__init__()
+        check_method(method)
         refuse_memory(noise, type(self).__name__)
         check_sizes(latent_size, 1, None, 0.0, 1.0)
+        for name, value in (("hidden_size", hidden_size), ("depth", depth)):
+            if type(value) is not int or value < 1:
+                raise ConfigError(f"model.dynamics.{name} is {value}; give a whole number of at least 1.")
         self.output_size, self.method = latent_size, method
         self.start = nn.Linear(context_size, latent_size)
         layers: list[nn.Module] = [nn.Linear(latent_size, hidden_size), nn.ReLU()]

@@ -357,7 +357,7 @@ def test_an_ode_is_its_closed_form(method):
     decay = torch.exp(-torch.tensor([0.5, 2.0]).double() * (clock - clock[:, :1])[..., None])
     torch.testing.assert_close(path.states, path.states[:, :1] * decay, atol=2e-5, rtol=1e-4)
     assert set(path.kl) == {"kl_initial"}
-    with pytest.raises(ConfigError, match="method is .magic.; choose one of euler"):
+    with pytest.raises(ConfigError, match=r"method is .magic.; choose one of euler"):
         LatentODE(5, 2, LearnedOrnsteinUhlenbeck, 1.0, None, "magic").double()(
             torch.randn(3, 9, 5, dtype=torch.float64), clock, 9
         )

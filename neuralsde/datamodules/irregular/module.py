@@ -78,9 +78,10 @@ class SeriesDataModule(TrialDataModule):
         last_rows: int | None = None,
     ):
         super().__init__(batch_size, seed, eval_batch_size)
-        self.task, self.phase = checked_choice("task", task, TASKS), checked_choice("phase", phase, ("val", "test"))
+        self.task = checked_choice("task", task, TASKS, "data")
+        self.phase = checked_choice("phase", phase, ("val", "test"), "data")
         residual = DEFAULT[task] if residual == "default" else residual
-        self.residual = None if residual is None else checked_choice("residual", residual, (*PREDICTORS, "default"))
+        self.residual = None if residual is None else checked_choice("residual", residual, (*PREDICTORS, "default"), "data")
         switches = {
             "common_scale": common_scale,
             "standardise": standardise,
@@ -145,6 +146,13 @@ class SeriesDataModule(TrialDataModule):
             raise ConfigError(
                 f"data.task is {self.task}, but the {name} series of {self.data_name} hold nothing to predict for it; choose "
                 "another task, or set data.reader.task to the same one."
+            )
+        if self.task != "interpolation" or self.learn_kept:
+            return
+        if not (np.isnan(split.values) & ~np.isnan(needed)).any():
+            raise ConfigError(
+                f"Not one value of the {name} series of {self.data_name} is hidden, so that there is nothing to predict: raise "
+                "data.reader.hidden (data.reader.observed of PhysioNet: lower it), or set data.learn_kept=true."
             )
 
     def sizes(self, series: SeriesData, channels: int) -> DataSpec:

@@ -112,7 +112,7 @@ def cut(paths: np.ndarray, window: int, ahead: int, path: Path) -> SeriesSet:
     if starts < 1 or len(paths) * starts < 7:
         raise DataError(
             f"{path}: {len(paths)} trajectories of {paths.shape[1]} steps give {len(paths) * max(starts, 0)} windows of "
-            f"data.window {window} and data.ahead {ahead}; at least 7 windows are needed, and trajectories "
+            f"data.reader.window {window} and data.reader.ahead {ahead}; at least 7 windows are needed, and trajectories "
             "longer than both together."
         )
     rows = np.arange(starts)[:, None] + np.arange(window + ahead)

@@ -58,7 +58,7 @@ def fit_scale(values: np.ndarray, kind: str) -> Scale:
         ConfigError: `kind` is none of them.
     """
     if kind not in KINDS:
-        raise ConfigError(f"data.scale is {kind}; give one of {', '.join(KINDS)}.")
+        raise ConfigError(f"data.reader.scale is {kind}; give one of {', '.join(KINDS)}.")
     n_channels = values.shape[1]
     if kind == "none":
         return Scale(np.zeros(n_channels), np.ones(n_channels))
@@ -88,7 +88,7 @@ def standardise(data: SeriesData, kind: str = "z", stats: str = "train") -> tupl
         ConfigError: `kind` or `stats` is not one of those there are.
     """
     if stats not in STATS:
-        raise ConfigError(f"data.stats is {stats}; give one of {', '.join(STATS)}.")
+        raise ConfigError(f"data.reader.stats is {stats}; give one of {', '.join(STATS)}.")
     looked_at = (data.train,) if stats == "train" else (data.train, data.val, data.test)
     scale = fit_scale(np.concatenate([seen_rows(s) for s in looked_at]), kind)
     train, val, test = (scaled(s, scale) for s in (data.train, data.val, data.test))

@@ -87,11 +87,11 @@ class Sepsis2019(AbstractReader):
         """
         texts = sorted(patient_texts(self.path), key=lambda item: PurePosixPath(item[0]).name)
         if not texts:
-            raise DataError(f"{self.path}: holds no .psv files; set data.path to {WHERE}.")
+            raise DataError(f"{self.path}: holds no .psv files; set data.reader.path to {WHERE}.")
         bar = track(texts, "reading patients", transient=True, console=Console(stderr=True))
         patients = [p for p in (read_patient(name, text, self.keep_empty_rows) for name, text in bar) if len(p.hours) > 2]
         if not patients:
-            raise DataError(f"{self.path}: no patient has more than two rows; set data.path to {WHERE}.")
+            raise DataError(f"{self.path}: no patient has more than two rows; set data.reader.path to {WHERE}.")
         series = as_set(patients, self.intensity)
         assert series.labels is not None
         classes = ("no sepsis", "sepsis")
@@ -115,7 +115,7 @@ def patient_texts(path: Path) -> Iterator[tuple[str, bytes]]:
         DataError: there is no such path, or an archive is damaged.
     """
     if not path.exists():
-        raise DataError(f"There is no {path}; set data.path to {WHERE}.")
+        raise DataError(f"There is no {path}; set data.reader.path to {WHERE}.")
     if path.is_dir():
         for file in path.rglob("*.psv"):
             yield file.name, file.read_bytes()

@@ -84,7 +84,7 @@ def word_clips(folder: Path) -> dict[str, np.ndarray]:
         if samples.shape == (SAMPLES,):
             clips[path.name] = samples.astype(np.float32) / SCALE
     if not clips:
-        raise DataError(f"{folder}: holds no clip of {SAMPLES} samples in one channel; set data.path to {WHERE}.")
+        raise DataError(f"{folder}: holds no clip of {SAMPLES} samples in one channel; set data.reader.path to {WHERE}.")
     return clips
 
 

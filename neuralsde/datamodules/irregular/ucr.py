@@ -57,7 +57,8 @@ class UCRArchive(AbstractReader):
         self.keep_empty_rows = keep_empty_rows
         if path is None and name not in BUNDLED:
             raise ConfigError(
-                f"data.name is {name}, which does not come with aeon ({', '.join(BUNDLED)} do); set data.path to its folder."
+                f"data.reader.name is {name}, which does not come with aeon ({', '.join(BUNDLED)} do); set data.reader.path "
+                "to its folder."
             )
 
     def files(self) -> list[Path]:
@@ -107,7 +108,7 @@ def bundled_cases(name: str) -> list[tuple[str, Case]]:
     Raises:
         ConfigError: aeon is not installed.
     """
-    datasets = extra_module("aeon.datasets", "irregular", f"data.name={name} without data.path")
+    datasets = extra_module("aeon.datasets", "irregular", f"data.reader.name={name} without data.reader.path")
     named = []
     for part in PARTS:
         values, labels = datasets.load_classification(name, split=part.lower(), load_equal_length=False)

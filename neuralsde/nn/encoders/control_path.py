@@ -77,6 +77,9 @@ class ControlPath(nn.Module):
             raise ConfigError(f"model.encoder.fill is {fill!r}; choose one of {', '.join(FILLINGS)}.")
         if type(slopes) is not int or slopes < 0:
             raise ConfigError(f"model.encoder.slopes is {slopes}; give a whole number of at least 0.")
+        for name, value in (("rises", rises), ("slope_changes", slope_changes)):
+            if type(value) is not bool:
+                raise ConfigError(f"model.encoder.{name} is {value}; give true or false.")
         if rises and not slopes:
             raise ConfigError("model.encoder.rises is true, but there are no slopes to rise along; set slopes to 1 or more.")
         if slope_changes and slopes < 2:

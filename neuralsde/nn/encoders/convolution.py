@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from neuralsde.errors import ConfigError
 from neuralsde.nn.dropout import Dropout
 from neuralsde.nn.encoders.control_path import ControlPath
 
@@ -26,6 +27,9 @@ class ConvolutionEncoder(nn.Module):
         dropout: probability of dropping an entry of the context.
         fill: see `ControlPath`.
 
+    Raises:
+        ConfigError: a size is impossible.
+
     Reference: Ismail Fawaz et al., *InceptionTime*, 2020, arXiv:1909.04939.
     """
 
@@ -42,6 +46,12 @@ class ConvolutionEncoder(nn.Module):
         fill: str = "linear",
     ):
         super().__init__()
+        if not widths or not all(type(width) is int and width > 0 and width % 2 for width in widths):
+            raise ConfigError(f"model.encoder.widths is {list(widths)}; give odd whole numbers, such as [5, 11, 21, 41].")
+        if type(hidden_size) is not int or hidden_size < 1 or hidden_size % len(widths):
+            raise ConfigError(f"model.encoder.hidden_size is {hidden_size}; give a multiple of the {len(widths)} widths.")
+        if type(blocks) is not int or blocks < 1:
+            raise ConfigError(f"model.encoder.blocks is {blocks}; give a whole number of at least 1.")
         self.path = ControlPath(input_size, duration_s, fill)
         sizes = [self.path.output_size] + [hidden_size] * blocks
         self.blocks = nn.ModuleList(InceptionBlock(i, o, widths) for i, o in itertools.pairwise(sizes))

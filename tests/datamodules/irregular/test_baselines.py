@@ -115,7 +115,7 @@ def test_metrics_of_interpolation_count_what_they_say(hidden):
     both, held = (linear_interpolation(hidden, m).scores["mse"] for m in ("mtan", "heldout"))
     assert np.isclose(both, held * (known & ~seen).sum() / known.sum())  # what was seen is copied
     assert held < channel_mean(hidden).scores["mse"]
-    with pytest.raises(ConfigError, match=r"data.metric is all"):
+    with pytest.raises(ConfigError, match=r"data.reader.metric is all"):
         linear_interpolation(hidden, "all")
 
 

@@ -56,11 +56,11 @@ def test_dropped_steps_leave_no_rows_unless_asked_for(trajectories):
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
-        ({"missing_rate": 1.3}, "data.missing_rate is 1.3"),
-        ({"missing_rate": -0.1}, "data.missing_rate is -0.1"),
+        ({"missing_rate": 1.3}, "data.reader.missing_rate is 1.3"),
+        ({"missing_rate": -0.1}, "data.reader.missing_rate is -0.1"),
         ({"window": 0}, "data.window is 0"),
         ({"ahead": -4}, "data.ahead is -4"),
-        ({"mask_seed": -1}, "data.mask_seed is -1"),
+        ({"mask_seed": -1}, "data.reader.mask_seed is -1"),
     ],
 )
 def test_impossible_settings_are_named(trajectories, settings, sentence):

@@ -198,10 +198,10 @@ def test_the_cache_is_read_once_and_rebuilt_when_damaged_or_outdated(tmp_path, a
 
 def test_settings_are_named(archive):
     for settings, sentence in [
-        ({"observed": 1.3}, "data.observed is 1.3"),
-        ({"task": "both"}, "data.task is both"),
-        ({"stats": "test"}, "data.stats is test"),
-        ({"sets": "c"}, "data.sets is c"),
+        ({"observed": 1.3}, "data.reader.observed is 1.3"),
+        ({"task": "both"}, "data.reader.task is both"),
+        ({"stats": "test"}, "data.reader.stats is test"),
+        ({"sets": "c"}, "data.reader.sets is c"),
     ]:
         with pytest.raises(ConfigError, match=sentence):
             reader(archive, **settings)

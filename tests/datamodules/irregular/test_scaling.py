@@ -29,7 +29,7 @@ def test_each_kind_of_scale():
     np.testing.assert_allclose(fit_scale(column, "range")(column)[:, 0], [0, 2 / 7, 1])
     np.testing.assert_allclose(fit_scale(column, "none")(column), column)
     np.testing.assert_allclose(z.undo(z(column)), column, rtol=1e-6)
-    with pytest.raises(ConfigError, match=r"data.scale is log"):
+    with pytest.raises(ConfigError, match=r"data.reader.scale is log"):
         fit_scale(column, "log")
 
 
@@ -58,5 +58,5 @@ def test_hidden_values_and_values_ahead_are_scaled_alike():
     seen = ~np.isnan(scaled.train.values)
     np.testing.assert_array_equal(scaled.train.values[seen], scaled.train.targets[seen])
     np.testing.assert_array_equal(scaled.train.ahead, scaled.train.targets[:, :1])
-    with pytest.raises(ConfigError, match=r"data.stats is test"):
+    with pytest.raises(ConfigError, match=r"data.reader.stats is test"):
         standardise(data, "z", "test")

@@ -130,5 +130,5 @@ def test_nothing_to_read_and_impossible_settings_are_said(tmp_path):
         Sepsis2019(tmp_path / "none").read()
     with pytest.raises(DataError, match=r"holds no .psv files"):
         Sepsis2019(tmp_path).read()
-    with pytest.raises(ConfigError, match=r"data.scale is log"):
+    with pytest.raises(ConfigError, match=r"data.reader.scale is log"):
         Sepsis2019(tmp_path, scale="log")

@@ -201,12 +201,12 @@ def test_bad_rows_are_refused_by_line_series_and_column(written, case):
     [
         ("", "the file is empty"),
         ("series,time,x,y\n", "holds no rows"),
-        ("series;time;x;y\na;1;1;1\n", "its separator seems to be ;: set data.separator"),
+        ("series;time;x;y\na;1;1;1\n", "its separator seems to be ;: give .data.reader.separator=';'. on the command line"),
         ("series\ttime\tx\ty\n", "its separator seems to be a tab"),
         ("series,time,x,x\na,1,1,1\n", "2 columns are called `x`"),
         ("series,time,,y\na,1,1,1\n", "column 3 has no name"),
-        ("id,time,x,y\na,1,1,1\n", r"no column `series` \(data.series_column\)"),
-        ("series,time,x\na,1,1\na,2,1\n", r"no column `y` \(data.channels\)"),
+        ("id,time,x,y\na,1,1,1\n", r"no column `series` \(data.reader.series_column\)"),
+        ("series,time,x\na,1,1\na,2,1\n", r"no column `y` \(data.reader.channels\)"),
     ],
 )
 def test_bad_headers_are_refused(written, text, sentence):
@@ -272,15 +272,15 @@ def test_too_little_to_forecast_from_is_named(written, rows):
 @pytest.mark.parametrize(
     ("task", "settings", "sentence"),
     [
-        ("regression", {}, "data.task is regression"),
-        ("classification", {}, "data.label_column is null"),
-        ("forecast", {}, "give one of data.ahead_rows and data.ahead_time"),
+        ("regression", {}, "data.reader.task is regression"),
+        ("classification", {}, "data.reader.label_column is null"),
+        ("forecast", {}, "give one of data.reader.ahead_rows and data.reader.ahead_time"),
         ("forecast", {"ahead_rows": 0}, "data.ahead_rows is 0"),
         ("forecast", {"ahead_time": -1.0}, "data.ahead_time is -1"),
-        ("interpolation", {"hidden": 1.0}, "data.hidden is 1.0"),
-        ("interpolation", {"hide": "rows"}, "data.hide is rows"),
-        ("interpolation", {"separator": ";;"}, "data.separator is `;;`"),
-        ("interpolation", {"time_unit": "year"}, "data.time_unit is year"),
+        ("interpolation", {"hidden": 1.0}, "data.reader.hidden is 1.0"),
+        ("interpolation", {"hide": "rows"}, "data.reader.hide is rows"),
+        ("interpolation", {"separator": ";;"}, "data.reader.separator is `;;`"),
+        ("interpolation", {"time_unit": "year"}, "data.reader.time_unit is year"),
         ("interpolation", {"shares": (0.5, 0.5, 0.5)}, "with sum 1.5"),
         ("interpolation", {"shares": (0.5, 0.5)}, "give three shares"),
     ],

@@ -77,14 +77,14 @@ def test_values_are_dropped_in_every_part(folder):
 
 def test_settings_are_named(folder):
     for settings, sentence in [
-        ({"missing_rate": 1.0}, "data.missing_rate is 1.0"),
-        ({"operator": "both"}, "data.operator is both; give one of shared, per_channel"),
-        ({"lengths": "cut"}, "data.lengths is cut"),
-        ({"seed": -1}, "data.seed is -1"),
+        ({"missing_rate": 1.0}, "data.reader.missing_rate is 1.0"),
+        ({"operator": "both"}, "data.reader.operator is both; give one of shared, per_channel"),
+        ({"lengths": "cut"}, "data.reader.lengths is cut"),
+        ({"seed": -1}, "data.reader.seed is -1"),
     ]:
         with pytest.raises(ConfigError, match=sentence):
             UCRArchive("Tiny", folder, **settings)
-    with pytest.raises(ConfigError, match=r"data.name is Tiny, which does not come with aeon"):
+    with pytest.raises(ConfigError, match=r"data.reader.name is Tiny, which does not come with aeon"):
         UCRArchive("Tiny")
 
 

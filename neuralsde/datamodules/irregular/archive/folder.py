@@ -28,14 +28,14 @@ def archive_files(folder: Path, name: str) -> list[Path]:
         DataError: there are none, or one of the two alone.
     """
     if not folder.is_dir():
-        raise DataError(f"There is no folder {folder}; set data.path to one that holds {name}_TRAIN.ts, .tsv or .arff.")
+        raise DataError(f"There is no folder {folder}; set data.reader.path to one that holds {name}_TRAIN.ts, .tsv or .arff.")
     for place in (folder / name, folder):
         for ending in READERS:
             if found := parts_in(place, name, ending):
                 return found
     raise DataError(
         f"{folder}: holds no {name}_TRAIN and {name}_TEST in .ts, .tsv or .arff, nor one .data file, plain or .gz; "
-        "check data.path and data.name."
+        "check data.reader.path and data.reader.name."
     )
 
 

@@ -52,12 +52,15 @@ def find_sources(path: Path, sets: str) -> list[Source]:
         DataError: one that is asked for is not there.
     """
     if not path.exists():
-        raise DataError(f"There is no {path}; set data.path to {WHERE}.")
+        raise DataError(f"There is no {path}; set data.reader.path to {WHERE}.")
     found = {name: place for name in "ab" if (place := place_of(path, name)) is not None}
     wanted = "".join(found) if sets == "found" else sets
     missing = [name for name in wanted if name not in found]
     if missing or not wanted:
-        raise DataError(f"{path}: holds no records of set {(missing or ['a'])[0]}; set data.path to {WHERE}, or see data.sets.")
+        raise DataError(
+            f"{path}: holds no records of set {(missing or ['a'])[0]}; set data.reader.path to {WHERE}, or see "
+            "data.reader.sets."
+        )
     return [Source(name, found[name]) for name in wanted]
 
 

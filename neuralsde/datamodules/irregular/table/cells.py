@@ -8,6 +8,7 @@ from neuralsde.datamodules.irregular.table.file import Table
 from neuralsde.errors import DataError
 
 UNKNOWN = ("", "NA", "N/A", "NaN", "nan", "null", "None", "?")
+LARGEST = float(np.finfo(np.float32).max)
 SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 """Units that dates can be turned into."""
 
@@ -20,19 +21,21 @@ def number_column(table: Table, name: str, setting: str) -> np.ndarray:
     """
     cells = table.column(name, setting)
     if cells.dtype.kind == "M":
-        raise DataError(f"{table.path}: column `{name}` holds dates; numbers are needed (data.{setting}).")
+        raise DataError(f"{table.path}: column `{name}` holds dates; numbers are needed (data.reader.{setting}).")
     numbers = cells if cells.dtype.kind == "f" else numbers_of(cells)
     bad = np.isnan(numbers) & ~unknown_cells(cells)
     if bad.any():
         row = int(np.argmax(bad))
         raise DataError(
             f"{table.path}, {table.place(row)}: column `{name}` holds `{str(cells[row])[:40]}`, which is no number; leave "
-            f"unknown cells empty, and other columns out of data.{setting}."
+            f"unknown cells empty, and other columns out of data.reader.{setting}."
         )
-    if np.isinf(numbers).any():
-        row = int(np.argmax(np.isinf(numbers)))
+    large = np.abs(numbers) > LARGEST
+    if large.any():
+        row = int(np.argmax(large))
+        found = "infinite" if np.isinf(numbers[row]) else f"{numbers[row]:g}, beyond single precision"
         raise DataError(
-            f"{table.path}, {table.place(row)}: column `{name}` is infinite; leave a cell empty where nothing is known."
+            f"{table.path}, {table.place(row)}: column `{name}` is {found}; leave a cell empty where nothing is known."
         )
     return numbers
 

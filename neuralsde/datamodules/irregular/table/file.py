@@ -12,7 +12,11 @@ from neuralsde.datamodules.nwb.hdf5 import choices, one_line
 from neuralsde.errors import DataError
 
 LONGEST_CELL = 1000
+LARGEST_EXACT = 2**53
+"""Floats tell whole numbers apart up to here."""
 SEPARATORS = {",": ",", ";": ";", "\t": "a tab", "|": "|"}
+WORDS = {s: "data.reader.separator=tab" if s == "\t" else f"\"data.reader.separator='{s}'\"" for s in SEPARATORS}
+"""How the shell and Hydra are told so."""
 
 
 class Table(NamedTuple):
@@ -41,7 +45,9 @@ class Table(NamedTuple):
             DataError: there is none.
         """
         if name not in self.columns:
-            raise DataError(f"{self.path}: holds no column `{name}` (data.{setting}); {choices(name, list(self.columns))}.")
+            raise DataError(
+                f"{self.path}: holds no column `{name}` (data.reader.{setting}); {choices(name, list(self.columns))}."
+            )
         return self.columns[name]
 
     def place(self, row: int | np.integer) -> str:
@@ -56,7 +62,7 @@ def read_table(path: Path, separator: str) -> Table:
         DataError: there is no such file, it is damaged, or its header is no list of distinct names.
     """
     if not path.is_file():
-        raise DataError(f"There is no file {path}; set data.path to a .csv or .parquet file.")
+        raise DataError(f"There is no file {path}; set data.reader.path to a .csv or .parquet file.")
     table = read_parquet(path) if path.suffix in (".parquet", ".pq") else read_csv(path, separator)
     if not len(table.lines):
         raise DataError(f"{path}: holds no rows; the table is empty.")
@@ -107,8 +113,8 @@ def refuse_bad_header(names: list[str], separator: str, path: Path) -> None:
     others = [s for s in SEPARATORS if s != separator and s in names[0]]
     if len(names) == 1 and others:
         raise DataError(
-            f"{path}: the header `{names[0][:60]}` is one column; its separator seems to be {SEPARATORS[others[0]]}: set "
-            "data.separator."
+            f"{path}: the header `{names[0][:60]}` is one column; its separator seems to be {SEPARATORS[others[0]]}: give "
+            f"{WORDS[others[0]]} on the command line."
         )
     refuse_repeated(names, path)
     if "" in names:
@@ -146,6 +152,8 @@ def read_parquet(path: Path) -> Table:
 
 def plain_cells(cells: np.ndarray) -> np.ndarray:
     """Numbers, datetimes or text; objects become text, empty where there is none."""
+    if cells.dtype.kind in "iu" and len(cells) and max(abs(int(cells.min())), int(cells.max())) > LARGEST_EXACT:
+        return cells.astype(np.str_)  # identities that floats would merge
     if cells.dtype.kind in "buif":
         return cells.astype(np.float64) if cells.dtype.kind != "b" else cells.astype(np.str_)
     return cells if cells.dtype.kind == "M" else np.array(["" if c is None else str(c) for c in cells], dtype=np.str_)

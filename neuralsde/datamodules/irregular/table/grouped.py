@@ -9,8 +9,8 @@ from neuralsde.datamodules.irregular.table.cells import UNKNOWN, number_column, 
 from neuralsde.datamodules.irregular.table.file import Table
 from neuralsde.errors import DataError
 
-LARGEST_RATIO = 1000.0
-"""A series that is this many times as long as the others, or as short, is taken to be in another unit."""
+LARGEST_RATIO = 500.0
+"""A series that is this many times as long as the others, or as the next shorter one, is taken to be in another unit."""
 
 
 class Grouped(NamedTuple):
@@ -78,7 +78,7 @@ def refuse_unknown_channels(values: np.ndarray, channels: Sequence[str], table: 
     unknown = np.isnan(values).all(0)
     if unknown.any():
         name = channels[int(np.argmax(unknown))]
-        raise DataError(f"{table.path}: not one value of column `{name}` is known; leave it out of data.channels.")
+        raise DataError(f"{table.path}: not one value of column `{name}` is known; leave it out of data.reader.channels.")
 
 
 def refuse_bad_series(found: Grouped, table: Table) -> None:
@@ -109,12 +109,15 @@ def refuse_other_units(found: Grouped, table: Table) -> None:
         return
     usual = np.array([np.median(np.delete(spans, k)) for k in range(len(spans))]) if len(spans) < 50 else np.median(spans)
     ratio = np.maximum(spans / usual, usual / spans)
-    if ratio.max() > LARGEST_RATIO:
-        k = int(np.argmax(ratio))
+    order = np.argsort(spans, kind="stable")
+    leap = spans[order][1:] / spans[order][:-1]  # where half of the series are in another unit, none is far from the middle
+    if ratio.max() >= LARGEST_RATIO or leap.max() >= LARGEST_RATIO:
+        k = int(np.argmax(ratio)) if ratio.max() >= LARGEST_RATIO else int(order[int(np.argmax(leap)) + 1])
         others = float(np.broadcast_to(usual, spans.shape)[k])
         raise DataError(
             f"{table.path}, {table.place(found.rows[k][0])}: series `{found.names[k]}` spans {spans[k]:g} in time and the "
-            f"others {others:g} in the middle; times seem to be in several units: use one, or set data.check_spans=false."
+            f"others {others:g} in the middle; times seem to be in several units: use one, or set "
+            "data.reader.check_spans=false."
         )
 
 
@@ -133,6 +136,6 @@ def constant_cells(table: Table, found: Grouped, name: str, setting: str, cells:
             row = rows[int(np.argmax(other))]
             raise DataError(
                 f"{table.path}, {table.place(row)}: series `{series}` has `{cells[row]}` in column `{name}` after `{own[0]}`; "
-                f"one value for each series is needed (data.{setting})."
+                f"one value for each series is needed (data.reader.{setting})."
             )
     return cells[[rows[0] for rows in found.rows]]

@@ -79,8 +79,9 @@ class TableSeries(AbstractReader):
         self.series_column, self.time_column = series_column, time_column
         self.channels, self.static = None if channels is None else tuple(channels), tuple(static)
         self.label_column, self.split_column = label_column, split_column
+        separator = "\t" if separator == "tab" else separator
         if len(separator) != 1:
-            raise ConfigError(f"data.separator is `{separator}`; give one character.")
+            raise ConfigError(f"data.reader.separator is `{separator}`; give one character, or tab.")
         self.separator, self.time_unit = separator, checked_choice("time_unit", time_unit, tuple(SECONDS))
         self.shares, self.seed = checked_shares("shares", tuple(shares)), checked_seed("seed", seed)
         self.hidden, self.hide = checked_share("hidden", hidden), checked_choice("hide", hide, WAYS)
@@ -93,11 +94,13 @@ class TableSeries(AbstractReader):
         ConfigError: the task lacks a setting.
         """
         if self.task == "classification" and self.label_column is None:
-            raise ConfigError("data.task is classification, but data.label_column is null; name the column of the classes.")
+            raise ConfigError(
+                "data.reader.task is classification, but data.reader.label_column is null; name the column of the classes."
+            )
         if self.task != "forecast":
             return
         if (self.ahead_rows is None) == (self.ahead_time is None):
-            raise ConfigError("data.task is forecast; give one of data.ahead_rows and data.ahead_time.")
+            raise ConfigError("data.reader.task is forecast; give one of data.reader.ahead_rows and data.reader.ahead_time.")
         if self.ahead_rows is not None:
             at_least("ahead_rows", self.ahead_rows, 1)
         if self.ahead_time is not None:
@@ -133,7 +136,9 @@ class TableSeries(AbstractReader):
         named = {self.series_column, self.time_column, self.label_column, self.split_column, *self.static}
         left = tuple(name for name in table.columns if name not in named)
         if not left:
-            raise DataError(f"{self.path}: holds no column of values beside {', '.join(table.columns)}; set data.channels.")
+            raise DataError(
+                f"{self.path}: holds no column of values beside {', '.join(table.columns)}; set data.reader.channels."
+            )
         return left
 
     def _as_set(self, table: Table, found: Grouped) -> tuple[SeriesSet, tuple[str, ...]]:

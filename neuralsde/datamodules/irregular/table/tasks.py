@@ -53,7 +53,7 @@ def with_ahead(series: SeriesSet, rows: int | None, horizon: float | None, path:
         if not seen.any() or not coming.any():
             raise DataError(
                 f"{path}: series `{name}` has {int((seen | coming).sum())} rows, of which {int(coming.sum())} are to be "
-                "forecast; leave rows to forecast from (data.ahead_rows, data.ahead_time)."
+                "forecast; leave rows to forecast from (data.reader.ahead_rows, data.reader.ahead_time)."
             )
     seen_values = [v[b] for v, b in zip(series.values, before, strict=True)]
     ahead = [v[a] for v, a in zip(series.values, after, strict=True)]
