@@ -88,6 +88,16 @@ def test_a_model_that_says_nothing_is_the_trivial_predictor():
     np.testing.assert_allclose(said[:, -2:], module.data.trivial["persistence"].mean[:, -2:], rtol=1e-5)
 
 
+def test_interpolation_needs_a_hidden_value():
+    class Whole(Series):
+        def read(self):
+            whole = super().read()
+            return dataclasses.replace(whole, val=dataclasses.replace(whole.val, values=whole.val.targets))
+
+    with pytest.raises(ConfigError, match=r"Not one value of the val series of made is hidden"):
+        SeriesDataModule(Whole("interpolation"), "interpolation", "made", batch_size=8).setup()
+
+
 def test_persistence_reads_nothing_after_the_time_asked_for():
     series = Series("interpolation").read().val
     fallback = np.array([7.0, 8.0])

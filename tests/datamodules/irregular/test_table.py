@@ -145,6 +145,13 @@ def test_parquet_gives_what_csv_gives(tmp_path, written, rows):
     np.testing.assert_allclose(dated.test.times, text.test.times - text.test.times[:, :1], atol=1e-6)
 
 
+def test_long_identities_stay_apart(tmp_path):
+    ids, first = 2**53 + np.repeat(np.arange(20), 3), np.tile([0.0, 1.0, 2.0], 20)
+    pq.write_table(pa.table({"series": ids, "time": first, "x": first, "y": first}), tmp_path / "ids.parquet")
+    data = reader(tmp_path / "ids.parquet").read()
+    assert {str(n) for n in range(2**53, 2**53 + 20)} == {*data.train.names, *data.val.names, *data.test.names}
+
+
 def test_a_damaged_parquet_file_or_a_missing_reader_is_said(tmp_path, written, monkeypatch):
     path = written("no parquet", "mine.parquet")
     with pytest.raises(DataError, match="cannot be read as Parquet"):
@@ -174,6 +181,11 @@ BAD_ROWS = {
     "empty series": (["s1,1,,", "s1,2,,NaN", "s2,1,1,1", "s2,2,1,1"], "not one value of series `s1`"),
     "empty channel": (["s1,1,,1", "s1,2,,1"], "not one value of column `x`"),
     "infinite": (["s1,1,inf,1", "s1,2,1,1"], "line 2: column `x` is infinite"),
+    "beyond float32": (["s1,1,1,1", "s1,2,1e39,1"], r"line 3: column `x` is 1e\+39, beyond single precision"),
+    "half in ms": (
+        ["s1,0,1,1", "s1,10,1,1", "s2,0,1,1", "s2,9,1,1", "s3,0,1,1", "s3,9500,1,1", "s4,0,1,1", "s4,9900,1,1"],
+        "series `s2` spans 9 in time .* several units",
+    ),
     "no number": (["s1,1,1,1", "s1,2,12a,1"], "line 3: column `x` holds `12a`, which is no number"),
     "longer": (
         ["s1,0,1,1", "s1,10,1,1", "s2,0,1,1", "s2,36000,1,1", "s3,0,1,1", "s3,9,1,1"],
