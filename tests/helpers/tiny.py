@@ -76,7 +76,8 @@ def composed(*overrides: str, name: str = "train") -> DictConfig:
 def tiny_config(run_dir: Path, *overrides: str) -> DictConfig:
     """The composed config of a tiny run into `run_dir`; the same words are composed once."""
     config = copy.deepcopy(_tiny_config(*overrides))
-    config.run_dir = str(run_dir)
+    if not any(word.startswith("run_dir=") for word in overrides):
+        config.run_dir = str(run_dir)
     return config
 
 
