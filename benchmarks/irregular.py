@@ -53,7 +53,7 @@ FOR_PEERS = {
 """As many steps as ours, and its likelihood; else the models' own settings, which were not tuned."""
 RATES = {"mujoco": (0.0, 0.3, 0.5, 0.7), "physionet2012": (0.5, 0.6, 0.7, 0.8, 0.9), "ucr": (0.0, 0.3, 0.5, 0.7)}
 KEYS = {"mujoco": "missing_rate", "physionet2012": "observed", "ucr": "missing_rate"}
-OF_A_RUN = ("set", "missing_rate", "model", "phase", "seed")
+OF_A_RUN = ("set", "missing_rate", "model", "phase", "words", "seed")
 FILES = {"mujoco": "mujoco/mujoco.npy", "physionet2012": "physionet2012", "ucr": "ucr"}
 
 
@@ -135,7 +135,7 @@ def lines(options: argparse.Namespace) -> Iterator[dict[str, object]]:
     """A line per run, and one per setting; for classes one per rate at the end."""
     table, made = options.table, []
     done = {
-        tuple(line[k] for k in OF_A_RUN): line
+        tuple(line.get(k, "") for k in OF_A_RUN): line
         for line in earlier(options.resume)
         if line.get("table") == "ucr" and "seed" in line
     }
@@ -145,9 +145,10 @@ def lines(options: argparse.Namespace) -> Iterator[dict[str, object]]:
                 yield from trivial_lines(options, rate)
             for model in options.models:
                 facts = {"table": table, "set": name, KEYS[table]: rate, "model": model, "phase": options.phase}
+                facts["words"] = " ".join(options.overrides)
                 runs = []
                 for seed in options.seeds:
-                    line = done.get((name, rate, model, options.phase, seed))
+                    line = done.get(tuple({**facts, "seed": seed}[k] for k in OF_A_RUN)) if table == "ucr" else None
                     if line is None:
                         if model == "minirocket":
                             found = minirocket(options, rate, name, seed)
@@ -180,6 +181,8 @@ def main() -> None:
     allowed = {*EXPERIMENTS[options.table], *PEERS, *(["minirocket"] if options.table == "ucr" else [])}
     if wrong := [model for model in options.models if model not in allowed]:
         parser.error(f"--models {wrong[0]} is not for --table {options.table}")
+    if options.resume is not None and options.table != "ucr":
+        parser.error("--resume is for --table ucr")
     torch.set_num_threads(1)
     for line in lines(options):
         print(json.dumps(line), flush=True)

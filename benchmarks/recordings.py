@@ -115,6 +115,8 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, help="folder of the runs; a temporary one if not given")
     parser.add_argument("overrides", nargs="*")
     options = parser.parse_args()
+    if not Path(options.path).exists():
+        parser.error(f"there is no folder {options.path}")
     quiet_chatter()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as temporary:

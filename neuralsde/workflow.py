@@ -125,8 +125,9 @@ def announce(prepared: Fit, data: TrialDataModule, run_dir: Path, loggers: list[
     """Say what is about to happen, before the first epoch."""
     spec, module = data.spec, prepared.module
     channels = "units" if spec.kind == "counts" else "channels"
-    units = f"{spec.observed_dim} + {spec.target_dim - spec.observed_dim} held-out {channels}"
-    if not spec.predicts_inputs:
+    if spec.predicts_inputs:
+        units = f"{spec.observed_dim} + {spec.target_dim - spec.observed_dim} held-out {channels}"
+    else:
         units = f"{spec.observed_dim} {channels} seen, {spec.target_dim} to predict"
     width = f"{spec.bin_width_s * 1000:g} ms" if spec.longest_s is None else "irregular width"
     bins = f"{spec.observed_bins} + {spec.forward_bins} forward bins of {width}"

@@ -15,10 +15,9 @@ NAMES = ("mse", "crps", "nll", "coverage_90")
 
 def trivial_scores(trials: Trials, spec: DataSpec, said: TrivialPrediction) -> dict[str, float]:
     """`distribution_scores` of a Gaussian around what a trivial predictor says."""
-    truth, mean = trials.in_units(stack_targets(trials, spec)), said.mean
-    known, std = np.isfinite(truth), np.broadcast_to(said.std, mean.shape)
-    values = (part[known].astype(np.float64) for part in (mean, std, truth))
-    mean, std, y = values
+    truth = trials.in_units(stack_targets(trials, spec))
+    known, stds = np.isfinite(truth), np.broadcast_to(said.std, truth.shape)
+    mean, std, y = (part[known].astype(np.float64) for part in (said.mean, stds, truth))
     one = np.ones_like(y)
     return dict(zip(NAMES, (summed(mean[None], std[None], one[None], y, one) / len(y)).tolist(), strict=True))
 

@@ -1,7 +1,7 @@
 """Paths through irregular observations: what a model may read between, or at, the times at which something was seen.
 
 Series are padded: times repeat the last one, values are NaN. A channel of which nothing is known is 0. `carried_forward`
-and `rectilinear` look back only; the others use what comes later, and belong into models that may see the whole series.
+looks back only; the others use what comes later, and belong into models that may see the whole series.
 """
 
 import itertools
@@ -41,20 +41,6 @@ def carried_forward(
     now = (times if query is None else query)[..., None]
     value = torch.where(known, at_rows(values, before), 0.0)
     return Carried(value, known, now - torch.where(known, when, times[:, :1, None]))
-
-
-def rectilinear(
-    times: Float[Tensor, "batch row"], values: Float[Tensor, "batch row channel"]
-) -> Float[Tensor, "batch corner channels"]:
-    """Corners of the path on which first time moves and then the values, (batch, 2 row − 1, 1 + channel), time first.
-
-    A path that only looks back: between two rows nothing of the later one is known.
-
-    Reference: Morrill et al., *On the choice of interpolation scheme for neural CDEs*, TMLR 2022, section 3.
-    """
-    carried = torch.cat([times[..., None].to(values.dtype), carried_forward(times, values).value], -1)
-    twice = carried.repeat_interleave(2, 1)
-    return torch.cat([twice[:, 1:, :1], twice[:, :-1, 1:]], -1)
 
 
 def linear_path(

@@ -14,6 +14,7 @@ from neuralsde.search.space import Settings, Space, read_space
 from neuralsde.training.build import instantiate_part
 from neuralsde.training.fit import build_module, fill_in_sizes, monitored_score, prepare_fit
 from neuralsde.training.fit_check import check_fit
+from neuralsde.training.monitored import less_is_better
 from neuralsde.training.settings import Rule, check_settings, number, one_of, optional, text, whole
 from neuralsde.training.targets import check_targets, plain, targets_in
 
@@ -54,7 +55,7 @@ class Searched:
     @property
     def higher(self) -> bool:
         """Whether a higher score is better."""
-        return self.monitor not in ("val/nll", "val/mse")
+        return not less_is_better(self.monitor)
 
 
 @dataclass(frozen=True)

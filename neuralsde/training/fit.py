@@ -159,7 +159,9 @@ def monitored_score(config: DictConfig, validation: TrialDataset, spec: DataSpec
     if spec.kind == "real":
         scores.append("val/mse")
     if spec.kind in ("binary", "category"):
-        scores += ["val/accuracy", "val/auroc"]
+        scores.append("val/accuracy")
+        if len(validation.targets[validation.known].unique()) > 1:  # of one class alone there is no such area
+            scores.append("val/auroc")
     if spec.kind == "counts" and validation.known[:, : spec.observed_bins, spec.observed_dim :].any():
         scores.append("val/co_bps")
     if spec.kind == "counts" and validation.known[:, spec.observed_bins :].any():

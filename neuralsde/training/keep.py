@@ -8,6 +8,7 @@ from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
 
 from neuralsde.training.checkpoint import readable
 from neuralsde.training.csv_log import CSVLog
+from neuralsde.training.monitored import less_is_better
 
 
 class MovableCheckpoint(ModelCheckpoint):
@@ -62,7 +63,7 @@ def keepers(folder: Path, monitored: str) -> list[Checkpoint]:
         folder: where `best.ckpt` and `last.ckpt` go.
         monitored: the score that picks the best one.
     """
-    mode = "min" if monitored in ("val/nll", "val/mse") else "max"
+    mode = "min" if less_is_better(monitored) else "max"
     at_end: dict[str, Any] = {"save_on_train_epoch_end": True, "enable_version_counter": False}
     best = BestCheckpoint(folder, filename="best", monitor=monitored, mode=mode, **at_end)
     return [RowFirst(), best, MovableCheckpoint(folder, filename="last", **at_end)]

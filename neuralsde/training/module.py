@@ -35,7 +35,7 @@ class TrainingPass(NamedTuple):
     Args:
         loss: the objective and its terms.
         output: the model's output.
-        log_prob: log-likelihood of each entry, (sample * batch, bin, unit).
+        log_prob: log-likelihood of each entry in the bins that were decoded, (sample * batch, bin, unit).
         aside: entries set aside for sample validation, (batch, observed bin, held-in unit), or None.
     """
 

@@ -10,6 +10,8 @@ from typing import Any
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau, StepLR
 
+from neuralsde.training.monitored import less_is_better
+
 
 def warmup_cosine(optimizer: Optimizer, total_steps: int, warmup_steps: int = 50) -> dict[str, Any]:
     """Rise linearly over `warmup_steps`, then fall to zero along a cosine that ends with the last step."""
@@ -30,7 +32,7 @@ def plateau(
     monitor: str = "val/nll",
 ) -> dict[str, Any]:
     """Multiply the rate by `factor` once more than `patience` validations in a row brought no new best of `monitor`."""
-    mode = "min" if monitor in ("val/nll", "val/mse") else "max"
+    mode = "min" if less_is_better(monitor) else "max"
     scheduler = ReduceLROnPlateau(optimizer, mode, factor=factor, patience=patience, threshold=0.0, min_lr=min_lr)
     return {"scheduler": scheduler, "monitor": monitor}
 

@@ -6,12 +6,14 @@ import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback
 
+from neuralsde.training.monitored import less_is_better
+
 
 class StopStale(Callback):
     """Ends training once more than `patience` validations in a row brought no new best score, after so many epochs at least.
 
     Args:
-        monitor: the score, of which less is better for `val/nll` and `val/mse` and more for the others.
+        monitor: the score.
         patience: validations without a new best that are put up with.
         after: number of the last epoch, from 0, that does not stop in any case.
     """
@@ -19,7 +21,7 @@ class StopStale(Callback):
     def __init__(self, monitor: str, patience: int, after: int = 0):
         super().__init__()
         self.monitor, self.patience, self.after = monitor, patience, after
-        self.sign = 1.0 if monitor in ("val/nll", "val/mse") else -1.0
+        self.sign = 1.0 if less_is_better(monitor) else -1.0
         self.best, self.waited = torch.inf, 0
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:

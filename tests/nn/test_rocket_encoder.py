@@ -71,3 +71,9 @@ def test_means_of_stretches_weigh_bins_by_their_time():
     torch.testing.assert_close(stretch_means(x, times, bounds)[0, :, 0], torch.tensor(expected))
     assert stretch_bounds(3, 16).tolist() == [0, 1, 2]
     assert stretch_bounds(1, 16).tolist() == [0, 0]
+
+
+def test_one_short_series_alone_in_its_batch_trains():
+    encoder = RocketEncoder(2, 1.0, n_bins=2, hidden_size=4, stretches=1)
+    found = encoder(torch.randn(1, 2, 2), torch.ones(1, 2, 2, dtype=torch.bool), torch.arange(2.0)[None])
+    assert found.isfinite().all()

@@ -50,7 +50,7 @@ def join_sessions(sessions: Mapping[str, TrialData], name: str) -> TrialData:
         behavior_names=parts[0].behavior_names if behaves else (),
         angle_channels=parts[0].angle_channels if behaves else (),
         length_unit=parts[0].length_unit,
-        condition_names=tuple(f"{name} {label}" for name, data in sessions.items() for label in data.condition_names),
+        condition_names=tuple(f"{key} {label}" for key, data in sessions.items() for label in data.condition_names),
         extra=dict(zip(sessions, scored, strict=True)),
         source="; ".join(data.source for data in parts),
         sessions=dict(zip(sessions, map(Session, parts, units, *first), strict=True)),

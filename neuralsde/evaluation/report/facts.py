@@ -54,7 +54,7 @@ def data_of(record: dict[str, Any], scores: dict[str, Any]) -> list[Fact]:
         width = "irregular width" if data["bin_width_s"] is None else f"{1000 * data['bin_width_s']:g} ms"
         facts += [
             Fact("Trials", [f"{data['train_trials']} for training, {data['eval_trials']} for evaluation"]),
-            Fact("Size", [size_of(*data["channels"], kind)]),
+            Fact("Size", [size_of(data["channels"][0], data["channels"][1], kind)]),
             Fact("Time", [f"{data['bins'][0]} bins observed and {data['bins'][1]} to forecast, of {width}"]),
         ]
     if scored.get("source") != data.get("source") and "eval_trials" in scored:  # `evaluate --phase test` came later

@@ -3,16 +3,8 @@ from typing import ClassVar
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from neuralsde.nn.batch_norm import BatchNorm
 from neuralsde.nn.dropout import Dropout
-
-
-class BatchNorm(nn.BatchNorm1d):
-    """`torch.nn.BatchNorm1d`, by its running statistics for a row that is alone in its batch and has no others to vary from."""
-
-    def forward(self, input: Float[Tensor, "row feature"]) -> Float[Tensor, "row feature"]:
-        if len(input) > 1:
-            return super().forward(input)
-        return nn.functional.batch_norm(input, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
 
 
 class PublishedClassifier(nn.Module):

@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from neuralsde.errors import ConfigError
+from neuralsde.nn.batch_norm import BatchNorm
 from neuralsde.nn.dropout import Dropout
 from neuralsde.nn.encoders.control_path import ControlPath
 
@@ -84,7 +85,7 @@ class InceptionBlock(nn.Module):
         each = output_size // len(widths)
         self.narrow = nn.Conv1d(input_size, each, 1, bias=False)
         self.branches = nn.ModuleList(nn.Conv1d(each, each, w, padding=w // 2, bias=False) for w in widths)
-        self.normalise = nn.BatchNorm1d(output_size)
+        self.normalise = BatchNorm(output_size)
         self.shortcut = nn.Conv1d(input_size, output_size, 1)
 
     def forward(self, x: Float[Tensor, "batch channel bin"]) -> Float[Tensor, "batch feature bin"]:

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from neuralsde.nn.batch_norm import BatchNorm
 from neuralsde.nn.dropout import Dropout
 from neuralsde.nn.encoders.control_path import ControlPath
 from neuralsde.nn.stretches import stretch_bounds, stretch_means, stretch_of
@@ -66,12 +67,12 @@ class RocketEncoder(nn.Module):
         self.weight: Tensor
         self.register_buffer("weight", drawn_kernels(len(self.dilations), input_size, seed))
         outputs = KERNELS * len(self.dilations)
-        self.outputs = nn.BatchNorm1d(outputs, affine=False)
+        self.outputs = BatchNorm(outputs, affine=False)
         spread = (torch.arange(1, outputs * thresholds + 1, dtype=torch.float64) * GOLDEN) % 1
         self.thresholds: Tensor
         self.register_buffer("thresholds", torch.special.ndtri(spread).float().view(outputs, thresholds))
-        self.shares = nn.BatchNorm1d(outputs * thresholds, affine=False)
-        self.levels = nn.BatchNorm1d(self.path.output_size, affine=False)
+        self.shares = BatchNorm(outputs * thresholds, affine=False)
+        self.levels = BatchNorm(self.path.output_size, affine=False)
         self.dropout = Dropout(dropout)
         self.mix = nn.Linear(outputs * thresholds + self.path.output_size, hidden_size)
         self.output_size = hidden_size

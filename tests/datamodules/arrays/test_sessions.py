@@ -1,5 +1,7 @@
 """Several recordings as one: every count where its session has it, nothing anywhere else."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -84,6 +86,5 @@ def test_one_model_trains_on_all_and_is_scored_on_each(parts, tmp_path):
     words = ["data=miller", "~data.sessions.mihi_0303", f"data.sessions.chewie_1003.path={files['one']}"]
     words += [f"data.sessions.chewie_1219.path={files['two']}", "model.dynamics.substeps=8"]
     train(composed(*words, *FAST, "model.encoder.hidden_size=8", f"run_dir={tmp_path / 'run'}", "training.baselines=false"))
-    scores = (tmp_path / "run" / "scores.json").read_text()
-    assert '"chewie_1003/co_bps"' in scores
-    assert '"chewie_1219/co_bps"' in scores
+    scores = json.loads((tmp_path / "run" / "scores.json").read_text())
+    assert all(np.isfinite(scores[name]) for name in ("co_bps", "chewie_1003/co_bps", "chewie_1219/co_bps"))
