@@ -17,6 +17,7 @@ from neuralsde.analysis.psth import PSTH, psth
 from neuralsde.analysis.smoothed import decode_smoothed
 from neuralsde.analysis.targets import target_of
 from neuralsde.datamodules.batches import TrialDataModule
+from neuralsde.datamodules.checksums import sha256_of
 from neuralsde.datamodules.trials import DataSpec, TrialData, Trials
 from neuralsde.errors import CheckpointError, ConfigError
 from neuralsde.evaluation.artifact import PREFIX, fetch
@@ -26,6 +27,7 @@ from neuralsde.training.build import instantiate_part
 from neuralsde.training.checkpoint import checkpoint_in, load_weights, read_checkpoint
 from neuralsde.training.fit import build_module
 from neuralsde.training.module import LatentDynamics
+from neuralsde.training.run_record import read_record
 from neuralsde.training.sizes import other_sizes
 from neuralsde.training.targets import refuse_foreign_targets
 
@@ -38,18 +40,21 @@ class Run:
         module: the model, in evaluation mode.
         config: the run's resolved config.
         path: the checkpoint's file.
+        files: name and SHA-256 of each file that it was trained on; empty where that is not known, or others were named since.
     """
 
     module: LatentDynamics
     config: DictConfig
     path: Path
+    files: frozenset[tuple[str, str]] = frozenset()
 
     @cached_property
     def datamodule(self) -> TrialDataModule:
         """The data that the model was trained on, read at first use.
 
         Raises:
-            CheckpointError: they have other sizes now.
+            CheckpointError: they have other sizes now, or a file of theirs has changed, so that trials that were learned from
+                may be among those to score.
             DataError: a file is missing or damaged, or lacks what was asked for.
         """
         datamodule = instantiate_part(self.config, "data")
@@ -59,6 +64,12 @@ class Run:
                 f"{self.path} was trained on {then}, but its data now read as {found}: point load(..., data={{'path': …}}) "
                 "at the original recording."
             )
+        for file in datamodule.files() if self.files else []:
+            if file.name in dict(self.files) and (file.name, sha256_of(file)) not in self.files:
+                raise CheckpointError(
+                    f"{file} has changed since {self.path} was trained on it, so that what it learned from may be among what "
+                    "is scored now: put the old file back, or name this one as other data with load(..., data={'path': …})."
+                )
         return datamodule
 
     @property
@@ -68,7 +79,8 @@ class Run:
 
     def with_data(self, **settings: Any) -> "Run":
         """The same model with other settings of its data, such as `path=` or `behavior=`."""
-        return replace(self, config=with_data(self.config, settings))
+        files = frozenset() if {"path", "reader"} & settings.keys() else self.files
+        return replace(self, config=with_data(self.config, settings), files=files)
 
     def split(self, name: str) -> Trials:
         """Trials of the split `train`, `eval`, or of one of the recording's extra ones.
@@ -226,10 +238,12 @@ def load(path: str | Path, data: dict[str, Any] | None = None, allow_targets: tu
     record = checkpoint["neuralsde"]
     trust = "if you trust it, name its package in load(…, allow_targets=(…,)), or with --allow-targets on the command line"
     refuse_foreign_targets(record["config"], str(path), trust, allow_targets)
-    config = with_data(DictConfig(record["config"]), data or {})
+    config = DictConfig(record["config"])
     module = rebuilt(config, DataSpec(**record["spec"]), checkpoint["state_dict"], path)
     load_weights(module, checkpoint["state_dict"], path)
-    return Run(module.eval(), config, path)
+    recorded = read_record(path.parent.parent).get("data", {}) if path.parent.name == "checkpoints" else {}
+    files = frozenset((file["name"], file["sha256"]) for file in recorded.get("files", []))
+    return Run(module.eval(), config, path, files).with_data(**data or {})
 
 
 def rebuilt(config: DictConfig, spec: DataSpec, weights: dict[str, Tensor], path: Path) -> LatentDynamics:

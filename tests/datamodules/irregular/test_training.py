@@ -1,6 +1,7 @@
 """A user's own table, from the command line to scores and a prediction in the table's own units."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from scipy.stats import norm
 
 import neuralsde
 from neuralsde.datamodules.batches import stack_targets
-from neuralsde.errors import ConfigError
+from neuralsde.errors import CheckpointError, ConfigError
 from neuralsde.evaluation.distribution import distribution_scores
 from neuralsde.metrics import coverage, crps
 from neuralsde.workflow import train
@@ -85,6 +86,20 @@ def test_distribution_scores_are_those_of_draws(runs):
     assert found["crps"] == pytest.approx(crps(draws, truth), rel=0.05)
     assert found["coverage_90"] == pytest.approx(coverage(drawn.lower, drawn.upper, truth), abs=0.05)
     assert found["nll"] > 0.5 * np.log(2 * np.pi * np.e * found["mse"]) - 3
+
+
+def test_a_table_that_has_changed_is_not_scored_as_the_one_learned_from(runs):
+    run = runs["forecast"][0]
+    table = Path(run.config.data.reader.path)
+    before = table.read_text()
+    try:
+        table.write_text(before.replace("1000.", "1001.", 1))
+        with pytest.raises(CheckpointError, match=r"own.csv has changed since .*best.ckpt was trained on it"):
+            neuralsde.load(run.path, data={"phase": "test"}).split("eval")
+        assert len(neuralsde.load(run.path, data={"path": str(table)}).data.eval)
+    finally:
+        table.write_text(before)
+    assert len(neuralsde.load(run.path, data={"phase": "test"}).data.eval)
 
 
 def test_classes_are_scored_beside_how_often_they_occur(runs):
