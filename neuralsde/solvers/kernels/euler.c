@@ -1,0 +1,306 @@
+/* Euler-Maruyama along a net, forward and backward, a tile of samples through all steps before the next.
+
+   A step of one sample, with everything elementwise but the products:
+
+       x_0 = act(c_n + A [z, X_n]),   x_l = act(b_l + W_l x_{l-1}),   m = b_d + W_d x_{d-1}
+       z' = z + h_n f + w_n g,
+       f = m,  tanh m,  tanh(m tanh z)  or  tanh(m sigmoid(-z)),
+       g = s_n,  s_n z  or  tanh(s_n z).
+
+   A tile's state, activations and the matrices stay in the cache from step to step. With `kept`, forward leaves there what
+   backward reads: for each step a slot of [z, X_n], x_0, ..., x_{d-1} and m, each (tile, width); SWISH leaves what it reads
+   instead of x, and a bounded drift f instead of m. Both fetch the slot of the next step while they work on this one.
+
+   Arrays are float and row-major; all widths are multiples of 16, a tile's rows of 8. Non-finite values pass through all
+   functions, so that the caller's look at the solution finds them: do not compile with -ffinite-math-only.
+
+   problem_t and sums_t are known to euler.py by the order of their fields. */
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MOST_LAYERS 16
+#define LANES 16
+#define ROWS 8 /* of a block of a product, beside two vectors: 16 running sums, of 32 registers of AVX-512 */
+
+typedef float vec __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
+typedef int32_t mask __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
+
+#define INLINE static inline __attribute__((always_inline))
+#define UNROLL _Pragma("GCC unroll 16")
+#define AT(p) (*(vec *)(p))
+#define OF(p) (*(const vec *)(p))
+
+enum { RELU, TANH, SWISH };                    /* activation */
+enum { FREE, BOUNDED, TANH_GATE, SIGMOID_GATE }; /* drift */
+enum { ADDITIVE, LINEAR, BOUNDED_LINEAR };     /* noise */
+
+typedef struct {
+    int64_t rows, tile, steps, every, state, control, depth, activation, drift, noise, offset_by_row;
+    int64_t widths[MOST_LAYERS];           /* of the hidden layers; depth of them */
+    const float *lengths;                  /* h: (steps) */
+    const float *z0;                       /* (rows, state) */
+    const float *w;                        /* (steps, rows, state) */
+    const float *strength;                 /* s: (steps, state) */
+    const float *offset;                   /* c: (steps, 1 or rows, width) */
+    const float *control_path;             /* X: (steps, rows, control) */
+    const float *matrices[MOST_LAYERS + 1]; /* (out, in): A, W_1, ..., W_d */
+    const float *turned[MOST_LAYERS + 1];   /* the same, (in, out) */
+    const float *biases[MOST_LAYERS + 1];   /* b_l; that of A is c */
+    float **kept;                          /* a block for each tile, (steps, slot); NULL to keep nothing */
+    float *path;                           /* z at the start and after each `every` steps: (times, rows, state) */
+} problem_t;
+
+/* Gradients: of the samples by themselves, and of what they share, added up over the tiles of one call. */
+typedef struct {
+    const float *by_path; /* what came back to path */
+    float *z0, *w, *control_path; /* the last two may be NULL */
+    float *strength, *offset;
+    float *turned[MOST_LAYERS + 1], *biases[MOST_LAYERS + 1];
+} sums_t;
+
+/* Memory of the next step, fetched by `lines` of 64 bytes per block of a product. */
+typedef struct {
+    const char *next;
+    int64_t left, lines;
+} stream_t;
+
+INLINE int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+INLINE vec all(float x) { return x - (vec){0}; }
+INLINE vec choose(mask where, vec a, vec b) { return (vec)((where & (mask)a) | (~where & (mask)b)); }
+
+/* x P(x^2) / Q(x^2), relatively within 2.5e-8 on [-8.2, 8.2] but for rounding (Remez); beyond, tanh is 1 in float. */
+INLINE vec tanh_of(vec x) {
+    vec end = all(8.2f);
+    x = choose(x > end, end, choose(x < -end, -end, x));
+    vec u = x * x;
+    vec p = (((1.5691646267e-8f * u + 2.22379205306e-5f) * u + 3.59289472861e-3f) * u + 0.134625674817f) * u + 1.0f;
+    vec q = (((8.71431340892e-7f * u + 3.44581627846e-4f) * u + 0.0262458979024f) * u + 0.467959024031f) * u + 1.0f;
+    return x * p / q;
+}
+
+INLINE vec sigmoid_of(vec x) { return 0.5f + 0.5f * tanh_of(0.5f * x); }
+
+INLINE void fetch(stream_t *s, int to_write) {
+    int64_t lines = least(s->lines, s->left);
+    for (int64_t i = 0; i < lines; i++)
+        if (to_write) __builtin_prefetch(s->next + 64 * i, 1, 3);
+        else __builtin_prefetch(s->next + 64 * i, 0, 2);
+    s->next += 64 * lines;
+    s->left -= lines;
+}
+
+/* ROWS x `vectors` of c = start + a b; the element (r, k) of a is a[r by_row + k by_inner]; start may be NULL for zeros. */
+INLINE void block(int64_t inner, const float *a, int64_t by_row, int64_t by_inner, const float *b, int64_t b_row, const float *start,
+                  int64_t start_row, float *c, int64_t c_row, int vectors) {
+    vec sum[ROWS][2];
+    UNROLL for (int r = 0; r < ROWS; r++)
+        UNROLL for (int v = 0; v < vectors; v++) sum[r][v] = start ? OF(start + r * start_row + v * LANES) : all(0);
+    for (int64_t k = 0; k < inner; k++)
+        UNROLL for (int r = 0; r < ROWS; r++) {
+            float x = a[r * by_row + k * by_inner];
+            UNROLL for (int v = 0; v < vectors; v++) sum[r][v] += x * OF(b + k * b_row + v * LANES);
+        }
+    UNROLL for (int r = 0; r < ROWS; r++)
+        UNROLL for (int v = 0; v < vectors; v++) AT(c + r * c_row + v * LANES) = sum[r][v];
+}
+
+INLINE void multiply(int64_t rows, int64_t inner, int64_t columns, const float *a, int64_t by_row, int64_t by_inner, const float *b,
+                     int64_t b_row, const float *start, int64_t start_row, float *c, int64_t c_row, stream_t *ahead, int to_write) {
+    for (int64_t n = 0; n < columns; n += 2 * LANES)
+        for (int64_t r = 0; r < rows; r += ROWS) {
+            const float *from = start ? start + r * start_row + n : NULL;
+            fetch(ahead, to_write);
+            if (columns - n >= 2 * LANES)
+                block(inner, a + r * by_row, by_row, by_inner, b + n, b_row, from, start_row, c + r * c_row + n, c_row, 2);
+            else
+                block(inner, a + r * by_row, by_row, by_inner, b + n, b_row, from, start_row, c + r * c_row + n, c_row, 1);
+        }
+}
+
+static int64_t most_width(const problem_t *p) {
+    int64_t most = p->state + p->control;
+    for (int64_t l = 0; l < p->depth; l++) most = p->widths[l] > most ? p->widths[l] : most;
+    return most;
+}
+
+static int64_t width_of(const problem_t *p, int64_t layer) { return layer == p->depth ? p->state : p->widths[layer]; }
+
+/* Numbers in a slot per row. */
+int64_t euler_kept(const problem_t *p) {
+    int64_t width = 2 * p->state + p->control;
+    for (int64_t l = 0; l < p->depth; l++) width += p->widths[l];
+    return width;
+}
+
+/* Blocks of a step's products in a forward pass. */
+static int64_t blocks_of(const problem_t *p, int64_t rows) {
+    int64_t pairs = 0;
+    for (int64_t l = 0; l <= p->depth; l++) pairs += (width_of(p, l) + 2 * LANES - 1) / (2 * LANES);
+    return pairs * ((rows + ROWS - 1) / ROWS);
+}
+
+INLINE void copy_rows(float *to, int64_t to_row, const float *from, int64_t from_row, int64_t rows, int64_t width) {
+    for (int64_t r = 0; r < rows; r++) memcpy(to + r * to_row, from + r * from_row, sizeof(float) * width);
+}
+
+/* In place; returns where the activations are: SWISH leaves its argument and writes to `room`. */
+static const float *activate(int64_t kind, float *x, float *room, int64_t count) {
+    for (int64_t i = 0; i < count; i += LANES) {
+        vec y = OF(x + i);
+        if (kind == RELU) AT(x + i) = choose(y < 0, all(0), y);
+        else if (kind == TANH) AT(x + i) = tanh_of(y);
+        else AT(room + i) = 0.909f * y * sigmoid_of(y);
+    }
+    return kind == SWISH ? room : x;
+}
+
+INLINE vec gate_of(int64_t kind, vec z) { return kind == TANH_GATE ? tanh_of(z) : sigmoid_of(-z); }
+
+/* Solves the tiles from `first` to before `last`. Returns 0, or 1 if there is no memory. */
+int euler_forward(const problem_t *p, int64_t first, int64_t last) {
+    int64_t state = p->state, control = p->control, reads = state + control, slot = euler_kept(p) * p->tile;
+    int64_t most = most_width(p) * p->tile;
+    float *room = aligned_alloc(64, sizeof(float) * (2 * most + (p->kept ? 0 : slot)));
+    if (!room) return 1;
+    memset(room, 0, sizeof(float) * (2 * most + (p->kept ? 0 : slot)));
+    float *end = room + most;
+    for (int64_t tile = first; tile < last; tile++) {
+        int64_t begin = tile * p->tile, rows = least(p->tile, p->rows - begin), padded = (rows + ROWS - 1) / ROWS * ROWS;
+        int64_t lines = slot / 16 / blocks_of(p, padded) + 1;
+        float *z = p->kept ? p->kept[tile] : end + most;
+        memset(z, 0, sizeof(float) * reads * p->tile);
+        copy_rows(z, reads, p->z0 + begin * state, state, rows, state);
+        copy_rows(p->path + begin * state, state, p->z0 + begin * state, state, rows, state);
+        for (int64_t n = 0; n < p->steps; n++) {
+            int64_t at = n * p->rows + begin;
+            int more = p->kept && n + 1 < p->steps;
+            float *after = more ? z + slot : p->kept ? end : z;
+            stream_t ahead = {(const char *)after, more ? slot / 16 : 0, lines};
+            if (more && rows < padded) memset(after, 0, sizeof(float) * reads * padded);
+            copy_rows(z + state, reads, p->control_path + at * control, control, rows, control);
+            const float *from = z;
+            float *x = z + reads * p->tile;
+            for (int64_t l = 0, in = reads; l <= p->depth; l++) {
+                int64_t out = width_of(p, l), start_row = 0;
+                const float *start = l ? p->biases[l] : p->offset + n * out;
+                if (l == 0 && p->offset_by_row) {
+                    copy_rows(x, out, p->offset + at * out, out, rows, out);
+                    memset(x + rows * out, 0, sizeof(float) * (padded - rows) * out);
+                    start = x, start_row = out;
+                }
+                multiply(padded, in, out, from, in, 1, p->turned[l], out, start, start_row, x, out, &ahead, 1);
+                if (l == p->depth) break;
+                from = activate(p->activation, x, room, padded * out);
+                in = out, x += out * p->tile;
+            }
+            vec h = all(p->lengths[n]);
+            float *path = (n + 1) % p->every ? NULL : p->path + ((n + 1) / p->every * p->rows + begin) * state;
+            const float *strength = p->strength + n * state, *w = p->w + at * state;
+            for (int64_t r = 0; r < rows; r++)
+                for (int64_t i = 0; i < state; i += LANES) {
+                    vec y = OF(z + r * reads + i), f = OF(x + r * state + i), g = OF(strength + i);
+                    if (p->drift == BOUNDED) AT(x + r * state + i) = f = tanh_of(f);
+                    else if (p->drift != FREE) f = tanh_of(f * gate_of(p->drift, y));
+                    if (p->noise != ADDITIVE) g = g * y;
+                    if (p->noise == BOUNDED_LINEAR) g = tanh_of(g);
+                    y = y + h * f + OF(w + r * state + i) * g;
+                    AT(after + r * reads + i) = y;
+                    if (path) AT(path + r * state + i) = y;
+                }
+            z = after;
+        }
+    }
+    free(room);
+    return 0;
+}
+
+/* Gradients of the tiles from `first` to before `last`. Returns 0, or 1 if there is no memory. */
+int euler_backward(const problem_t *p, const sums_t *to, int64_t first, int64_t last) {
+    int64_t state = p->state, control = p->control, reads = state + control, slot = euler_kept(p) * p->tile, depth = p->depth;
+    int64_t most = most_width(p) * p->tile;
+    float *adjoint = aligned_alloc(64, sizeof(float) * 4 * most);
+    if (!adjoint) return 1;
+    float *room = adjoint + most, *deltas[2] = {room + most, room + 2 * most}; /* what came back to two layers in turn */
+    for (int64_t tile = first; tile < last; tile++) {
+        int64_t begin = tile * p->tile, rows = least(p->tile, p->rows - begin), padded = (rows + ROWS - 1) / ROWS * ROWS;
+        int64_t lines = slot / 16 / (3 * blocks_of(p, padded)) + 1;
+        memset(adjoint, 0, sizeof(float) * 4 * most);
+        copy_rows(adjoint, state, to->by_path + (p->steps / p->every * p->rows + begin) * state, state, rows, state);
+        for (int64_t n = p->steps - 1; n >= 0; n--) {
+            int64_t at = n * p->rows + begin;
+            float *z = p->kept[tile] + n * slot, *x[MOST_LAYERS + 2], *delta = deltas[depth % 2];
+            stream_t ahead = {(const char *)(z - slot), n ? slot / 16 : 0, lines};
+            x[0] = z, x[1] = z + reads * p->tile;
+            for (int64_t l = 0; l < depth; l++) x[l + 2] = x[l + 1] + p->widths[l] * p->tile;
+            float *m = x[depth + 1];
+            vec h = all(p->lengths[n]);
+            const float *strength = p->strength + n * state, *w = p->w + at * state;
+            memset(delta + rows * state, 0, sizeof(float) * (padded - rows) * state);
+            for (int64_t i = 0; i < state; i += LANES) {
+                vec by_strength = OF(to->strength + n * state + i), by_bias = OF(to->biases[depth] + i), s = OF(strength + i);
+                for (int64_t r = 0; r < rows; r++) {
+                    vec y = OF(z + r * reads + i), f = OF(m + r * state + i), back = OF(adjoint + r * state + i);
+                    vec noise = back * OF(w + r * state + i), moved = back, g = s, drift = h * back;
+                    if (p->noise != ADDITIVE) {
+                        g = s * y;
+                        if (p->noise == BOUNDED_LINEAR) g = tanh_of(g), noise = noise * (1.0f - g * g);
+                        moved = moved + noise * s, noise = noise * y;
+                    }
+                    by_strength += noise;
+                    if (to->w) AT(to->w + (at + r) * state + i) = back * g;
+                    if (p->drift == BOUNDED) drift = drift * (1.0f - f * f);
+                    else if (p->drift != FREE) {
+                        vec gate = gate_of(p->drift, y), bounded = tanh_of(f * gate);
+                        drift = drift * (1.0f - bounded * bounded);
+                        moved = moved + drift * f * (p->drift == TANH_GATE ? 1.0f - gate * gate : gate * gate - gate);
+                        drift = drift * gate;
+                    }
+                    AT(delta + r * state + i) = drift;
+                    AT(adjoint + r * state + i) = moved;
+                    by_bias += drift;
+                }
+                AT(to->strength + n * state + i) = by_strength;
+                AT(to->biases[depth] + i) = by_bias;
+            }
+            for (int64_t l = depth; l > 0; l--) {
+                int64_t out = width_of(p, l), in = p->widths[l - 1], by_row = l == 1 && p->offset_by_row;
+                float *before = deltas[(l - 1) % 2], *value = x[l];
+                if (p->activation == SWISH) activate(SWISH, x[l], value = room, padded * in);
+                multiply(in, padded, out, value, 1, in, delta, out, to->turned[l], out, to->turned[l], out, &ahead, 0);
+                multiply(padded, out, in, delta, out, 1, p->matrices[l], in, NULL, 0, before, in, &ahead, 0);
+                float *sums = l > 1 ? to->biases[l - 1] : by_row ? NULL : to->offset + n * in;
+                for (int64_t i = 0; i < in; i += LANES) {
+                    vec sum = all(0);
+                    for (int64_t r = 0; r < padded; r++) {
+                        vec y = OF(x[l] + r * in + i), back = OF(before + r * in + i);
+                        if (p->activation == RELU) back = choose(y > 0, back, all(0));
+                        else if (p->activation == TANH) back = back * (1.0f - y * y);
+                        else {
+                            vec q = sigmoid_of(y);
+                            back = back * (0.909f * q * (1.0f + y * (1.0f - q)));
+                        }
+                        AT(before + r * in + i) = back;
+                        sum += back;
+                    }
+                    if (sums) AT(sums + i) += sum;
+                }
+                if (by_row) copy_rows(to->offset + at * in, in, before, in, rows, in);
+                delta = before;
+            }
+            int64_t out = width_of(p, 0);
+            multiply(reads, padded, out, z, 1, reads, delta, out, to->turned[0], out, to->turned[0], out, &ahead, 0);
+            multiply(padded, out, state, delta, out, 1, p->matrices[0], reads, adjoint, state, adjoint, state, &ahead, 0);
+            if (to->control_path) {
+                multiply(padded, out, control, delta, out, 1, p->matrices[0] + state, reads, NULL, 0, room, control, &ahead, 0);
+                copy_rows(to->control_path + at * control, control, room, control, rows, control);
+            }
+            const float *came = to->by_path + (n / p->every * p->rows + begin) * state;
+            for (int64_t i = 0; n % p->every == 0 && i < rows * state; i += LANES) AT(adjoint + i) += OF(came + i);
+        }
+        copy_rows(to->z0 + begin * state, state, adjoint, state, rows, state);
+    }
+    free(adjoint);
+    return 0;
+}
