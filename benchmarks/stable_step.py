@@ -8,7 +8,7 @@ beforehand. One thread; every round times every contestant in turn. The machine 
 peer / ours is that of processor time, median over the rounds; `clock_ratio` is that of the clock.
 
 Peers: `recipe` with torchsde's default Brownian motion; `recipe_tuned` with one that knows its step and forgets nothing;
-`plain_loop`, ours without the loop written by hand; `limit`, the matrix products that the net needs in single precision and the
+`torch_loop`, ours with the loop written by hand in torch operations instead of C; `plain_loop`, ours without either; `limit`, the matrix products that the net needs in single precision and the
 normals, and nothing else.
 """
 
@@ -16,6 +16,7 @@ import argparse
 import functools
 import itertools
 import json
+import os
 import statistics
 import time
 from collections.abc import Callable
@@ -32,6 +33,7 @@ from neuralsde.nn.decoders import MLPDecoder, PublishedClassifier
 from neuralsde.nn.encoders import ControlPath
 from neuralsde.sde import AbstractPublishedStable, PublishedGeometric, PublishedLangevinType, PublishedLinearNoise
 from neuralsde.solvers import EulerMaruyama
+from neuralsde.solvers.kernels.build import SETTING
 from neuralsde.training.heap import keep_freed_memory
 
 SIZE, DEPTH, AHEAD, CLASSES, PENALTY = 64, 2, 10, 6, 0.01
@@ -143,6 +145,17 @@ def limit_step(case: Case, family: str) -> Callable[[], None]:
     return step
 
 
+def without_kernels(step: Callable[[], None]) -> Callable[[], None]:
+    def run() -> None:
+        os.environ[SETTING] = "0"
+        try:
+            step()
+        finally:
+            del os.environ[SETTING]
+
+    return run
+
+
 def lap(run: Callable[[], None]) -> tuple[float, float]:
     """Milliseconds of processor time and on the clock: medians of three calls in a row, as in a training loop."""
     calls = []
@@ -179,6 +192,7 @@ def main() -> None:
             "ours": our_step(case, family, options.missing),
             "recipe": recipe_step(case, family),
             "recipe_tuned": recipe_step(case, family, tuned=True),
+            "torch_loop": without_kernels(our_step(case, family, options.missing)),
             "plain_loop": our_step(case, family, options.missing, fused=False),
             "limit": limit_step(case, family),
         }

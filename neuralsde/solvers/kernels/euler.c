@@ -8,8 +8,8 @@
        g = s_n,  s_n z  or  tanh(s_n z).
 
    A tile's state, activations and the matrices stay in the cache from step to step. With `kept`, forward leaves there what
-   backward reads: for each step a slot of [z, X_n], x_0, ..., x_{d-1} and m, each (tile, width); SWISH leaves what it reads
-   instead of x, and a bounded drift f instead of m. Both fetch the slot of the next step while they work on this one.
+   backward reads beside z: for each step a slot of x_0, ..., x_{d-1} and m, each (tile, width); SWISH leaves what it reads
+   instead of x, and a bounded drift f instead of m. Both fetch what the next step needs while they work on this one.
 
    Arrays are float and row-major; all widths are multiples of 16, a tile's rows of 8. Non-finite values pass through all
    functions, so that the caller's look at the solution finds them: do not compile with -ffinite-math-only.
@@ -37,7 +37,7 @@ enum { FREE, BOUNDED, TANH_GATE, SIGMOID_GATE }; /* drift */
 enum { ADDITIVE, LINEAR, BOUNDED_LINEAR };     /* noise */
 
 typedef struct {
-    int64_t rows, tile, steps, every, state, control, depth, activation, drift, noise, offset_by_row;
+    int64_t rows, tile, steps, state, control, depth, activation, drift, noise, offset_by_row;
     int64_t widths[MOST_LAYERS];           /* of the hidden layers; depth of them */
     const float *lengths;                  /* h: (steps) */
     const float *z0;                       /* (rows, state) */
@@ -49,21 +49,27 @@ typedef struct {
     const float *turned[MOST_LAYERS + 1];   /* the same, (in, out) */
     const float *biases[MOST_LAYERS + 1];   /* b_l; that of A is c */
     float **kept;                          /* a block for each tile, (steps, slot); NULL to keep nothing */
-    float *path;                           /* z at the start and after each `every` steps: (times, rows, state) */
+    float *path;                           /* z: (steps + 1, rows, state) */
 } problem_t;
 
 /* Gradients: of the samples by themselves, and of what they share, added up over the tiles of one call. */
 typedef struct {
-    const float *by_path; /* what came back to path */
+    int64_t every, by_step, by_row; /* strides of by_path, and of how many steps it has one */
+    const float *by_path;           /* what came back to path */
     float *z0, *w, *control_path; /* the last two may be NULL */
     float *strength, *offset;
     float *turned[MOST_LAYERS + 1], *biases[MOST_LAYERS + 1];
 } sums_t;
 
-/* Memory of the next step, fetched by `lines` of 64 bytes per block of a product. */
+/* Memory that is needed soon, fetched piece by piece between the blocks of the products: rows of `lines` of 64 bytes. */
 typedef struct {
-    const char *next;
-    int64_t left, lines;
+    const char *row;
+    int64_t stride, lines, rows, done; /* stride in bytes; done: lines of this row */
+} range_t;
+
+typedef struct {
+    range_t ranges[4];
+    int64_t count, at_once; /* ranges left, the last of them first; lines per block */
 } stream_t;
 
 INLINE int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
@@ -82,13 +88,20 @@ INLINE vec tanh_of(vec x) {
 
 INLINE vec sigmoid_of(vec x) { return 0.5f + 0.5f * tanh_of(0.5f * x); }
 
-INLINE void fetch(stream_t *s, int to_write) {
-    int64_t lines = least(s->lines, s->left);
-    for (int64_t i = 0; i < lines; i++)
-        if (to_write) __builtin_prefetch(s->next + 64 * i, 1, 3);
-        else __builtin_prefetch(s->next + 64 * i, 0, 2);
-    s->next += 64 * lines;
-    s->left -= lines;
+INLINE void soon(stream_t *s, const float *from, int64_t stride, int64_t rows, int64_t width) {
+    s->ranges[s->count++] = (range_t){(const char *)from, 4 * stride, width / LANES, rows, 0};
+    s->at_once += width / LANES * rows;
+}
+
+INLINE void fetch(stream_t *s) {
+    for (int64_t left = s->at_once; left > 0 && s->count > 0;) {
+        range_t *range = s->ranges + s->count - 1;
+        int64_t lines = least(left, range->lines - range->done);
+        const char *from = range->row + 64 * range->done;
+        for (int64_t i = 0; i < lines; i++) __builtin_prefetch(from + 64 * i, 0, 2);
+        left -= lines, range->done += lines;
+        if (range->done == range->lines) range->done = 0, range->row += range->stride, s->count -= --range->rows == 0;
+    }
 }
 
 /* ROWS x `vectors` of c = start + a b; the element (r, k) of a is a[r by_row + k by_inner]; start may be NULL for zeros. */
@@ -107,11 +120,11 @@ INLINE void block(int64_t inner, const float *a, int64_t by_row, int64_t by_inne
 }
 
 INLINE void multiply(int64_t rows, int64_t inner, int64_t columns, const float *a, int64_t by_row, int64_t by_inner, const float *b,
-                     int64_t b_row, const float *start, int64_t start_row, float *c, int64_t c_row, stream_t *ahead, int to_write) {
+                     int64_t b_row, const float *start, int64_t start_row, float *c, int64_t c_row, stream_t *ahead) {
     for (int64_t n = 0; n < columns; n += 2 * LANES)
         for (int64_t r = 0; r < rows; r += ROWS) {
             const float *from = start ? start + r * start_row + n : NULL;
-            fetch(ahead, to_write);
+            fetch(ahead);
             if (columns - n >= 2 * LANES)
                 block(inner, a + r * by_row, by_row, by_inner, b + n, b_row, from, start_row, c + r * c_row + n, c_row, 2);
             else
@@ -127,9 +140,8 @@ static int64_t most_width(const problem_t *p) {
 
 static int64_t width_of(const problem_t *p, int64_t layer) { return layer == p->depth ? p->state : p->widths[layer]; }
 
-/* Numbers in a slot per row. */
-int64_t euler_kept(const problem_t *p) {
-    int64_t width = 2 * p->state + p->control;
+static int64_t slot_width(const problem_t *p) {
+    int64_t width = p->state;
     for (int64_t l = 0; l < p->depth; l++) width += p->widths[l];
     return width;
 }
@@ -160,28 +172,25 @@ INLINE vec gate_of(int64_t kind, vec z) { return kind == TANH_GATE ? tanh_of(z) 
 
 /* Solves the tiles from `first` to before `last`. Returns 0, or 1 if there is no memory. */
 int euler_forward(const problem_t *p, int64_t first, int64_t last) {
-    int64_t state = p->state, control = p->control, reads = state + control, slot = euler_kept(p) * p->tile;
-    int64_t most = most_width(p) * p->tile;
-    float *room = aligned_alloc(64, sizeof(float) * (2 * most + (p->kept ? 0 : slot)));
-    if (!room) return 1;
-    memset(room, 0, sizeof(float) * (2 * most + (p->kept ? 0 : slot)));
-    float *end = room + most;
+    int64_t state = p->state, control = p->control, reads = state + control, slot = slot_width(p) * p->tile;
+    int64_t most = most_width(p) * p->tile, size = sizeof(float) * (2 * most + (p->kept ? 0 : slot));
+    float *z = aligned_alloc(64, size); /* [z, X] */
+    if (!z) return 1;
+    float *room = z + most;
     for (int64_t tile = first; tile < last; tile++) {
         int64_t begin = tile * p->tile, rows = least(p->tile, p->rows - begin), padded = (rows + ROWS - 1) / ROWS * ROWS;
-        int64_t lines = slot / 16 / blocks_of(p, padded) + 1;
-        float *z = p->kept ? p->kept[tile] : end + most;
-        memset(z, 0, sizeof(float) * reads * p->tile);
+        int64_t blocks = blocks_of(p, padded);
+        memset(z, 0, size);
         copy_rows(z, reads, p->z0 + begin * state, state, rows, state);
         copy_rows(p->path + begin * state, state, p->z0 + begin * state, state, rows, state);
         for (int64_t n = 0; n < p->steps; n++) {
             int64_t at = n * p->rows + begin;
-            int more = p->kept && n + 1 < p->steps;
-            float *after = more ? z + slot : p->kept ? end : z;
-            stream_t ahead = {(const char *)after, more ? slot / 16 : 0, lines};
-            if (more && rows < padded) memset(after, 0, sizeof(float) * reads * padded);
+            float *x = p->kept ? p->kept[tile] + n * slot : room + most, *path = p->path + (at + p->rows) * state;
+            const float *strength = p->strength + n * state, *w = p->w + at * state, *from = z;
+            stream_t ahead = {.count = 0};
+            soon(&ahead, w, 0, 1, rows * state);
+            ahead.at_once = ahead.at_once / blocks + 1;
             copy_rows(z + state, reads, p->control_path + at * control, control, rows, control);
-            const float *from = z;
-            float *x = z + reads * p->tile;
             for (int64_t l = 0, in = reads; l <= p->depth; l++) {
                 int64_t out = width_of(p, l), start_row = 0;
                 const float *start = l ? p->biases[l] : p->offset + n * out;
@@ -190,14 +199,12 @@ int euler_forward(const problem_t *p, int64_t first, int64_t last) {
                     memset(x + rows * out, 0, sizeof(float) * (padded - rows) * out);
                     start = x, start_row = out;
                 }
-                multiply(padded, in, out, from, in, 1, p->turned[l], out, start, start_row, x, out, &ahead, 1);
+                multiply(padded, in, out, from, in, 1, p->turned[l], out, start, start_row, x, out, &ahead);
                 if (l == p->depth) break;
                 from = activate(p->activation, x, room, padded * out);
                 in = out, x += out * p->tile;
             }
             vec h = all(p->lengths[n]);
-            float *path = (n + 1) % p->every ? NULL : p->path + ((n + 1) / p->every * p->rows + begin) * state;
-            const float *strength = p->strength + n * state, *w = p->w + at * state;
             for (int64_t r = 0; r < rows; r++)
                 for (int64_t i = 0; i < state; i += LANES) {
                     vec y = OF(z + r * reads + i), f = OF(x + r * state + i), g = OF(strength + i);
@@ -205,39 +212,44 @@ int euler_forward(const problem_t *p, int64_t first, int64_t last) {
                     else if (p->drift != FREE) f = tanh_of(f * gate_of(p->drift, y));
                     if (p->noise != ADDITIVE) g = g * y;
                     if (p->noise == BOUNDED_LINEAR) g = tanh_of(g);
-                    y = y + h * f + OF(w + r * state + i) * g;
-                    AT(after + r * reads + i) = y;
-                    if (path) AT(path + r * state + i) = y;
+                    AT(path + r * state + i) = AT(z + r * reads + i) = y + h * f + OF(w + r * state + i) * g;
                 }
-            z = after;
         }
     }
-    free(room);
+    free(z);
     return 0;
 }
 
 /* Gradients of the tiles from `first` to before `last`. Returns 0, or 1 if there is no memory. */
 int euler_backward(const problem_t *p, const sums_t *to, int64_t first, int64_t last) {
-    int64_t state = p->state, control = p->control, reads = state + control, slot = euler_kept(p) * p->tile, depth = p->depth;
-    int64_t most = most_width(p) * p->tile;
-    float *adjoint = aligned_alloc(64, sizeof(float) * 4 * most);
-    if (!adjoint) return 1;
-    float *room = adjoint + most, *deltas[2] = {room + most, room + 2 * most}; /* what came back to two layers in turn */
+    int64_t state = p->state, control = p->control, reads = state + control, slot = slot_width(p) * p->tile, depth = p->depth;
+    int64_t most = most_width(p) * p->tile, size = sizeof(float) * 5 * most;
+    float *z = aligned_alloc(64, size); /* [z, X] */
+    if (!z) return 1;
+    float *adjoint = z + most, *room = z + 2 * most, *deltas[2] = {z + 3 * most, z + 4 * most}; /* of two layers in turn */
     for (int64_t tile = first; tile < last; tile++) {
         int64_t begin = tile * p->tile, rows = least(p->tile, p->rows - begin), padded = (rows + ROWS - 1) / ROWS * ROWS;
-        int64_t lines = slot / 16 / (3 * blocks_of(p, padded)) + 1;
-        memset(adjoint, 0, sizeof(float) * 4 * most);
-        copy_rows(adjoint, state, to->by_path + (p->steps / p->every * p->rows + begin) * state, state, rows, state);
+        int64_t blocks = 3 * blocks_of(p, padded);
+        const float *came = to->by_path + begin * to->by_row;
+        memset(z, 0, size);
+        copy_rows(adjoint, state, came + p->steps / to->every * to->by_step, to->by_row, rows, state);
         for (int64_t n = p->steps - 1; n >= 0; n--) {
             int64_t at = n * p->rows + begin;
-            float *z = p->kept[tile] + n * slot, *x[MOST_LAYERS + 2], *delta = deltas[depth % 2];
-            stream_t ahead = {(const char *)(z - slot), n ? slot / 16 : 0, lines};
-            x[0] = z, x[1] = z + reads * p->tile;
+            float *x[MOST_LAYERS + 2] = {z, p->kept[tile] + n * slot}, *delta = deltas[depth % 2];
             for (int64_t l = 0; l < depth; l++) x[l + 2] = x[l + 1] + p->widths[l] * p->tile;
-            float *m = x[depth + 1];
-            vec h = all(p->lengths[n]);
-            const float *strength = p->strength + n * state, *w = p->w + at * state;
+            const float *strength = p->strength + n * state, *w = p->w + at * state, *y_n = p->path + at * state, *m = x[depth + 1];
+            stream_t ahead = {.count = 0};
+            if (n) {
+                soon(&ahead, x[1] - slot, 0, 1, slot);
+                soon(&ahead, w - p->rows * state, 0, 1, rows * state);
+                soon(&ahead, y_n - p->rows * state, 0, 1, rows * state);
+            }
+            if (n % to->every == 0) soon(&ahead, came + n / to->every * to->by_step, to->by_row, rows, state);
+            ahead.at_once = ahead.at_once / blocks + 1;
+            copy_rows(z, reads, y_n, state, rows, state);
+            copy_rows(z + state, reads, p->control_path + at * control, control, rows, control);
             memset(delta + rows * state, 0, sizeof(float) * (padded - rows) * state);
+            vec h = all(p->lengths[n]);
             for (int64_t i = 0; i < state; i += LANES) {
                 vec by_strength = OF(to->strength + n * state + i), by_bias = OF(to->biases[depth] + i), s = OF(strength + i);
                 for (int64_t r = 0; r < rows; r++) {
@@ -268,8 +280,8 @@ int euler_backward(const problem_t *p, const sums_t *to, int64_t first, int64_t 
                 int64_t out = width_of(p, l), in = p->widths[l - 1], by_row = l == 1 && p->offset_by_row;
                 float *before = deltas[(l - 1) % 2], *value = x[l];
                 if (p->activation == SWISH) activate(SWISH, x[l], value = room, padded * in);
-                multiply(in, padded, out, value, 1, in, delta, out, to->turned[l], out, to->turned[l], out, &ahead, 0);
-                multiply(padded, out, in, delta, out, 1, p->matrices[l], in, NULL, 0, before, in, &ahead, 0);
+                multiply(in, padded, out, value, 1, in, delta, out, to->turned[l], out, to->turned[l], out, &ahead);
+                multiply(padded, out, in, delta, out, 1, p->matrices[l], in, NULL, 0, before, in, &ahead);
                 float *sums = l > 1 ? to->biases[l - 1] : by_row ? NULL : to->offset + n * in;
                 for (int64_t i = 0; i < in; i += LANES) {
                     vec sum = all(0);
@@ -290,17 +302,18 @@ int euler_backward(const problem_t *p, const sums_t *to, int64_t first, int64_t 
                 delta = before;
             }
             int64_t out = width_of(p, 0);
-            multiply(reads, padded, out, z, 1, reads, delta, out, to->turned[0], out, to->turned[0], out, &ahead, 0);
-            multiply(padded, out, state, delta, out, 1, p->matrices[0], reads, adjoint, state, adjoint, state, &ahead, 0);
+            multiply(reads, padded, out, z, 1, reads, delta, out, to->turned[0], out, to->turned[0], out, &ahead);
+            multiply(padded, out, state, delta, out, 1, p->matrices[0], reads, adjoint, state, adjoint, state, &ahead);
             if (to->control_path) {
-                multiply(padded, out, control, delta, out, 1, p->matrices[0] + state, reads, NULL, 0, room, control, &ahead, 0);
+                multiply(padded, out, control, delta, out, 1, p->matrices[0] + state, reads, NULL, 0, room, control, &ahead);
                 copy_rows(to->control_path + at * control, control, room, control, rows, control);
             }
-            const float *came = to->by_path + (n / p->every * p->rows + begin) * state;
-            for (int64_t i = 0; n % p->every == 0 && i < rows * state; i += LANES) AT(adjoint + i) += OF(came + i);
+            for (int64_t r = 0; n % to->every == 0 && r < rows; r++)
+                for (int64_t i = 0; i < state; i += LANES)
+                    AT(adjoint + r * state + i) += OF(came + n / to->every * to->by_step + r * to->by_row + i);
         }
         copy_rows(to->z0 + begin * state, state, adjoint, state, rows, state);
     }
-    free(adjoint);
+    free(z);
     return 0;
 }

@@ -64,7 +64,8 @@ def kernel_euler(
     samples = [_whole(x, 1) for x in (z0, w, strength, net.offset, w[..., :0] if control is None else control)]
     layers = [_whole(x, x.ndim) for layer in net.layers for x in layer]
     learning = torch.is_grad_enabled() and any(x.requires_grad for x in (*samples, first, *layers))
-    return _KernelEuler.apply(kernel, step, every, learning, dt.contiguous(), *samples, first, *layers)[..., : z0.shape[-1]]
+    z = _KernelEuler.apply(kernel, step, every, learning, dt.contiguous(), *samples, first, *layers)
+    return z if z.shape[-1] == z0.shape[-1] else z[..., : z0.shape[-1]]
 
 
 def _whole(x: Tensor, axes: int) -> Tensor:
@@ -81,7 +82,7 @@ class _Problem(ctypes.Structure):
     """`problem_t`."""
 
     _fields_ = [
-        *((name, _Count) for name in ("rows", "tile", "steps", "every", "state", "control", "depth")),
+        *((name, _Count) for name in ("rows", "tile", "steps", "state", "control", "depth")),
         *((name, _Count) for name in ("activation", "drift", "noise", "offset_by_row")),
         ("widths", _Count * MOST_LAYERS),
         *((name, _Pointer) for name in ("lengths", "z0", "w", "strength", "offset", "control_path")),
@@ -95,19 +96,20 @@ class _Sums(ctypes.Structure):
     """`sums_t`."""
 
     _fields_ = [
+        *((name, _Count) for name in ("every", "by_step", "by_row")),
         *((name, _Pointer) for name in ("by_path", "z0", "w", "control_path", "strength", "offset")),
         *((name, _PerLayer) for name in ("turned", "biases")),
     ]
 
 
-def _problem(step: Step, every: int, tile: int, path: Tensor, kept: Sequence[Tensor], given: Sequence[Tensor]) -> _Problem:
+def _problem(step: Step, tile: int, path: Tensor, kept: Sequence[Tensor], given: Sequence[Tensor]) -> _Problem:
     """The structure, which keeps the tensors alive that it points into."""
     dt, z0, w, strength, offset, control, first, *layers = given
     matrices, biases = [first, *layers[::2]], [offset, *layers[1::2]]
     turned = [x.t().contiguous() for x in matrices]
     forms = ACTIVATIONS.index(step.activation), DRIFTS.index(step.drift), NOISES.index(step.noise)
     widths = z0.shape[1], control.shape[2], len(matrices) - 1
-    counts = w.shape[1], tile, w.shape[0], every, *widths, *forms, offset.shape[1] > 1
+    counts = w.shape[1], tile, w.shape[0], *widths, *forms, offset.shape[1] > 1
     per_layer = (_PerLayer(*map(Tensor.data_ptr, x)) for x in (matrices, turned, biases))
     problem = _Problem(*counts, (_Count * MOST_LAYERS)(*map(len, matrices[:-1])), *map(Tensor.data_ptr, given[:6]), *per_layer)
     if kept:
@@ -145,28 +147,29 @@ class _KernelEuler(torch.autograd.Function):
         tiles = -(-rows // tile)
         parts = min(threads, tiles)
         shares = [(n * tiles // parts, (n + 1) * tiles // parts) for n in range(parts)]
-        slot = tile * (first.shape[1] + state + len(first) + sum(map(len, layers[:-2:2])))
+        slot = tile * (state + len(first) + sum(map(len, layers[:-2:2])))
         kept = [z0.new_empty(steps * slot) for _ in range(tiles)] if learning else []  # blocks that the allocator can keep
-        path = z0.new_empty(steps // every + 1, rows, state)
+        path = z0.new_empty(steps + 1, rows, state)
         given = dt, z0, w, strength, offset, control, first, *layers
-        problem = _problem(step, every, tile, path, kept, given)
+        problem = _problem(step, tile, path, kept, given)
         _together(kernel.euler_forward, [(problem, *share) for share in shares])
         ctx.settings = kernel, step, every, tile, shares
         if learning:
-            ctx.save_for_backward(*given, *kept)
-        return path
+            ctx.save_for_backward(*given, path, *kept)
+        return path if every == 1 else path[::every].clone()
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *cotangents: Tensor) -> tuple[Tensor | None, ...]:
         kernel, step, every, tile, shares = ctx.settings
         tiles = shares[-1][1]
-        given, kept = ctx.saved_tensors[:-tiles], ctx.saved_tensors[-tiles:]
+        *given, path = ctx.saved_tensors[:-tiles]
         _, z0, w, strength, offset, control, first, *layers = given
-        by_path, to_z0 = cotangents[0].contiguous(), torch.empty_like(z0)
+        by_path, to_z0 = cotangents[0], torch.empty_like(z0)
+        by_path = by_path if by_path.stride(-1) == 1 else by_path.contiguous()
         to_w, to_control = (torch.empty_like(x) if ctx.needs_input_grad[n] else None for n, x in ((6, w), (9, control)))
         to_offset = torch.empty_like(offset) if offset.shape[1] > 1 else None  # else the samples share it
-        problem = _problem(step, every, tile, by_path, kept, given)
+        problem = _problem(step, tile, path, ctx.saved_tensors[-tiles:], given)
         shared = [first.t(), *(x.t() if x.ndim == 2 else x for x in layers), strength, *([offset] if to_offset is None else [])]
         by_share = [[x.new_zeros(x.shape) for x in shared] for _ in shares]
         calls = []
@@ -176,7 +179,7 @@ class _KernelEuler(torch.autograd.Function):
             arrays = by_path, to_z0, to_w, to_control, to_strength, sums[-1] if to_offset is None else to_offset
             at = [None if x is None else x.data_ptr() for x in arrays]
             turned = _PerLayer(to_first.data_ptr(), *map(Tensor.data_ptr, to_layers[::2]))
-            calls.append((problem, _Sums(*at, turned, _PerLayer(None, *map(Tensor.data_ptr, to_layers[1::2]))), *share))
+            calls.append((problem, _Sums(every, *by_path.stride()[:2], *at, turned, _PerLayer(None, *map(Tensor.data_ptr, to_layers[1::2]))), *share))
         _together(kernel.euler_backward, calls)
         to_first, *rest = (functools.reduce(Tensor.add_, x) for x in zip(*by_share, strict=True))
         to_layers = (x.t() if x.ndim == 2 else x for x in rest[: len(layers)])
