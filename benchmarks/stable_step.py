@@ -8,15 +8,14 @@ beforehand. One thread; every round times every contestant in turn. The machine 
 peer / ours is that of processor time, median over the rounds; `clock_ratio` is that of the clock.
 
 Peers: `recipe` with torchsde's default Brownian motion; `recipe_tuned` with one that knows its step and forgets nothing;
-`torch_loop`, ours with the loop written by hand in torch operations instead of C; `plain_loop`, ours without either; `limit`, the matrix products that the net needs in single precision and the
-normals, and nothing else.
+`torch_loop`, ours without the C kernel; `plain_loop`, ours without a loop written by hand; `limit`, the matrix products that the
+net needs in single precision and the normals, and nothing else.
 """
 
 import argparse
 import functools
 import itertools
 import json
-import os
 import statistics
 import time
 from collections.abc import Callable
@@ -26,6 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.peers.stable_recipe import FAMILIES, StableClassifier, StableForecaster, StableRecipe
+from benchmarks.peers.torch_peers import without_kernels
 from neuralsde.inference import ELBO, DrivenSDE
 from neuralsde.likelihoods import Categorical, Gaussian
 from neuralsde.models import LatentModel
@@ -33,7 +33,6 @@ from neuralsde.nn.decoders import MLPDecoder, PublishedClassifier
 from neuralsde.nn.encoders import ControlPath
 from neuralsde.sde import AbstractPublishedStable, PublishedGeometric, PublishedLangevinType, PublishedLinearNoise
 from neuralsde.solvers import EulerMaruyama
-from neuralsde.solvers.kernels.build import SETTING
 from neuralsde.training.heap import keep_freed_memory
 
 SIZE, DEPTH, AHEAD, CLASSES, PENALTY = 64, 2, 10, 6, 0.01
@@ -143,17 +142,6 @@ def limit_step(case: Case, family: str) -> Callable[[], None]:
                 torch.mm(states.t(), states, out=to_square)
 
     return step
-
-
-def without_kernels(step: Callable[[], None]) -> Callable[[], None]:
-    def run() -> None:
-        os.environ[SETTING] = "0"
-        try:
-            step()
-        finally:
-            del os.environ[SETTING]
-
-    return run
 
 
 def lap(run: Callable[[], None]) -> tuple[float, float]:

@@ -9,7 +9,7 @@
 
    A tile's state, activations and the matrices stay in the cache from step to step. With `kept`, forward leaves there what
    backward reads beside z: for each step a slot of x_0, ..., x_{d-1} and m, each (tile, width); SWISH leaves what it reads
-   instead of x, and a bounded drift f instead of m. Both fetch what the next step needs while they work on this one.
+   instead of x, a bounded drift f instead of m, a free one nothing. Both fetch what the next step needs while they work on this one.
 
    Arrays are float and row-major; all widths are multiples of 16, a tile's rows of 8. Non-finite values pass through all
    functions, so that the caller's look at the solution finds them: do not compile with -ffinite-math-only.
@@ -141,7 +141,7 @@ static int64_t most_width(const problem_t *p) {
 static int64_t width_of(const problem_t *p, int64_t layer) { return layer == p->depth ? p->state : p->widths[layer]; }
 
 static int64_t slot_width(const problem_t *p) {
-    int64_t width = p->state;
+    int64_t width = p->drift == FREE ? 0 : p->state;
     for (int64_t l = 0; l < p->depth; l++) width += p->widths[l];
     return width;
 }
@@ -173,10 +173,10 @@ INLINE vec gate_of(int64_t kind, vec z) { return kind == TANH_GATE ? tanh_of(z) 
 /* Solves the tiles from `first` to before `last`. Returns 0, or 1 if there is no memory. */
 int euler_forward(const problem_t *p, int64_t first, int64_t last) {
     int64_t state = p->state, control = p->control, reads = state + control, slot = slot_width(p) * p->tile;
-    int64_t most = most_width(p) * p->tile, size = sizeof(float) * (2 * most + (p->kept ? 0 : slot));
+    int64_t most = most_width(p) * p->tile, size = sizeof(float) * (3 * most + (p->kept ? 0 : slot));
     float *z = aligned_alloc(64, size); /* [z, X] */
     if (!z) return 1;
-    float *room = z + most;
+    float *room = z + most, *free_drift = z + 2 * most;
     for (int64_t tile = first; tile < last; tile++) {
         int64_t begin = tile * p->tile, rows = least(p->tile, p->rows - begin), padded = (rows + ROWS - 1) / ROWS * ROWS;
         int64_t blocks = blocks_of(p, padded);
@@ -185,7 +185,7 @@ int euler_forward(const problem_t *p, int64_t first, int64_t last) {
         copy_rows(p->path + begin * state, state, p->z0 + begin * state, state, rows, state);
         for (int64_t n = 0; n < p->steps; n++) {
             int64_t at = n * p->rows + begin;
-            float *x = p->kept ? p->kept[tile] + n * slot : room + most, *path = p->path + (at + p->rows) * state;
+            float *x = p->kept ? p->kept[tile] + n * slot : z + 3 * most, *path = p->path + (at + p->rows) * state;
             const float *strength = p->strength + n * state, *w = p->w + at * state, *from = z;
             stream_t ahead = {.count = 0};
             soon(&ahead, w, 0, 1, rows * state);
@@ -193,6 +193,7 @@ int euler_forward(const problem_t *p, int64_t first, int64_t last) {
             copy_rows(z + state, reads, p->control_path + at * control, control, rows, control);
             for (int64_t l = 0, in = reads; l <= p->depth; l++) {
                 int64_t out = width_of(p, l), start_row = 0;
+                if (l == p->depth && p->drift == FREE) x = free_drift;
                 const float *start = l ? p->biases[l] : p->offset + n * out;
                 if (l == 0 && p->offset_by_row) {
                     copy_rows(x, out, p->offset + at * out, out, rows, out);
@@ -253,7 +254,7 @@ int euler_backward(const problem_t *p, const sums_t *to, int64_t first, int64_t 
             for (int64_t i = 0; i < state; i += LANES) {
                 vec by_strength = OF(to->strength + n * state + i), by_bias = OF(to->biases[depth] + i), s = OF(strength + i);
                 for (int64_t r = 0; r < rows; r++) {
-                    vec y = OF(z + r * reads + i), f = OF(m + r * state + i), back = OF(adjoint + r * state + i);
+                    vec y = OF(z + r * reads + i), f = p->drift == FREE ? all(0) : OF(m + r * state + i), back = OF(adjoint + r * state + i);
                     vec noise = back * OF(w + r * state + i), moved = back, g = s, drift = h * back;
                     if (p->noise != ADDITIVE) {
                         g = s * y;

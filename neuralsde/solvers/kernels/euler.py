@@ -147,7 +147,7 @@ class _KernelEuler(torch.autograd.Function):
         tiles = -(-rows // tile)
         parts = min(threads, tiles)
         shares = [(n * tiles // parts, (n + 1) * tiles // parts) for n in range(parts)]
-        slot = tile * (state + len(first) + sum(map(len, layers[:-2:2])))
+        slot = tile * (state * (step.drift != "free") + len(first) + sum(map(len, layers[:-2:2])))
         kept = [z0.new_empty(steps * slot) for _ in range(tiles)] if learning else []  # blocks that the allocator can keep
         path = z0.new_empty(steps + 1, rows, state)
         given = dt, z0, w, strength, offset, control, first, *layers
