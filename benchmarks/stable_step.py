@@ -8,8 +8,8 @@ beforehand. One thread; every round times every contestant in turn. The machine 
 peer / ours is that of processor time, median over the rounds; `clock_ratio` is that of the clock.
 
 Peers: `recipe` with torchsde's default Brownian motion; `recipe_tuned` with one that knows its step and forgets nothing;
-`torch_loop`, ours without the C kernel; `plain_loop`, ours without a loop written by hand; `limit`, the matrix products that the
-net needs in single precision and the normals, and nothing else.
+`torch_loop`, ours without the C kernel; `plain_loop`, ours without a loop written by hand; `limit`, the matrix products that
+the net needs in single precision and the normals, and nothing else.
 """
 
 import argparse

@@ -22,7 +22,7 @@ TARGETS = "-march=native", "-mcpu=native"  # the first that the compiler knows
 TIMEOUT_S = 120
 
 
-class _BuildError(Exception):
+class BuildError(Exception):
     """Why there is no kernel."""
 
 
@@ -50,15 +50,19 @@ def _loaded(source: Path) -> ctypes.CDLL | str:
     if compiler is None:
         return "there is no C compiler (cc, gcc, clang)"
     try:
-        return ctypes.CDLL(str(_built(compiler, source)))
-    except (_BuildError, OSError) as error:
+        return ctypes.CDLL(str(compiled(compiler, source)))
+    except (BuildError, OSError) as error:
         reason = f"{source.name} could not be compiled by {compiler} ({error})"
         warnings.warn(f"{reason}; torch's slower loop is used. {SETTING}=0 silences this.", stacklevel=2)
         return reason
 
 
-def _built(compiler: str, source: Path) -> Path:
-    """The compiled file, of the cache if the same compiler has made it for the same processor from the same source."""
+def compiled(compiler: str, source: Path) -> Path:
+    """The library's file, from the cache if the same compiler has made it for the same processor from the same source.
+
+    Raises:
+        BuildError: the compiler refuses the source, or takes too long.
+    """
     for target in TARGETS:
         # The predefined macros name the compiler's version and all that it may use of this processor.
         probe = subprocess.run(
@@ -67,7 +71,7 @@ def _built(compiler: str, source: Path) -> Path:
         if probe.returncode == 0:
             break
     else:
-        raise _BuildError(_last_line(probe.stderr))
+        raise BuildError(_last_line(probe.stderr))
     made_of = "\0".join([source.read_text(), *FLAGS, target, probe.stdout])
     name = f"{source.stem}-{hashlib.sha256(made_of.encode()).hexdigest()[:16]}.so"
     home = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "neuralsde" / "kernels"
@@ -85,10 +89,10 @@ def _built(compiler: str, source: Path) -> Path:
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S)
             if done.returncode:
-                raise _BuildError(_last_line(done.stderr))
+                raise BuildError(_last_line(done.stderr))
             temporary.replace(path)
         except subprocess.TimeoutExpired:
-            raise _BuildError(f"not done after {TIMEOUT_S} s") from None
+            raise BuildError(f"not done after {TIMEOUT_S} s") from None
         finally:
             temporary.unlink(missing_ok=True)
     return path

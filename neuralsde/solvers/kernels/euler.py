@@ -104,7 +104,7 @@ class _Sums(ctypes.Structure):
 
 def _problem(step: Step, tile: int, path: Tensor, kept: Sequence[Tensor], given: Sequence[Tensor]) -> _Problem:
     """The structure, which keeps the tensors alive that it points into."""
-    dt, z0, w, strength, offset, control, first, *layers = given
+    _, z0, w, _, offset, control, first, *layers = given
     matrices, biases = [first, *layers[::2]], [offset, *layers[1::2]]
     turned = [x.t().contiguous() for x in matrices]
     forms = ACTIVATIONS.index(step.activation), DRIFTS.index(step.drift), NOISES.index(step.noise)
@@ -179,7 +179,13 @@ class _KernelEuler(torch.autograd.Function):
             arrays = by_path, to_z0, to_w, to_control, to_strength, sums[-1] if to_offset is None else to_offset
             at = [None if x is None else x.data_ptr() for x in arrays]
             turned = _PerLayer(to_first.data_ptr(), *map(Tensor.data_ptr, to_layers[::2]))
-            calls.append((problem, _Sums(every, *by_path.stride()[:2], *at, turned, _PerLayer(None, *map(Tensor.data_ptr, to_layers[1::2]))), *share))
+            calls.append(
+                (
+                    problem,
+                    _Sums(every, *by_path.stride()[:2], *at, turned, _PerLayer(None, *map(Tensor.data_ptr, to_layers[1::2]))),
+                    *share,
+                )
+            )
         _together(kernel.euler_backward, calls)
         to_first, *rest = (functools.reduce(Tensor.add_, x) for x in zip(*by_share, strict=True))
         to_layers = (x.t() if x.ndim == 2 else x for x in rest[: len(layers)])
