@@ -9,7 +9,8 @@
 
    A tile's state, activations and the matrices stay in the cache from step to step. With `kept`, forward leaves there what
    backward reads beside z: for each step a slot of x_0, ..., x_{d-1} and m, each (tile, width); SWISH leaves what it reads
-   instead of x, a bounded drift f instead of m, a free one nothing. Both fetch what the next step needs while they work on this one.
+   instead of x, a bounded drift f instead of m, a free one nothing. Backward fetches what the next step needs while it works
+   on this one: waiting for memory would take a quarter of its time.
 
    Arrays are float and row-major; all widths are multiples of 16, a tile's rows of 8. Non-finite values pass through all
    functions, so that the caller's look at the solution finds them: do not compile with -ffinite-math-only.
@@ -22,7 +23,13 @@
 
 #define MOST_LAYERS 16
 #define LANES 16
-#define ROWS 8 /* of a block of a product, beside two vectors: 16 running sums, of 32 registers of AVX-512 */
+#ifdef __AVX512F__ /* a block of a product is ROWS x VECTORS running sums, which have to fit into the registers */
+#define ROWS 8
+#define VECTORS 2
+#else
+#define ROWS 4
+#define VECTORS 1
+#endif
 
 typedef float vec __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 typedef int32_t mask __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
@@ -32,31 +39,31 @@ typedef int32_t mask __attribute__((vector_size(4 * LANES), aligned(4), may_alia
 #define AT(p) (*(vec *)(p))
 #define OF(p) (*(const vec *)(p))
 
-enum { RELU, TANH, SWISH };                    /* activation */
+enum { RELU, TANH, SWISH };                      /* activation */
 enum { FREE, BOUNDED, TANH_GATE, SIGMOID_GATE }; /* drift */
-enum { ADDITIVE, LINEAR, BOUNDED_LINEAR };     /* noise */
+enum { ADDITIVE, LINEAR, BOUNDED_LINEAR };       /* noise */
 
 typedef struct {
     int64_t rows, tile, steps, state, control, depth, activation, drift, noise, offset_by_row;
-    int64_t widths[MOST_LAYERS];           /* of the hidden layers; depth of them */
-    const float *lengths;                  /* h: (steps) */
-    const float *z0;                       /* (rows, state) */
-    const float *w;                        /* (steps, rows, state) */
-    const float *strength;                 /* s: (steps, state) */
-    const float *offset;                   /* c: (steps, 1 or rows, width) */
-    const float *control_path;             /* X: (steps, rows, control) */
+    int64_t widths[MOST_LAYERS];            /* of the hidden layers; depth of them */
+    const float *lengths;                   /* h: (steps) */
+    const float *z0;                        /* (rows, state) */
+    const float *w;                         /* (steps, rows, state) */
+    const float *strength;                  /* s: (steps, state) */
+    const float *offset;                    /* c: (steps, 1 or rows, width) */
+    const float *control_path;              /* X: (steps, rows, control) */
     const float *matrices[MOST_LAYERS + 1]; /* (out, in): A, W_1, ..., W_d */
     const float *turned[MOST_LAYERS + 1];   /* the same, (in, out) */
     const float *biases[MOST_LAYERS + 1];   /* b_l; that of A is c */
-    float **kept;                          /* a block for each tile, (steps, slot); NULL to keep nothing */
-    float *path;                           /* z: (steps + 1, rows, state) */
+    float **kept;                           /* a block for each tile, (steps, slot); NULL to keep nothing */
+    float *path;                            /* z: (steps + 1, rows, state) */
 } problem_t;
 
 /* Gradients: of the samples by themselves, and of what they share, added up over the tiles of one call. */
 typedef struct {
-    int64_t every, by_step, by_row; /* strides of by_path, and of how many steps it has one */
+    int64_t every, by_time, by_row; /* by_path is there for each `every` steps, with these strides */
     const float *by_path;           /* what came back to path */
-    float *z0, *w, *control_path; /* the last two may be NULL */
+    float *z0, *w, *control_path;   /* the last two may be NULL */
     float *strength, *offset;
     float *turned[MOST_LAYERS + 1], *biases[MOST_LAYERS + 1];
 } sums_t;
@@ -104,10 +111,10 @@ INLINE void fetch(stream_t *s) {
     }
 }
 
-/* ROWS x `vectors` of c = start + a b; the element (r, k) of a is a[r by_row + k by_inner]; start may be NULL for zeros. */
-INLINE void block(int64_t inner, const float *a, int64_t by_row, int64_t by_inner, const float *b, int64_t b_row, const float *start,
-                  int64_t start_row, float *c, int64_t c_row, int vectors) {
-    vec sum[ROWS][2];
+/* ROWS x `vectors` vectors of c = start + a b; the element (r, k) of a is a[r by_row + k by_inner]; start may be NULL for zeros. */
+INLINE void block(int64_t inner, const float *a, int64_t by_row, int64_t by_inner, const float *b, int64_t b_row,
+                  const float *start, int64_t start_row, float *c, int64_t c_row, int vectors) {
+    vec sum[ROWS][VECTORS];
     UNROLL for (int r = 0; r < ROWS; r++)
         UNROLL for (int v = 0; v < vectors; v++) sum[r][v] = start ? OF(start + r * start_row + v * LANES) : all(0);
     for (int64_t k = 0; k < inner; k++)
@@ -121,12 +128,12 @@ INLINE void block(int64_t inner, const float *a, int64_t by_row, int64_t by_inne
 
 INLINE void multiply(int64_t rows, int64_t inner, int64_t columns, const float *a, int64_t by_row, int64_t by_inner, const float *b,
                      int64_t b_row, const float *start, int64_t start_row, float *c, int64_t c_row, stream_t *ahead) {
-    for (int64_t n = 0; n < columns; n += 2 * LANES)
+    for (int64_t n = 0; n < columns; n += VECTORS * LANES)
         for (int64_t r = 0; r < rows; r += ROWS) {
             const float *from = start ? start + r * start_row + n : NULL;
             fetch(ahead);
-            if (columns - n >= 2 * LANES)
-                block(inner, a + r * by_row, by_row, by_inner, b + n, b_row, from, start_row, c + r * c_row + n, c_row, 2);
+            if (columns - n >= VECTORS * LANES)
+                block(inner, a + r * by_row, by_row, by_inner, b + n, b_row, from, start_row, c + r * c_row + n, c_row, VECTORS);
             else
                 block(inner, a + r * by_row, by_row, by_inner, b + n, b_row, from, start_row, c + r * c_row + n, c_row, 1);
         }
@@ -148,9 +155,9 @@ static int64_t slot_width(const problem_t *p) {
 
 /* Blocks of a step's products in a forward pass. */
 static int64_t blocks_of(const problem_t *p, int64_t rows) {
-    int64_t pairs = 0;
-    for (int64_t l = 0; l <= p->depth; l++) pairs += (width_of(p, l) + 2 * LANES - 1) / (2 * LANES);
-    return pairs * ((rows + ROWS - 1) / ROWS);
+    int64_t across = 0;
+    for (int64_t l = 0; l <= p->depth; l++) across += (width_of(p, l) + VECTORS * LANES - 1) / (VECTORS * LANES);
+    return across * (rows / ROWS);
 }
 
 INLINE void copy_rows(float *to, int64_t to_row, const float *from, int64_t from_row, int64_t rows, int64_t width) {
@@ -170,6 +177,77 @@ static const float *activate(int64_t kind, float *x, float *room, int64_t count)
 
 INLINE vec gate_of(int64_t kind, vec z) { return kind == TANH_GATE ? tanh_of(z) : sigmoid_of(-z); }
 
+/* Step n of samples from number `begin` on, given m; z lies in [z, X], and is written to `path` as well. */
+static void take_step(const problem_t *p, int64_t n, int64_t begin, int64_t rows, float *z, float *m, float *path) {
+    int64_t state = p->state, reads = state + p->control;
+    const float *strength = p->strength + n * state, *w = p->w + (n * p->rows + begin) * state;
+    vec h = all(p->lengths[n]);
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t i = 0; i < state; i += LANES) {
+            vec y = OF(z + r * reads + i), f = OF(m + r * state + i), g = OF(strength + i);
+            if (p->drift == BOUNDED) AT(m + r * state + i) = f = tanh_of(f);
+            else if (p->drift != FREE) f = tanh_of(f * gate_of(p->drift, y));
+            if (p->noise != ADDITIVE) g = g * y;
+            if (p->noise == BOUNDED_LINEAR) g = tanh_of(g);
+            AT(path + r * state + i) = AT(z + r * reads + i) = y + h * f + OF(w + r * state + i) * g;
+        }
+}
+
+/* The adjoint of z before the step but for what passes through m, and that of m; adds to the sums of strength and bias. */
+static void pull_step(const problem_t *p, const sums_t *to, int64_t n, int64_t begin, int64_t rows, const float *z, const float *m,
+                      float *adjoint, float *delta) {
+    int64_t state = p->state, reads = state + p->control, at = (n * p->rows + begin) * state;
+    const float *strength = p->strength + n * state, *w = p->w + at;
+    float *by_bias = to->biases[p->depth], *by_strength = to->strength + n * state;
+    vec h = all(p->lengths[n]);
+    for (int64_t i = 0; i < state; i += LANES) {
+        vec s = OF(strength + i), bias_sum = OF(by_bias + i), strength_sum = OF(by_strength + i);
+        for (int64_t r = 0; r < rows; r++) {
+            vec y = OF(z + r * reads + i), back = OF(adjoint + r * state + i), moved = back, g = s;
+            vec by_g = back * OF(w + r * state + i), by_f = h * back;
+            if (p->noise != ADDITIVE) {
+                g = s * y;
+                if (p->noise == BOUNDED_LINEAR) g = tanh_of(g), by_g = by_g * (1.0f - g * g);
+                moved = moved + by_g * s, by_g = by_g * y;
+            }
+            if (p->drift == BOUNDED) {
+                vec f = OF(m + r * state + i);
+                by_f = by_f * (1.0f - f * f);
+            } else if (p->drift != FREE) {
+                vec open = gate_of(p->drift, y), slope = p->drift == TANH_GATE ? 1.0f - open * open : open * open - open;
+                vec inner = OF(m + r * state + i), f = tanh_of(inner * open);
+                by_f = by_f * (1.0f - f * f);
+                moved = moved + by_f * inner * slope, by_f = by_f * open;
+            }
+            if (to->w) AT(to->w + at + r * state + i) = back * g;
+            AT(delta + r * state + i) = by_f;
+            AT(adjoint + r * state + i) = moved;
+            strength_sum += by_g, bias_sum += by_f;
+        }
+        AT(by_bias + i) = bias_sum;
+        AT(by_strength + i) = strength_sum;
+    }
+}
+
+/* Multiplies by the slopes of the activation at what forward has kept; adds to the sums over rows, if there is a place. */
+static void pull_activation(int64_t kind, int64_t rows, int64_t width, const float *kept, float *delta, float *sums) {
+    for (int64_t i = 0; i < width; i += LANES) {
+        vec sum = all(0);
+        for (int64_t r = 0; r < rows; r++) {
+            vec y = OF(kept + r * width + i), back = OF(delta + r * width + i);
+            if (kind == RELU) back = choose(y > 0, back, all(0));
+            else if (kind == TANH) back = back * (1.0f - y * y);
+            else {
+                vec q = sigmoid_of(y);
+                back = back * (0.909f * q * (1.0f + y * (1.0f - q)));
+            }
+            AT(delta + r * width + i) = back;
+            sum += back;
+        }
+        if (sums) AT(sums + i) += sum;
+    }
+}
+
 /* Solves the tiles from `first` to before `last`. Returns 0, or 1 if there is no memory. */
 int euler_forward(const problem_t *p, int64_t first, int64_t last) {
     int64_t state = p->state, control = p->control, reads = state + control, slot = slot_width(p) * p->tile;
@@ -185,10 +263,10 @@ int euler_forward(const problem_t *p, int64_t first, int64_t last) {
         copy_rows(p->path + begin * state, state, p->z0 + begin * state, state, rows, state);
         for (int64_t n = 0; n < p->steps; n++) {
             int64_t at = n * p->rows + begin;
-            float *x = p->kept ? p->kept[tile] + n * slot : z + 3 * most, *path = p->path + (at + p->rows) * state;
-            const float *strength = p->strength + n * state, *w = p->w + at * state, *from = z;
+            float *x = p->kept ? p->kept[tile] + n * slot : z + 3 * most;
+            const float *from = z;
             stream_t ahead = {.count = 0};
-            soon(&ahead, w, 0, 1, rows * state);
+            soon(&ahead, p->w + at * state, 0, 1, rows * state);
             ahead.at_once = ahead.at_once / blocks + 1;
             copy_rows(z + state, reads, p->control_path + at * control, control, rows, control);
             for (int64_t l = 0, in = reads; l <= p->depth; l++) {
@@ -205,16 +283,7 @@ int euler_forward(const problem_t *p, int64_t first, int64_t last) {
                 from = activate(p->activation, x, room, padded * out);
                 in = out, x += out * p->tile;
             }
-            vec h = all(p->lengths[n]);
-            for (int64_t r = 0; r < rows; r++)
-                for (int64_t i = 0; i < state; i += LANES) {
-                    vec y = OF(z + r * reads + i), f = OF(x + r * state + i), g = OF(strength + i);
-                    if (p->drift == BOUNDED) AT(x + r * state + i) = f = tanh_of(f);
-                    else if (p->drift != FREE) f = tanh_of(f * gate_of(p->drift, y));
-                    if (p->noise != ADDITIVE) g = g * y;
-                    if (p->noise == BOUNDED_LINEAR) g = tanh_of(g);
-                    AT(path + r * state + i) = AT(z + r * reads + i) = y + h * f + OF(w + r * state + i) * g;
-                }
+            take_step(p, n, begin, rows, z, x, p->path + (at + p->rows) * state);
         }
     }
     free(z);
@@ -233,50 +302,24 @@ int euler_backward(const problem_t *p, const sums_t *to, int64_t first, int64_t 
         int64_t blocks = 3 * blocks_of(p, padded);
         const float *came = to->by_path + begin * to->by_row;
         memset(z, 0, size);
-        copy_rows(adjoint, state, came + p->steps / to->every * to->by_step, to->by_row, rows, state);
+        copy_rows(adjoint, state, came + p->steps / to->every * to->by_time, to->by_row, rows, state);
         for (int64_t n = p->steps - 1; n >= 0; n--) {
             int64_t at = n * p->rows + begin;
             float *x[MOST_LAYERS + 2] = {z, p->kept[tile] + n * slot}, *delta = deltas[depth % 2];
             for (int64_t l = 0; l < depth; l++) x[l + 2] = x[l + 1] + p->widths[l] * p->tile;
-            const float *strength = p->strength + n * state, *w = p->w + at * state, *y_n = p->path + at * state, *m = x[depth + 1];
+            const float *w = p->w + at * state, *y = p->path + at * state;
             stream_t ahead = {.count = 0};
             if (n) {
                 soon(&ahead, x[1] - slot, 0, 1, slot);
                 soon(&ahead, w - p->rows * state, 0, 1, rows * state);
-                soon(&ahead, y_n - p->rows * state, 0, 1, rows * state);
+                soon(&ahead, y - p->rows * state, 0, 1, rows * state);
             }
-            if (n % to->every == 0) soon(&ahead, came + n / to->every * to->by_step, to->by_row, rows, state);
+            if (n % to->every == 0) soon(&ahead, came + n / to->every * to->by_time, to->by_row, rows, state);
             ahead.at_once = ahead.at_once / blocks + 1;
-            copy_rows(z, reads, y_n, state, rows, state);
+            copy_rows(z, reads, y, state, rows, state);
             copy_rows(z + state, reads, p->control_path + at * control, control, rows, control);
             memset(delta + rows * state, 0, sizeof(float) * (padded - rows) * state);
-            vec h = all(p->lengths[n]);
-            for (int64_t i = 0; i < state; i += LANES) {
-                vec by_strength = OF(to->strength + n * state + i), by_bias = OF(to->biases[depth] + i), s = OF(strength + i);
-                for (int64_t r = 0; r < rows; r++) {
-                    vec y = OF(z + r * reads + i), f = p->drift == FREE ? all(0) : OF(m + r * state + i), back = OF(adjoint + r * state + i);
-                    vec noise = back * OF(w + r * state + i), moved = back, g = s, drift = h * back;
-                    if (p->noise != ADDITIVE) {
-                        g = s * y;
-                        if (p->noise == BOUNDED_LINEAR) g = tanh_of(g), noise = noise * (1.0f - g * g);
-                        moved = moved + noise * s, noise = noise * y;
-                    }
-                    by_strength += noise;
-                    if (to->w) AT(to->w + (at + r) * state + i) = back * g;
-                    if (p->drift == BOUNDED) drift = drift * (1.0f - f * f);
-                    else if (p->drift != FREE) {
-                        vec gate = gate_of(p->drift, y), bounded = tanh_of(f * gate);
-                        drift = drift * (1.0f - bounded * bounded);
-                        moved = moved + drift * f * (p->drift == TANH_GATE ? 1.0f - gate * gate : gate * gate - gate);
-                        drift = drift * gate;
-                    }
-                    AT(delta + r * state + i) = drift;
-                    AT(adjoint + r * state + i) = moved;
-                    by_bias += drift;
-                }
-                AT(to->strength + n * state + i) = by_strength;
-                AT(to->biases[depth] + i) = by_bias;
-            }
+            pull_step(p, to, n, begin, rows, z, x[depth + 1], adjoint, delta);
             for (int64_t l = depth; l > 0; l--) {
                 int64_t out = width_of(p, l), in = p->widths[l - 1], by_row = l == 1 && p->offset_by_row;
                 float *before = deltas[(l - 1) % 2], *value = x[l];
@@ -284,21 +327,7 @@ int euler_backward(const problem_t *p, const sums_t *to, int64_t first, int64_t 
                 multiply(in, padded, out, value, 1, in, delta, out, to->turned[l], out, to->turned[l], out, &ahead);
                 multiply(padded, out, in, delta, out, 1, p->matrices[l], in, NULL, 0, before, in, &ahead);
                 float *sums = l > 1 ? to->biases[l - 1] : by_row ? NULL : to->offset + n * in;
-                for (int64_t i = 0; i < in; i += LANES) {
-                    vec sum = all(0);
-                    for (int64_t r = 0; r < padded; r++) {
-                        vec y = OF(x[l] + r * in + i), back = OF(before + r * in + i);
-                        if (p->activation == RELU) back = choose(y > 0, back, all(0));
-                        else if (p->activation == TANH) back = back * (1.0f - y * y);
-                        else {
-                            vec q = sigmoid_of(y);
-                            back = back * (0.909f * q * (1.0f + y * (1.0f - q)));
-                        }
-                        AT(before + r * in + i) = back;
-                        sum += back;
-                    }
-                    if (sums) AT(sums + i) += sum;
-                }
+                pull_activation(p->activation, padded, in, x[l], before, sums);
                 if (by_row) copy_rows(to->offset + at * in, in, before, in, rows, in);
                 delta = before;
             }
@@ -311,7 +340,7 @@ int euler_backward(const problem_t *p, const sums_t *to, int64_t first, int64_t 
             }
             for (int64_t r = 0; n % to->every == 0 && r < rows; r++)
                 for (int64_t i = 0; i < state; i += LANES)
-                    AT(adjoint + r * state + i) += OF(came + n / to->every * to->by_step + r * to->by_row + i);
+                    AT(adjoint + r * state + i) += OF(came + n / to->every * to->by_time + r * to->by_row + i);
         }
         copy_rows(to->z0 + begin * state, state, adjoint, state, rows, state);
     }

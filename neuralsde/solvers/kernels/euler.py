@@ -16,7 +16,7 @@ from torch.nn.functional import pad
 from neuralsde.solvers.kernels.build import library
 
 SOURCE = Path(__file__).with_name("euler.c")
-MOST_LAYERS, LANES, ROWS, TILE = 16, 16, 8, 32  # the first three as in euler.c
+MOST_LAYERS, LANES, ROWS, TILE = 16, 16, 8, 32  # the first two as in euler.c; rows of a tile are multiples
 ACTIVATIONS = "relu", "tanh", "lip_swish"
 DRIFTS = "free", "bounded", "tanh", "one_minus_sigmoid"
 NOISES = "additive", "linear", "bounded_linear"
@@ -43,7 +43,9 @@ class Net(NamedTuple):
 def kernel_for(layers: int, *tensors: Tensor) -> ctypes.CDLL | None:
     """The compiled loop, where it is to be used and fits: single precision on the CPU, not too many layers."""
     known = all(x.dtype == torch.float32 and x.device.type == "cpu" and x.numel() for x in tensors)
-    return library(SOURCE) if known and layers <= MOST_LAYERS and not torch.compiler.is_compiling() else None
+    if not known or layers > MOST_LAYERS or torch.compiler.is_compiling() or torch.is_autocast_enabled("cpu"):
+        return None
+    return library(SOURCE)
 
 
 def kernel_euler(
@@ -96,7 +98,7 @@ class _Sums(ctypes.Structure):
     """`sums_t`."""
 
     _fields_ = [
-        *((name, _Count) for name in ("every", "by_step", "by_row")),
+        *((name, _Count) for name in ("every", "by_time", "by_row")),
         *((name, _Pointer) for name in ("by_path", "z0", "w", "control_path", "strength", "offset")),
         *((name, _PerLayer) for name in ("turned", "biases")),
     ]
@@ -178,14 +180,9 @@ class _KernelEuler(torch.autograd.Function):
             to_layers, to_strength = rest[: len(layers)], rest[len(layers)]
             arrays = by_path, to_z0, to_w, to_control, to_strength, sums[-1] if to_offset is None else to_offset
             at = [None if x is None else x.data_ptr() for x in arrays]
-            turned = _PerLayer(to_first.data_ptr(), *map(Tensor.data_ptr, to_layers[::2]))
-            calls.append(
-                (
-                    problem,
-                    _Sums(every, *by_path.stride()[:2], *at, turned, _PerLayer(None, *map(Tensor.data_ptr, to_layers[1::2]))),
-                    *share,
-                )
-            )
+            turned, biases = [to_first, *to_layers[::2]], to_layers[1::2]
+            per_layer = _PerLayer(*map(Tensor.data_ptr, turned)), _PerLayer(None, *map(Tensor.data_ptr, biases))
+            calls.append((problem, _Sums(every, *by_path.stride()[:2], *at, *per_layer), *share))
         _together(kernel.euler_backward, calls)
         to_first, *rest = (functools.reduce(Tensor.add_, x) for x in zip(*by_share, strict=True))
         to_layers = (x.t() if x.ndim == 2 else x for x in rest[: len(layers)])
