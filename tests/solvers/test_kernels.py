@@ -133,6 +133,7 @@ def test_divergence_is_reported_as_by_torch(monkeypatch):
 @pytest.fixture
 def source(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv(SETTING, raising=False)
     file = tmp_path / "four.c"
     file.write_text("int four(void) { return 4; }\n")
     return file

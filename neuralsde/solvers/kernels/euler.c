@@ -22,13 +22,17 @@
 #include <string.h>
 
 #define MOST_LAYERS 16
-#define LANES 16
-#ifdef __AVX512F__ /* a block of a product is ROWS x VECTORS running sums, which have to fit into the registers */
-#define ROWS 8
-#define VECTORS 2
+#define LINE 16 /* numbers of a cache line */
+
+/* A block of a product is ROWS x VECTORS running sums, of LANES numbers: they have to fit into the registers. */
+#if defined __AVX512F__
+enum { LANES = 16, ROWS = 8, VECTORS = 2 };
+#elif defined __AVX__
+enum { LANES = 8, ROWS = 4, VECTORS = 2 };
+#elif defined __aarch64__
+enum { LANES = 4, ROWS = 4, VECTORS = 4 };
 #else
-#define ROWS 4
-#define VECTORS 1
+enum { LANES = 4, ROWS = 4, VECTORS = 2 };
 #endif
 
 typedef float vec __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
@@ -96,8 +100,8 @@ INLINE vec tanh_of(vec x) {
 INLINE vec sigmoid_of(vec x) { return 0.5f + 0.5f * tanh_of(0.5f * x); }
 
 INLINE void soon(stream_t *s, const float *from, int64_t stride, int64_t rows, int64_t width) {
-    s->ranges[s->count++] = (range_t){(const char *)from, 4 * stride, width / LANES, rows, 0};
-    s->at_once += width / LANES * rows;
+    s->ranges[s->count++] = (range_t){(const char *)from, 4 * stride, width / LINE, rows, 0};
+    s->at_once += width / LINE * rows;
 }
 
 INLINE void fetch(stream_t *s) {
