@@ -5,6 +5,8 @@ linear maps before the first activation are multiplied out once, for all times; 
 matrices and little else. The backward loop carries the adjoint of the state, and takes the gradient of each matrix while what
 it is made of is still in the cache. Only the net's inner values are kept in between.
 
+In single precision on a CPU with a C compiler the same steps run in `kernels/euler.c` instead.
+
 The bounded functions are evaluated as $\tanh(x) = 2\,(\mathrm{sigmoid}(2x) - \frac12)$: torch's sigmoid is five times as fast
 on CPUs.
 """
