@@ -4,7 +4,9 @@ A plain loop under autograd records every small operation and adds up a weight g
 loop writes into arrays over all times; the backward loop carries only the adjoint of the state, two products per
 layer and step; and the gradient of each weight is then one product over all times and samples together. What depends
 on time alone (noise, offsets of the first layer) is computed before the loop, for all times at once, and receives its
-gradient through ordinary autograd. In single precision on a CPU with a C compiler the same steps run in `kernels/euler.c` instead.
+gradient through ordinary autograd.
+
+In single precision on a CPU with a C compiler the same steps run in `kernels/euler.c` instead.
 """
 
 from collections.abc import Callable
