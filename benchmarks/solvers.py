@@ -15,7 +15,7 @@ from collections.abc import Callable
 import torch
 
 from benchmarks.peers.problem import Case, NetSDE
-from benchmarks.peers.torch_peers import forward, forward_backward, matrix_products, torch_contestants
+from benchmarks.peers.torch_peers import forward, forward_backward, matrix_products, torch_contestants, without_kernels
 from neuralsde.training.heap import keep_freed_memory
 
 CASES = [Case(64, 32, 64, 100), Case(256, 64, 128, 200), Case(16, 8, 16, 1000)]
@@ -30,6 +30,7 @@ def contestants(case: Case, backward: bool) -> dict[str, Callable[[], None]]:
     if not backward:
         del solves["torchsde_adjoint"]  # it differs in the backward pass only
     found = {name: forward_backward(solve, sde) if backward else forward(solve) for name, solve in solves.items()}
+    found["torch_loop"] = without_kernels(found["torch_loop"])
     found["limit"] = matrix_products(case, backward)
     try:
         from benchmarks.peers.jax_peers import jax_contestants

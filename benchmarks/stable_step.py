@@ -1,15 +1,15 @@
 """One training step of a stable neural SDE in its published form: ours beside the published recipe on torchsde.
 
-    python -m benchmarks.stable_step [--cases mujoco ucr_100] [--families lnsde] [--rounds 9] [--missing 0.3]
+    python -m benchmarks.stable_step [--cases mujoco ucr_100] [--families lnsde] [--rounds 9] [--missing 0.3] [--threads 2]
 
 Forward pass, loss, backward pass and Adam at the same batch, rows, channels and net (64 wide, two layers behind the mix). Ours
 is the whole model from the observed values on; the recipe begins with the pieces of its splines, which its code computes
-beforehand. One thread; every round times every contestant in turn. The machine may have other work, so that `ratio` =
-peer / ours is that of processor time, median over the rounds; `clock_ratio` is that of the clock.
+beforehand. Every round times every contestant in turn. The machine may have other work, so that `ratio` = peer / ours is that
+of processor time, median over the rounds; `clock_ratio` is that of the clock, which counts with several threads on quiet cores.
 
 Peers: `recipe` with torchsde's default Brownian motion; `recipe_tuned` with one that knows its step and forgets nothing;
-`plain_loop`, ours without the loop written by hand; `limit`, the matrix products that the net needs in single precision and the
-normals, and nothing else.
+`torch_loop`, ours without the C kernel; `plain_loop`, ours without a loop written by hand; `limit`, the matrix products that
+the net needs in single precision and the normals, and nothing else.
 """
 
 import argparse
@@ -25,6 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.peers.stable_recipe import FAMILIES, StableClassifier, StableForecaster, StableRecipe
+from benchmarks.peers.torch_peers import without_kernels
 from neuralsde.inference import ELBO, DrivenSDE
 from neuralsde.likelihoods import Categorical, Gaussian
 from neuralsde.models import LatentModel
@@ -168,9 +169,10 @@ def main() -> None:
     parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
     parser.add_argument("--families", nargs="+", choices=FAMILIES, default=["lnsde"])
     parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--threads", type=int, default=1, help="of torch; with more than one, read clock_ratio")
     parser.add_argument("--missing", type=float, default=0.0, help="share of the values that ours has to fill in")
     options = parser.parse_args()
-    torch.set_num_threads(1)
+    torch.set_num_threads(options.threads)
     keep_freed_memory()  # as training does; for all contestants alike
     for name, family in itertools.product(options.cases, options.families):
         torch.manual_seed(0)
@@ -179,6 +181,7 @@ def main() -> None:
             "ours": our_step(case, family, options.missing),
             "recipe": recipe_step(case, family),
             "recipe_tuned": recipe_step(case, family, tuned=True),
+            "torch_loop": without_kernels(our_step(case, family, options.missing)),
             "plain_loop": our_step(case, family, options.missing, fused=False),
             "limit": limit_step(case, family),
         }
@@ -189,7 +192,8 @@ def main() -> None:
             a, b = (statistics.median(lap[0] for lap in laps) for laps in (ours, theirs))
             line = {"case": name, "family": family, "size": f"{case.batch}x{case.rows}x{case.channels}", "peer": peer}
             line |= {"ours_cpu_ms": round(a, 1), "peer_cpu_ms": round(b, 1), "ratio": round(ratio, 2)}
-            print(json.dumps({**line, "clock_ratio": round(clock, 2), "rounds": options.rounds}), flush=True)
+            line |= {"clock_ratio": round(clock, 2), "rounds": options.rounds, "threads": options.threads}
+            print(json.dumps(line), flush=True)
 
 
 if __name__ == "__main__":

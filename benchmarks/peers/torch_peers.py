@@ -1,5 +1,6 @@
-"""Contestants in torch: ours, a plain loop, torchsde in three settings, and the bare matrix products."""
+"""Contestants in torch: ours with and without the C kernel, a plain loop, torchsde in three settings, bare matrix products."""
 
+import os
 from collections.abc import Callable
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor
 from benchmarks.peers.problem import Case, NetSDE
 from neuralsde.noise import Brownian
 from neuralsde.solvers import EulerMaruyama, integrate
+from neuralsde.solvers.kernels.build import SETTING
 
 Solve = Callable[[], Tensor]
 
@@ -27,13 +29,30 @@ def torch_contestants(case: Case, sde: NetSDE, z0: Tensor) -> dict[str, Solve]:
             z = z + sde.net(z) * dt + sde.sigma * w
         return z
 
+    def ours() -> Tensor:
+        return integrate(sde, EulerMaruyama(), z0, times, Brownian(), substeps=case.steps)[-1]
+
     return {
-        "ours": lambda: integrate(sde, EulerMaruyama(), z0, times, Brownian(), substeps=case.steps)[-1],
+        "ours": ours,
+        "torch_loop": ours,
         "plain_loop": plain,
         "torchsde_tuned": tuned,
         "torchsde": lambda: torchsde.sdeint(sde, z0, times, method="euler", dt=dt)[-1],
         "torchsde_adjoint": lambda: torchsde.sdeint_adjoint(sde, z0, times, method="euler", dt=dt)[-1],
     }
+
+
+def without_kernels(run: Callable[[], None]) -> Callable[[], None]:
+    """The same through torch's operations alone."""
+
+    def run_in_torch() -> None:
+        os.environ[SETTING] = "0"
+        try:
+            run()
+        finally:
+            del os.environ[SETTING]
+
+    return run_in_torch
 
 
 def forward(solve: Solve) -> Callable[[], None]:

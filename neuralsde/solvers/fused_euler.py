@@ -5,6 +5,8 @@ loop writes into arrays over all times; the backward loop carries only the adjoi
 layer and step; and the gradient of each weight is then one product over all times and samples together. What depends
 on time alone (noise, offsets of the first layer) is computed before the loop, for all times at once, and receives its
 gradient through ordinary autograd.
+
+In single precision on a CPU with a C compiler the same steps run in `kernels/euler.c` instead.
 """
 
 from collections.abc import Callable
@@ -14,13 +16,16 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from neuralsde.nn.mlp import LipSwish
 from neuralsde.noise import Increments
 from neuralsde.sde import AbstractChainDrift, AbstractLinearNoise, AbstractSDE, NoiseType, noise_term
 from neuralsde.solvers.base import AbstractSolver
 from neuralsde.solvers.euler_maruyama import EulerMaruyama
+from neuralsde.solvers.kernels.euler import Net, Step, kernel_euler, kernel_for
 
 Activation = Callable[[Tensor], Tensor]
 ROOM = 1 << 26
+IN_KERNEL: dict[type[nn.Module], str] = {nn.ReLU: "relu", nn.Tanh: "tanh", LipSwish: "lip_swish"}
 
 
 def fusable(
@@ -51,10 +56,20 @@ def fused_euler(
     t, dt = t[:-1].view(-1, 1, 1), path.dt.view(-1, 1, 1)
     w = path.w.view(steps, -1, path.w.shape[-1])
     linear = isinstance(sde, AbstractLinearNoise)
-    noise = noise_term(sde.volatility(t, any_state) if linear else sde.diffusion(t, any_state), w)
-    factor, addend = (noise, torch.zeros_like(noise)) if linear else (None, noise)
+    strength = sde.volatility(t, any_state) if linear else sde.diffusion(t, any_state)
     layers: list[Any] = sde.tail()
     maps = [(sde.entry(), sde.offset(t)), *((layer.weight, layer.bias) for layer in layers[1::2])]
+    activation = next((name for kind, name in IN_KERNEL.items() if all(type(f) is kind for f in layers[::2])), None)
+    kernel = None if activation is None else kernel_for(len(maps) - 1, z0, w, strength, *maps[0])
+    if kernel is not None and activation is not None:
+        if strength.shape != any_state.shape:  # a matrix, or another for each sample
+            w, strength = noise_term(strength, w), any_state
+        step = Step(activation, "free", "linear" if linear else "additive")
+        net = Net(maps[0][0], None, maps[0][1].expand(steps, -1, -1), maps[1:])
+        arguments = z0.reshape(-1, state), dt.flatten(), w, strength.squeeze(1), None, net
+        return kernel_euler(kernel, step, every, *arguments).view(-1, *z0.shape)
+    noise = noise_term(strength, w)
+    factor, addend = (noise, torch.zeros_like(noise)) if linear else (None, noise)
     activations, maps = logistic_for_tanh(layers[::2], maps)
     (entry, offset), *rest = maps
     arguments = z0.reshape(-1, state), offset, factor, addend, entry, *(x for pair in rest for x in pair)

@@ -1,0 +1,104 @@
+"""C code that is compiled at first use, with the machine's own compiler.
+
+The environment variable `NEURALSDE_KERNELS` is 0 to do without, 1 to insist; unset, kernels are used where there is a compiler.
+"""
+
+import ctypes
+import functools
+import hashlib
+import os
+import secrets
+import shutil
+import subprocess
+import tempfile
+import warnings
+from pathlib import Path
+
+from neuralsde.errors import ConfigError
+
+SETTING = "NEURALSDE_KERNELS"
+FLAGS = "-std=gnu11", "-O3", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "-shared", "-fPIC"
+TARGETS = "-march=native", "-mcpu=native"  # the first that the compiler knows
+TIMEOUT_S = 120
+
+
+class BuildError(Exception):
+    """Why there is no kernel."""
+
+
+def library(source: Path) -> ctypes.CDLL | None:
+    """What the C file `source` compiles to; None where it is not to be used, or cannot be compiled (which is said once).
+
+    Raises:
+        ConfigError: `NEURALSDE_KERNELS` is neither 0 nor 1, or it is 1 and there is no kernel.
+    """
+    wanted = os.environ.get(SETTING, "")
+    if wanted not in ("", "0", "1"):
+        raise ConfigError(f"The environment variable {SETTING} is {wanted!r}; set it to 0 or 1, or not at all.")
+    if wanted == "0":
+        return None
+    found = _loaded(source)
+    if isinstance(found, str) and wanted == "1":
+        raise ConfigError(f"{SETTING} is 1, but {found}; install a C compiler, name it in CC, or unset {SETTING}.")
+    return None if isinstance(found, str) else found
+
+
+@functools.cache
+def _loaded(source: Path) -> ctypes.CDLL | str:
+    """The library, or why there is none."""
+    compiler = next(filter(None, map(shutil.which, filter(None, (os.environ.get("CC"), "cc", "gcc", "clang")))), None)
+    if compiler is None:
+        return "there is no C compiler (cc, gcc, clang)"
+    try:
+        return ctypes.CDLL(str(compiled(compiler, source)))
+    except (BuildError, OSError) as error:
+        reason = f"{source.name} could not be compiled by {compiler} ({error})"
+        warnings.warn(f"{reason}; torch's slower loop is used. {SETTING}=0 silences this.", stacklevel=2)
+        return reason
+
+
+def compiled(compiler: str, source: Path) -> Path:
+    """The library's file, from the cache if the same compiler has made it for the same processor from the same source.
+
+    Raises:
+        BuildError: the compiler refuses the source, or takes too long.
+    """
+    for target in TARGETS:
+        # The predefined macros name the compiler's version and all that it may use of this processor.
+        probe = subprocess.run(
+            [compiler, target, *FLAGS, "-dM", "-E", "-x", "c", os.devnull], capture_output=True, text=True, timeout=TIMEOUT_S
+        )
+        if probe.returncode == 0:
+            break
+    else:
+        raise BuildError(_last_line(probe.stderr))
+    made_of = "\0".join([source.read_text(), *FLAGS, target, probe.stdout])
+    name = f"{source.stem}-{hashlib.sha256(made_of.encode()).hexdigest()[:16]}.so"
+    home = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "neuralsde" / "kernels"
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        folder = home if os.access(home, os.W_OK) else None
+    except OSError:
+        folder = None
+    if folder is None and not (home / name).is_file():
+        folder = Path(tempfile.mkdtemp(prefix="neuralsde-"))
+    path = (folder or home) / name
+    if not path.is_file():
+        temporary = path.with_name(f".{name}.{os.getpid()}-{secrets.token_hex(4)}")  # several processes may be here at once
+        command = [compiler, target, *FLAGS, "-o", str(temporary), str(source)]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S)
+            if done.returncode:
+                raise BuildError(_last_line(done.stderr))
+            temporary.replace(path)
+        except subprocess.TimeoutExpired:
+            raise BuildError(f"not done after {TIMEOUT_S} s") from None
+        finally:
+            temporary.unlink(missing_ok=True)
+    return path
+
+
+def _last_line(output: str) -> str:
+    """The compiler's first line that names an error."""
+    lines = output.strip().splitlines() or ["it says nothing"]
+    return next((line for line in lines if "error" in line), lines[-1]).strip()
