@@ -172,7 +172,9 @@ class LocallyCoupledOscillators(nn.Module):
     ):
         super().__init__()
         if size % channels:
-            raise ConfigError(f"The potential's state of {size} does not split into {channels} rows; choose a multiple.")
+            raise ConfigError(
+                f"The potential's state of {size} does not split into {channels} rows; choose a multiple, or other rows."
+            )
         if kernel_init not in ("zeros_normalized", "random_normalized"):
             raise ConfigError(f"kernel_init is {kernel_init!r}; choose zeros_normalized or random_normalized.")
         kernel = torch.zeros(channels, channels, 3)

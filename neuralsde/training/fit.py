@@ -134,7 +134,7 @@ def build_trainer(config: DictConfig, run_dir: Path, monitored: str, steps_per_e
             **{**settings, "strategy": strategy},
             logger=False,
             callbacks=callbacks,
-            plugins=[AtomicCheckpointIO(), *slurm()],
+            plugins=[AtomicCheckpointIO(), *(slurm() if isinstance(strategy, str) else [])],  # else it knows its environment
             use_distributed_sampler=False,  # the datamodule divides batches itself
             default_root_dir=run_dir,
             num_sanity_val_steps=0,

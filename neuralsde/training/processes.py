@@ -65,7 +65,7 @@ def environment() -> ClusterEnvironment | None:
     if TorchElasticEnvironment.detect():
         return TorchElasticEnvironment()
     if int(os.environ.get("SLURM_NTASKS", 1)) > 1 and SLURMEnvironment.detect():
-        return SLURMEnvironment()
+        return SLURMEnvironment(auto_requeue=False)  # see `neuralsde.training.stop.slurm`
     return None
 
 
