@@ -5,18 +5,19 @@
 
 `generator` is `data=lorenz`, `file` is `data=lfads_lorenz`, which needs `--path`. Rows: `langevinflow` decodes its latent path
 alone (`experiment=langevinflow/lorenz`, `…/lfads_lorenz`); `default` is `model=langevinflow`, whose decoder reads the encoder's
-context too; `released` is the released architecture with its MC_Maze settings (`experiment=langevinflow_released/…`), none having
-been released for these data; `gru` is the encoder of `langevinflow` and a linear read-out, under the same loss. Of `gru` and
-`released` the last weights are scored, of the others the best by co-bps. `baselines` are smoothing with Poisson regression and
-the mean response of the true condition; `best_psth` is that mean response with the kernel and the shrinkage that score best
-against the true rates of the evaluation trials, which no one who has spikes alone could choose: one line for log-rates, one for
-rates.
+context too; `released` is the released architecture with its MC_Maze settings (`experiment=langevinflow_released/…`), none
+having been released for these data; `gru` is the encoder of `langevinflow` and a linear read-out, under the same loss. Of `gru`
+and `released` the last weights are scored, of the others the best by co-bps. `baselines` are smoothing with Poisson regression
+and the mean response of the true condition; `best_psth` is that mean response with the kernel and the shrinkage that score
+best against the true rates of the evaluation trials, which no one who has spikes alone could choose: one line for log-rates,
+one for rates.
 
-Prints one JSON object a line: `data`, `row`, `seed`, `command` (where a command trains the same), `seconds` (of this process, on
-one thread), and of the evaluation trials `rate_r2` (log-rates, pooled over neurons, each around its own mean; see
-`neuralsde.metrics.rate_r2`), `rate_r2_uniform` (the mean of the neurons' own), `raw_rate_r2` (rates instead of log-rates, pooled),
-`state_r2` (Lorenz states by an affine map of the latents that is fitted to training trials) and `co_bps`; of the generator's
-conditions that were never trained on the same behind `heldout_conditions/`. No true rate or state is learned from.
+Prints one JSON object a line: `data`, `row`, `seed`, `command` (where a command trains the same), `seconds` (of this process,
+on one thread), and of the evaluation trials `rate_r2` (log-rates, pooled over neurons, each around its own mean; see
+`neuralsde.metrics.rate_r2`), `rate_r2_uniform` (the mean of the neurons' own), `raw_rate_r2` (rates instead of log-rates,
+pooled), `state_r2` (Lorenz states by an affine map of the latents that is fitted to training trials) and `co_bps`; of the
+generator's conditions that were never trained on the same behind `heldout_conditions/`. No true rate or state is learned
+from.
 """
 
 import argparse
