@@ -133,6 +133,8 @@ def read_file(path: Path) -> tuple[tuple[RawSplit, RawSplit], int | None]:
         raise DataError(
             f"{path}: train_data {train.counts.shape} and valid_data {valid.counts.shape} differ in bins or neurons."
         )
+    if train.states is not None and valid.states is not None and train.states.shape[2] != valid.states.shape[2]:
+        raise DataError(f"{path}: train_lowd {train.states.shape} and valid_lowd {valid.states.shape} differ in states.")
     return (train, valid), None if per_condition is None else int(per_condition)
 
 
@@ -149,6 +151,8 @@ def read_split(file: h5py.File, name: str, factor: float) -> RawSplit:
         raise DataError(f"{file.filename}: `{name}_truth` has shape {truth.shape}, but `{name}_data` {counts.shape}.")
     if states is not None and (states.ndim != 3 or states.shape[:2] != counts.shape[:2]):
         raise DataError(f"{file.filename}: `{name}_lowd` has shape {states.shape}, but `{name}_data` {counts.shape}.")
+    if states is not None and not np.isfinite(states).all():
+        raise DataError(f"{file.filename}: `{name}_lowd` are not all finite; leave them out of the file if they are not known.")
     return RawSplit(
         counts,
         None if truth is None else truth / factor,

@@ -76,6 +76,8 @@ def test_all_but_counts_is_optional(path):
         ({"train_data": np.full((24, 20, 10), np.nan)}, "are not spike counts"),
         ({"train_truth": np.ones((24, 20, 9))}, "`train_truth` has shape"),
         ({"valid_lowd": np.ones((6, 19, 3))}, "`valid_lowd` has shape"),
+        ({"valid_lowd": np.full((6, 20, 3), np.nan)}, "`valid_lowd` are not all finite"),
+        ({"valid_lowd": np.ones((6, 20, 2))}, "differ in states"),
         ({"train_truth": np.full((24, 20, 10), 900.0)}, "neither counts per bin, nor Hz"),
     ],
 )
