@@ -17,7 +17,7 @@ on one thread), and of the evaluation trials `rate_r2` (log-rates, pooled over n
 `neuralsde.metrics.rate_r2`), `rate_r2_uniform` (the mean of the neurons' own), `raw_rate_r2` (rates instead of log-rates,
 pooled), `state_r2` (Lorenz states by an affine map of the latents that is fitted to training trials) and `co_bps`; of the
 generator's conditions that were never trained on the same behind `heldout_conditions/`. No true rate or state is learned
-from.
+from. Runs are kept in `--runs`, and one that is there already is not trained again.
 """
 
 import argparse
@@ -62,7 +62,8 @@ def measured(data: TrialData, rates: SplitRates, latents: dict[str, np.ndarray] 
     scores = score(data, rates.train, rates.eval, rates.extra, latents.get("train"), latents.get("eval"))
     splits = {"": (data.eval, rates.eval)} | {f"{name}/": (data.extra[name], found) for name, found in rates.extra.items()}
     for prefix, (trials, predicted) in splits.items():
-        scores[f"{prefix}raw_rate_r2"] = pooled_r2(predicted, trials.rates)
+        if trials.rates is not None:
+            scores[f"{prefix}raw_rate_r2"] = pooled_r2(predicted, trials.rates)
         if prefix and latents:
             scores[f"{prefix}state_r2"] = state_r2(latents["train"], data.train.states, latents[prefix[:-1]], trials.states)
     return scores
@@ -80,9 +81,9 @@ def of_run(words: list[str], folder: Path) -> dict[str, float]:
 def without_path(words: list[str], seed: int) -> dict[str, float]:
     """Scores of the encoder with a linear read-out."""
     config, module, data = started([*words, "data.eval_batch_size=100000"], seed)
-    net, recording = GRU(module), data.data
+    net = GRU(module)
     fit(net, lambda batch: net.loss(module, batch), data, config.training.steps, config)
-    return measured(recording, for_each_split(recording, lambda trials: net.rates_of(module, data, trials)))
+    return measured(data.data, for_each_split(data.data, lambda trials: net.rates_of(module, data, trials)))
 
 
 def baselines(data: TrialData) -> Iterator[dict[str, Any]]:

@@ -167,9 +167,7 @@ class SimulatedData(TrialDataModule):
         rates = expected(split.states)
         values = self.observation.draw(split.values, rates)
         ids = first_id + np.arange(len(values))
-        trials = split_trials(
-            values, rates, None, ids, self.observed_bins, self.n_channels - self.n_heldout, split.states
-        )
+        trials = split_trials(values, rates, None, ids, self.observed_bins, self.n_channels - self.n_heldout, split.states)
         hidden = hidden_bins(split.hidden, len(values), self.observed_bins, drop)
         if self.seen_bins is not None:
             never = np.ones(self.observed_bins, bool)
