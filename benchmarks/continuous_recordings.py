@@ -26,6 +26,7 @@ from torch import Tensor, nn
 
 from benchmarks.runs import Start, forever, started
 from neuralsde.datamodules.batches import TrialBatch, TrialDataModule, TrialDataset
+from neuralsde.datamodules.trials import Trials
 from neuralsde.evaluation.baselines import baseline_table
 from neuralsde.evaluation.predict import predict
 from neuralsde.evaluation.scores import score
@@ -58,12 +59,16 @@ class GRU(nn.Module):
         log_prob = module.model.likelihood.log_prob(self(inputs, seen, batch.times), batch.targets)
         return -(log_prob * module.weights)[learned & batch.known].mean()
 
-    @torch.no_grad()
     def rates(self, module: LatentDynamics, data: TrialDataModule) -> list[np.ndarray]:
         """Of training and evaluation trials."""
+        return [self.rates_of(module, data, trials) for trials in (data.data.train, data.data.eval)]
+
+    @torch.no_grad()
+    def rates_of(self, module: LatentDynamics, data: TrialDataModule, trials: Trials) -> np.ndarray:
+        """Of trials, (trial, bin, unit), all in one batch."""
         self.eval()
-        parts = [next(iter(data.predict_loader(TrialDataset(t, data.spec)))) for t in (data.data.train, data.data.eval)]
-        return [module.model.likelihood.mean(self(b.values, b.seen, b.times)).numpy() for b in parts]
+        batch = next(iter(data.predict_loader(TrialDataset(trials, data.spec))))
+        return module.model.likelihood.mean(self(batch.values, batch.seen, batch.times)).numpy()
 
 
 def start(recording: str, model: str, folder: Path, seed: int, overrides: list[str]) -> Start:

@@ -1,14 +1,19 @@
 """A run as the command line would start it, for benchmarks that train by a loop of their own."""
 
+import contextlib
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
+from neuralsde import workflow
 from neuralsde.cli import CONFIGS
 from neuralsde.datamodules.batches import TrialBatch, TrialDataModule
+from neuralsde.evaluation.load import Run, load
 from neuralsde.training.build import instantiate_part
 from neuralsde.training.fit import build_module, fill_in_sizes, start_at_mean_rates
 from neuralsde.training.module import LatentDynamics
@@ -33,6 +38,17 @@ def started(words: list[str], seed: int) -> Start:
     module = build_module(config, data.spec)
     start_at_mean_rates(module, data)
     return Start(config, module, data)
+
+
+def trained(words: list[str], folder: Path) -> Run:
+    """The run that the words of the command line train in `folder`; one that is done there already is not trained again."""
+    if not (folder / "scores.json").exists():
+        quiet = [f"run_dir={folder}", "logger=csv", "training.plots=false", "training.baselines=false"]
+        with initialize_config_dir(CONFIGS, version_base="1.3"):
+            config = compose("train", overrides=[*words, *quiet])
+        with contextlib.redirect_stdout(sys.stderr):
+            workflow.train(config)
+    return load(folder)
 
 
 def forever(data: TrialDataModule) -> Iterator[TrialBatch]:

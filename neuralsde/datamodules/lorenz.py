@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from neuralsde.datamodules.batches import TrialDataModule
-from neuralsde.datamodules.lorenz_system import random_readout, random_starts, trajectories
+from neuralsde.datamodules.lorenz_system import Readout, random_readout, random_starts, trajectories
 from neuralsde.datamodules.trials import DataSpec, TrialData, Trials
 from neuralsde.errors import ConfigError
 
@@ -102,12 +102,12 @@ class LorenzData(TrialDataModule):
         readout_rng, *rngs = (np.random.default_rng(s) for s in np.random.SeedSequence(self.data_seed).spawn(5))
         seen = self.states(rngs[0], self.n_conditions)
         readout = random_readout(readout_rng, seen, self.n_neurons, self.mean_count, self.log_rate_sd)
-        trials = self.trials(rngs[1], readout.rates(seen), 0)
+        trials = self.trials(rngs[1], readout, seen, 0)
         held = np.arange(len(trials)) % EVAL_EVERY == EVAL_EVERY - 1
         extra = {}
         if self.heldout_conditions:
-            unseen = readout.rates(self.states(rngs[2], self.heldout_conditions))
-            extra["heldout_conditions"] = self.trials(rngs[3], unseen, self.n_conditions)
+            unseen = self.states(rngs[2], self.heldout_conditions)
+            extra["heldout_conditions"] = self.trials(rngs[3], readout, unseen, self.n_conditions)
         n_conditions = self.n_conditions + self.heldout_conditions
         return TrialData(
             name="lorenz",
@@ -127,13 +127,16 @@ class LorenzData(TrialDataModule):
         bins = self.observed_bins + self.forward_bins
         return trajectories(random_starts(rng, n), bins, self.time_scale * self.bin_width_s)
 
-    def trials(self, rng: np.random.Generator, rates: np.ndarray, first_condition: int) -> Trials:
-        """Trials with Poisson counts of `rates` (condition, bin, neuron), ordered by condition."""
-        condition = np.repeat(np.arange(len(rates)), self.trials_per_condition)
-        rates = rates[condition]
+    def trials(self, rng: np.random.Generator, readout: Readout, states: np.ndarray, first_condition: int) -> Trials:
+        """Trials with Poisson counts of the rates of `states` (condition, bin, fine step, 3), ordered by condition."""
+        condition = np.repeat(np.arange(len(states)), self.trials_per_condition)
+        rates = readout.rates(states)[condition]
         counts = rng.poisson(rates)
         trial_id = first_condition * self.trials_per_condition + np.arange(len(counts))
-        return split_trials(counts, rates, first_condition + condition, trial_id, self.observed_bins, self.observed_units)
+        means = readout.standardised(states).mean(axis=-2)[condition]
+        return split_trials(
+            counts, rates, first_condition + condition, trial_id, self.observed_bins, self.observed_units, means
+        )
 
 
 def at_least(name: str, value: Any, least: int) -> None:
@@ -170,8 +173,10 @@ def split_trials(
     trial_id: np.ndarray | None,
     observed_bins: int,
     observed_units: int,
+    states: np.ndarray | None = None,
 ) -> Trials:
-    """Trials from counts and rates (trial, bin, unit): the first bins and the first units are observed."""
+    """Trials from counts and rates (trial, bin, unit) and states (trial, bin, state): the first bins and the first units are
+    observed."""
     counts = counts.astype(np.float32)
     past, future = counts[:, :observed_bins], counts[:, observed_bins:]
     has_heldout = observed_units < counts.shape[-1]
@@ -182,5 +187,6 @@ def split_trials(
         heldout_forward=future[..., observed_units:] if future.size and has_heldout else None,
         condition=None if condition is None else condition.astype(np.int64),
         rates=None if rates is None else rates.astype(np.float32),
+        states=None if states is None else states.astype(np.float32),
         trial_id=None if trial_id is None else trial_id.astype(np.int64),
     )

@@ -24,11 +24,13 @@ class RawSplit:
     Args:
         counts: (trial, bin, neuron).
         truth: true rates in the file's unit, same shape, where known.
+        states: states of the system behind them, (trial, bin, state), where known.
         number: trial numbers, (trial,), where known.
     """
 
     counts: np.ndarray
     truth: np.ndarray | None
+    states: np.ndarray | None
     number: np.ndarray | None
 
 
@@ -38,7 +40,7 @@ class LorenzFile(TrialDataModule):
     The true rates are in Hz or in counts per bin, which the number of spikes tells apart; where the file has a
     `conversion_factor` they are divided by it first. Trials of one initial condition have consecutive numbers
     `train_inds`, `valid_inds`; how many of them there are is `n_trials_per_init_cond` in the file, or
-    `trials_per_condition` here.
+    `trials_per_condition` here. The states of the simulated system are `train_lowd`, `valid_lowd`, where known.
 
     Args:
         path: the file.
@@ -103,6 +105,7 @@ class LorenzFile(TrialDataModule):
                 s.number // per_condition if per_condition and s.number is not None else None,
                 s.number,
                 *observed,
+                s.states,
             )
             for s in splits
         )  # fmt: skip
@@ -130,6 +133,8 @@ def read_file(path: Path) -> tuple[tuple[RawSplit, RawSplit], int | None]:
         raise DataError(
             f"{path}: train_data {train.counts.shape} and valid_data {valid.counts.shape} differ in bins or neurons."
         )
+    if train.states is not None and valid.states is not None and train.states.shape[2] != valid.states.shape[2]:
+        raise DataError(f"{path}: train_lowd {train.states.shape} and valid_lowd {valid.states.shape} differ in states.")
     return (train, valid), None if per_condition is None else int(per_condition)
 
 
@@ -141,12 +146,17 @@ def read_split(file: h5py.File, name: str, factor: float) -> RawSplit:
         raise DataError(f"{file.filename}: `{name}_data` {found}; counts (trial, bin, neuron) are needed.")
     if not (counts >= 0).all() or (counts % 1).any():
         raise DataError(f"{file.filename}: `{name}_data` are not spike counts: some are negative, fractions or NaN.")
-    truth, number = array(file, f"{name}_truth"), array(file, f"{name}_inds")
+    truth, states, number = (array(file, f"{name}_{what}") for what in ("truth", "lowd", "inds"))
     if truth is not None and truth.shape != counts.shape:
         raise DataError(f"{file.filename}: `{name}_truth` has shape {truth.shape}, but `{name}_data` {counts.shape}.")
+    if states is not None and (states.ndim != 3 or states.shape[:2] != counts.shape[:2]):
+        raise DataError(f"{file.filename}: `{name}_lowd` has shape {states.shape}, but `{name}_data` {counts.shape}.")
+    if states is not None and not np.isfinite(states).all():
+        raise DataError(f"{file.filename}: `{name}_lowd` are not all finite; leave them out of the file if they are not known.")
     return RawSplit(
         counts,
         None if truth is None else truth / factor,
+        states,
         None if number is None or number.size != len(counts) else number.reshape(-1).astype(np.int64),
     )
 

@@ -76,9 +76,13 @@ class Readout:
     weights: np.ndarray
     bias: float = 0.0
 
+    def standardised(self, states: np.ndarray) -> np.ndarray:
+        """States (…, 3) around `mean`, in units of `scale`."""
+        return (states - self.mean) / self.scale
+
     def rates(self, states: np.ndarray) -> np.ndarray:
         """Expected counts per bin, (condition, bin, neuron), of states (condition, bin, fine step, 3)."""
-        return np.exp((states - self.mean) / self.scale @ self.weights + self.bias).mean(axis=-2)
+        return np.exp(self.standardised(states) @ self.weights + self.bias).mean(axis=-2)
 
 
 def random_readout(
@@ -95,6 +99,6 @@ def random_readout(
     flat = states.reshape(-1, 3)
     weights = rng.uniform(1, 2, (3, n_neurons)) * rng.choice((-1.0, 1.0), (3, n_neurons))
     readout = Readout(flat.mean(0), flat.std(0), weights)
-    log_rates = (flat - readout.mean) / readout.scale @ weights
+    log_rates = readout.standardised(flat) @ weights
     readout = replace(readout, weights=weights * log_rate_sd / np.sqrt(log_rates.var(0).mean()))
     return replace(readout, bias=float(np.log(mean_count / readout.rates(states).mean())))

@@ -62,6 +62,21 @@ def test_rates_are_smooth_on_the_bins(default):
     assert np.sqrt((step**2).mean()) < 0.4 * np.log(default.eval.rates).std((0, 1)).mean()
 
 
+def test_log_rates_are_affine_in_the_states(default):
+    for trials in (default.eval, default.extra["heldout_conditions"]):
+        states, log_rates = trials.states.reshape(-1, 3).astype(float), np.log(trials.rates.reshape(-1, 29)).astype(float)
+        assert trials.states.shape == (312, 50, 3)
+
+        def unexplained(rows, log_rates=log_rates):
+            rows = np.column_stack([rows, np.ones(len(rows))])
+            residual = log_rates - rows @ np.linalg.lstsq(rows, log_rates)[0]
+            return residual.var() / log_rates.var(0).mean()
+
+        assert unexplained(states) < 0.002  # a bin's mean rate is not the rate of its mean state
+        assert unexplained(states[:, :2]) > 0.1
+    assert np.allclose(default.train.states.std((0, 1)), 1, atol=0.02)
+
+
 def test_evaluation_shares_conditions_and_the_extra_split_does_not(default):
     unseen = default.extra["heldout_conditions"].condition
     assert set(default.eval.condition) == set(default.train.condition) == set(range(65))

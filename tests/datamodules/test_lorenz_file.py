@@ -18,6 +18,7 @@ def write(path, **replaced):
     content = {
         "train_data": counts[order[:24]], "train_truth": hertz[order[:24]], "train_inds": order[:24],
         "valid_data": counts[order[24:]], "valid_truth": hertz[order[24:]], "valid_inds": order[24:],
+        "train_lowd": hertz[order[:24], :, :3], "valid_lowd": hertz[order[24:], :, :3],
         "n_trials_per_init_cond": np.array([5]),
     }  # fmt: skip
     with h5py.File(path, "w") as file:
@@ -41,6 +42,7 @@ def test_reads_counts_rates_and_conditions(path):
     np.testing.assert_array_equal(data.eval.heldout_forward, content["valid_data"][:, 16:, 7:])
     np.testing.assert_allclose(data.train.rates, content["train_truth"] * 0.01, rtol=1e-6)
     np.testing.assert_array_equal(data.train.condition, content["train_inds"] // 5)
+    np.testing.assert_allclose(data.eval.states, content["valid_lowd"], rtol=1e-6)
     assert data.spec.n_conditions == 6
 
 
@@ -54,11 +56,13 @@ def test_rates_in_counts_per_bin_need_the_bin_width(path):
         LorenzFile(path, 8).data  # noqa: B018
 
 
-def test_rates_trial_numbers_and_conditions_are_optional(path):
-    write(path, train_truth=None, valid_truth=None, train_inds=None, valid_inds=None, n_trials_per_init_cond=None)
+def test_all_but_counts_is_optional(path):
+    names = ("train_truth", "valid_truth", "train_inds", "valid_inds", "train_lowd", "valid_lowd", "n_trials_per_init_cond")
+    write(path, **dict.fromkeys(names))
     data = LorenzFile(path, 8, bin_width_s=0.01, heldout_fraction=0.0).data
     assert data.train.rates is None
     assert data.train.condition is None
+    assert data.train.states is None
     assert data.train.heldout is None
     assert data.spec.n_conditions == 0
 
@@ -71,6 +75,9 @@ def test_rates_trial_numbers_and_conditions_are_optional(path):
         ({"valid_data": np.zeros((6, 20, 9)), "valid_truth": None}, "differ in bins or neurons"),
         ({"train_data": np.full((24, 20, 10), np.nan)}, "are not spike counts"),
         ({"train_truth": np.ones((24, 20, 9))}, "`train_truth` has shape"),
+        ({"valid_lowd": np.ones((6, 19, 3))}, "`valid_lowd` has shape"),
+        ({"valid_lowd": np.full((6, 20, 3), np.nan)}, "`valid_lowd` are not all finite"),
+        ({"valid_lowd": np.ones((6, 20, 2))}, "differ in states"),
         ({"train_truth": np.full((24, 20, 10), 900.0)}, "neither counts per bin, nor Hz"),
     ],
 )

@@ -167,7 +167,7 @@ class SimulatedData(TrialDataModule):
         rates = expected(split.states)
         values = self.observation.draw(split.values, rates)
         ids = first_id + np.arange(len(values))
-        trials = split_trials(values, rates, None, ids, self.observed_bins, self.n_channels - self.n_heldout)
+        trials = split_trials(values, rates, None, ids, self.observed_bins, self.n_channels - self.n_heldout, split.states)
         hidden = hidden_bins(split.hidden, len(values), self.observed_bins, drop)
         if self.seen_bins is not None:
             never = np.ones(self.observed_bins, bool)
@@ -176,7 +176,6 @@ class SimulatedData(TrialDataModule):
         return replace(
             trials,
             heldin=np.where(hidden[..., None], np.float32(np.nan), trials.heldin),
-            states=split.states.astype(np.float32),
             times=split.times.astype(np.float32) if self.irregular else None,
         )
 
