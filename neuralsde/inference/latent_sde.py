@@ -34,8 +34,9 @@ class LatentSDE(GaussianStart):
         model_time: how long it lasts for the equation, whose coefficients are of order one per unit; None for seconds.
         substeps: solver steps per bin.
         initial_log_var: offset of the initial posterior's log-variances, so that paths start out informative.
-        steer_forward: whether the control acts in forward bins too, and these are learned from; otherwise the prior alone goes
-            on there.
+        steer_forward: whether the control acts in forward bins too; otherwise the prior alone goes on there.
+        learn_forward: whether forward bins are learned from; None for `steer_forward`. True where the prior alone goes on: it
+            learns to forecast.
         decode_coordinates: whether the decoder reads the unconstrained coordinates or the state.
         prior_std: standard deviation of the start under the prior, where learning begins, in the unconstrained coordinates.
         noise: makes what drives the equation from `size` and `horizon`; Brownian motion if None.
@@ -64,12 +65,14 @@ class LatentSDE(GaussianStart):
         decode_coordinates: bool = False,
         prior_std: float = 1.0,
         noise: Callable[..., AbstractNoise] | None = None,
+        learn_forward: bool | None = None,
     ):
         super().__init__(context_size, latent_size, duration_s, model_time, initial_log_var, substeps, prior_std)
-        if type(steer_forward) is not bool or type(decode_coordinates) is not bool:
+        learn_forward = steer_forward if learn_forward is None else learn_forward
+        if not all(type(choice) is bool for choice in (steer_forward, learn_forward, decode_coordinates)):
             raise ConfigError(
-                f"model.dynamics got steer_forward={steer_forward} and decode_coordinates={decode_coordinates}; give true or "
-                "false."
+                f"model.dynamics got steer_forward={steer_forward}, learn_forward={learn_forward} and decode_coordinates="
+                f"{decode_coordinates}; give true or false."
             )
         self.sde = sde(state_size=latent_size)
         sizes = {"size": self.sde.noise_size(latent_size), "horizon": duration_s * self.per_second}
@@ -86,7 +89,7 @@ class LatentSDE(GaussianStart):
         if self.past is not None:
             nn.init.zeros_(self.past.weight)
             nn.init.zeros_(self.past.bias)
-        self.steer_forward = self.learns_forward = steer_forward
+        self.steer_forward, self.learns_forward = steer_forward, learn_forward
         self.decode_coordinates = decode_coordinates
 
     def learned(self) -> dict[str, Float[Tensor, " _"]]:

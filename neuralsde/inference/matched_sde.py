@@ -67,6 +67,11 @@ class MatchedSDE(LatentSDE):
         **settings: Any,
     ):
         super().__init__(context_size, latent_size, control=NoControl, **settings)
+        if self.learns_forward and not self.steer_forward:
+            raise ConfigError(
+                "model.dynamics.learn_forward=true with steer_forward=false has the prior go on step by step, which "
+                "objective=sde_matching does not: set learn_forward to null, or objective=elbo."
+            )
         sde = self.sde.prepared()
         underdamped = isinstance(sde, UnderdampedLangevin)
         refuse_other_noise(sde, self.noise.is_brownian, type(self.sde).__name__)

@@ -94,8 +94,8 @@ class LatentPath:
 class LatentProcess(nn.Module, ABC):
     """A prior over paths and its amortised posterior. Class facts: `estimators`, what it can estimate its
     divergence by; `wants_evidence`, whether it reads the observations' own likelihood beside the context; `matches`, whether it
-    can be learned without simulating. `learns_forward` says whether forward bins are to be learned from: not where the prior
-    alone runs there, of which one path explains little; `per_second` is how many units of the equation's time make a
+    can be learned without simulating. `learns_forward` says whether forward bins are to be learned from: by default not where
+    the prior alone runs there, of which one path explains little; `per_second` is how many units of the equation's time make a
     second."""
 
     wants_evidence: ClassVar[bool] = False

@@ -246,12 +246,13 @@ def test_forward_bins_are_the_prior_s_continuation():
 
 
 def test_forward_bins_do_not_read_the_context():
-    """The context of bins that are not observed changes nothing; with `steer_forward` it does."""
+    """The context of bins that are not observed changes nothing, learned from or not; with `steer_forward` it does."""
     context = torch.randn(3, 8, 5, dtype=torch.float64)
     other = context.clone()
     other[:, 5:] += 1.0
-    for steer, same in ((False, True), (True, False)):
-        latent = process("langevin_type", steer_forward=steer)
+    for steer, learn, same in ((False, None, True), (False, True, True), (True, None, False)):
+        latent = process("langevin_type", steer_forward=steer, learn_forward=learn)
+        assert latent.learns_forward == (steer if learn is None else learn)
         paths = []
         for c in (context, other):
             torch.manual_seed(0)

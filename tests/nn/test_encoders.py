@@ -128,6 +128,25 @@ def test_trial_of_another_length_than_the_position_code_is_refused():
         GRUEncoder(5, 7, 4, n_bins=9).double()(COUNTS, *REST)
 
 
+def test_a_stride_is_the_recurrence_over_averaged_inputs():
+    """8 bins in steps of 3, 3 and 2; the plain recurrence over bins is another (control)."""
+    torch.manual_seed(0)
+    strided, plain = (GRUEncoder(5, 7, 4, n_bins=8, stride=stride).double() for stride in (3, 1))
+    nn.init.normal_(strided.positions), nn.init.normal_(strided.unobserved)
+    plain.load_state_dict(strided.state_dict())
+    inputs = torch.cat([strided.embed(COUNTS), strided.unobserved.expand(3, 2, -1)], 1) + strided.positions
+    steps = torch.stack([inputs[:, first : first + 3].mean(1) for first in (0, 3, 6)], 1)
+    expected = strided.gru(steps)[0][:, [0, 0, 0, 1, 1, 1, 2, 2]]
+    torch.testing.assert_close(strided(COUNTS, *REST), expected)
+    assert (plain(COUNTS, *REST) - expected).abs().max() > 0.01
+
+
+@pytest.mark.parametrize("settings", [{"stride": 0}, {"stride": 2, "direction": "forward"}])
+def test_an_impossible_stride_is_refused(settings):
+    with pytest.raises(ConfigError, match=r"model.encoder.stride is \d with direction="):
+        GRUEncoder(5, 7, 4, **settings)
+
+
 @pytest.mark.parametrize("switch", ["encoder_input", "recurrent_dropout"])
 def test_unknown_switch_lists_the_choices(switch):
     with pytest.raises(ConfigError, match=f"{switch} is 'no'; choose"):
