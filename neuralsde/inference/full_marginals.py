@@ -1,11 +1,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from neuralsde.inference.marginals import AbstractMarginals, Clock, Steps, Times
+from neuralsde.inference.marginals import AbstractMarginals, Clock, Steps, Times, jacobian
 from neuralsde.inference.scale import TriangularScale, times_vector
 from neuralsde.nn.curves import AbstractCurves
 from neuralsde.sde import AbstractSDE, NoiseType
@@ -39,9 +40,13 @@ class FullMarginals(AbstractMarginals):
     with an antisymmetric $K(t)$, which changes no marginal: $\nabla \cdot (K \nabla q) = 0$. $L$ and $K$ have together as many
     entries as the matrix of a linear drift, so that every linear posterior drift is among these. Both start diagonal and zero.
 
-    A step of finite length goes by $\varepsilon \gets R \varepsilon + \ldots$ with
-    $R = \bigl(I + \tfrac h2 \bar L^{-1} (\tfrac12 g^2 - K) \bar L^{-\top}\bigr)^{-2}$, $\bar L$ the mean of $L$ at its ends: a
-    contraction at any $h$, and close to the best one (see `neuralsde.inference.marginals`).
+    A step of finite length goes by $y - m_n \gets R (y - m_n) + \ldots$ with noise of covariance $C$, where
+
+    $$R = C (g^2 h)^{-1} (I + h J), \qquad C = L_{n+1} Z L_{n+1}^\top, \qquad Z + Z B^\top B Z = I, \qquad
+      B = L_n^\top (I + h J)^\top (g^2 h)^{-1} L_{n+1}$$
+
+    and $J$ is the Jacobian of the prior's drift at the mean. Of all steps from one marginal to the next it diverges least from
+    the prior's, but for the drift's curvature (see `neuralsde.inference.marginals`); which current is best comes of itself.
 
     Args:
         curves: makes the curves of all moments from `context_size` and `channels`.
@@ -65,16 +70,9 @@ class FullMarginals(AbstractMarginals):
         curve = self.curves(context, clock, t)
         mean, log_std, mixing, current = self._parts(curve.value)
         mean_slope, log_std_slope, mixing_slope, _ = self._parts(curve.slope)
-        current = self._lower(current)
-        return MovingFullGaussian(
-            mean,
-            torch.exp(log_std + self.log_std),
-            self._lower(mixing),
-            mean_slope,
-            log_std_slope,
-            self._lower(mixing_slope),
-            current - current.mT,
-        )
+        mixing, mixing_slope, current = self._lower(torch.stack([mixing, mixing_slope, current]))
+        std = torch.exp(log_std + self.log_std)
+        return MovingFullGaussian(mean, std, mixing, mean_slope, log_std_slope, mixing_slope, current - current.mT)
 
     def moments_in(
         self,
@@ -89,7 +87,7 @@ class FullMarginals(AbstractMarginals):
     def _parts(self, channels: Float[Tensor, "batch point channel"]) -> list[Tensor]:
         return list(channels.split([self.size, self.size, self.pairs, self.pairs], -1))
 
-    def _lower(self, pairs: Float[Tensor, "batch point pair"]) -> Float[Tensor, "batch point state state"]:
+    def _lower(self, pairs: Float[Tensor, "*point pair"]) -> Float[Tensor, "*point state state"]:
         """A strictly lower triangular matrix of these entries."""
         matrix = pairs.new_zeros(*pairs.shape[:-1], self.size * self.size)
         row, column = torch.tril_indices(self.size, self.size, -1, device=pairs.device)
@@ -116,17 +114,14 @@ class FullMarginals(AbstractMarginals):
 
     def steps(self, sde: AbstractSDE, t: Times, dt: Times, here: MovingFullGaussian, there: MovingFullGaussian) -> Steps:
         g = sde.in_coordinates(t[..., None], here.mean)[1].expand_as(here.mean)
-        h, eye = dt[..., None, None], torch.eye(self.size, dtype=g.dtype, device=g.device)
-        begin, end = root(here), root(there)
-        middle = torch.linalg.solve_triangular((begin + end) / 2, eye.expand_as(begin), upper=False)
-        half = h / 2 * middle @ (torch.diag_embed(g.square() / 2) - here.current) @ middle.mT
-        kept = torch.linalg.inv(eye + half)  # Q, with R = Q Q
-        lost = kept @ (half + half.mT + half @ half.mT) @ kept.mT  # I - Q Q', without a difference of near numbers
-        lost = lost + kept @ lost @ kept.mT  # I - R R'
-        scale = torch.linalg.cholesky(end @ lost @ end.mT) / (g * dt[..., None].sqrt())[..., None]
+        eye = torch.eye(self.size, dtype=g.dtype, device=g.device)
+        begin, end, spread = root(here), root(there), g.square() * dt[..., None]
+        moved = (eye + dt[..., None, None] * jacobian(sde, t, here.mean)) / spread[..., None]
+        product = begin.mT @ moved.mT @ end
+        covariance = end @ Lost.apply(product.mT @ product) @ end.mT
+        scale = torch.linalg.cholesky(covariance) / spread.sqrt()[..., None]
         inverse = torch.linalg.solve_triangular(begin, eye.expand_as(begin), upper=False)
-        gain = end @ kept @ kept @ inverse
-        return Steps((t[..., None], dt[..., None], here.mean, there.mean, gain, inverse, g), scale)
+        return Steps((t[..., None], dt[..., None], here.mean, there.mean, covariance @ moved, inverse, g), scale)
 
     def steer(self, sde: AbstractSDE, y: Float[Tensor, "*batch state"], *features: Float[Tensor, "..."]) -> Tensor:
         t, dt, mean, target, gain, inverse, typical = features
@@ -137,6 +132,29 @@ class FullMarginals(AbstractMarginals):
             score = -times_vector(inverse.mT, times_vector(inverse, away))
             move = move + dt * (g * g_slope + (g.square() - typical.square()) / 2 * score)
         return (move / dt - drift) / g
+
+
+class Lost(torch.autograd.Function):
+    r"""The solution $Z = 2 \bigl(I + (I + 4 H)^{1/2}\bigr)^{-1}$ of $Z + Z H Z = I$ for symmetric $H \ge 0$.
+
+    In double precision, and differentiated by divided differences, which stay finite where eigenvalues are equal.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, h: Float[Tensor, "*batch state state"]) -> Float[Tensor, "*batch state state"]:
+        values, vectors = torch.linalg.eigh(h.double())
+        roots = torch.sqrt(1 + 4 * values.clamp(min=0.0))
+        ctx.save_for_backward(roots, vectors)
+        return (vectors * (2 / (1 + roots))[..., None, :] @ vectors.mT).to(h.dtype)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, *cotangents: Tensor) -> Tensor:
+        roots, vectors = ctx.saved_tensors
+        rows, columns = roots[..., :, None], roots[..., None, :]
+        differences = -8 / ((1 + rows) * (1 + columns) * (rows + columns))
+        inside = vectors.mT @ cotangents[0].double() @ vectors
+        return (vectors @ (differences * inside) @ vectors.mT).to(cotangents[0].dtype)
 
 
 def root(moments: FullGaussian) -> Float[Tensor, "batch point state state"]:

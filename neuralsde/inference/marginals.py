@@ -18,9 +18,9 @@ $$\tilde f_v = m'' + \Bigl(s'' - \frac{r^2}{s}\Bigr) \varepsilon + \Bigl(r' + \f
 which gives back $S_{xv} = \frac12 S_{xx}'$ and keeps $S_{vv} = s'^2 + r^2$ (by the Lyapunov equation of $(x, v)$).
 
 Over a step of finite length $h$ the path goes from one marginal to the next, $\varepsilon \gets \rho\,\varepsilon +
-\sqrt{1 - \rho^2}\,\xi$: an increment of mean $u h$ and standard deviation $S \sqrt h$ takes it there. Without a prior drift
-the divergence of a step is least for $\rho / (1 - \rho^2) = s_n s_{n+1} / (g^2 h)$, which tends to the path above as
-$h \to 0$; it is stable at any step.
+\sqrt{1 - \rho^2}\,\xi$: an increment of mean $u h$ and standard deviation $S \sqrt h$ takes it there. With a prior drift of
+slope $J$ the divergence of a step is least for $\rho / (1 - \rho^2) = (1 + J h) s_n s_{n+1} / (g^2 h)$, which tends to the
+path above as $h \to 0$; it is stable at any step.
 
 Source: Bartosh, Vetrov, Naesseth, *SDE matching*, 2025, arXiv:2502.02472; Course & Nair, *Amortized reparametrization*, 2023,
 arXiv:2312.10550 (additive noise); underdamped and finite steps: derived.
@@ -171,11 +171,11 @@ class DiagonalMarginals(AbstractMarginals):
     def steps(self, sde: AbstractSDE, t: Times, dt: Times, here: MovingGaussian, there: MovingGaussian) -> Steps:
         dt = dt[..., None]
         g = sde.in_coordinates(t[..., None], here.mean)[1]  # at the mean: what differs from it is for `steer` to make up for
-        spread = g.square() * dt
-        kappa = here.std * there.std / spread
-        share = 2 * kappa / (1 + torch.sqrt(1 + 4 * kappa.square()))
-        # 1 - rho^2 = rho / kappa, without the difference of two numbers near one
-        log_scale = (there.std.square() * (share / kappa) / spread).log() / 2
+        spread, slope = g.square() * dt, jacobian(sde, t, here.mean).diagonal(dim1=-2, dim2=-1)
+        kappa = here.std * there.std / spread * (1 + slope * dt)
+        lost = 2 / (1 + torch.sqrt(1 + 4 * kappa.square()))  # 1 - rho^2, without the difference of two numbers near one
+        share = kappa * lost
+        log_scale = (there.std.square() * lost / spread).log() / 2
         return Steps((t[..., None], dt, here.mean, there.mean, there.std / here.std * share, here.std, g), log_scale)
 
     def steer(self, sde: AbstractSDE, y: Float[Tensor, "*batch state"], *features: Float[Tensor, "..."]) -> Tensor:
@@ -186,3 +186,13 @@ class DiagonalMarginals(AbstractMarginals):
         if sde.noise is NoiseType.DIAGONAL:
             move = move + dt * (g * g_slope - (g.square() - typical.square()) * away / (2 * std.square()))
         return (move / dt - drift) / g
+
+
+def jacobian(sde: AbstractSDE, t: Times, y: Float[Tensor, "batch point state"]) -> Float[Tensor, "batch point state state"]:
+    """Of the drift in unconstrained coordinates: the derivatives of each component (a row) by each coordinate (a column)."""
+
+    def drift(y: Tensor) -> Tensor:
+        return sde.in_coordinates(t[..., None], y)[0]
+
+    units = torch.eye(y.shape[-1], dtype=y.dtype, device=y.device)[:, None, None].repeat(1, *y.shape[:-1], 1)
+    return torch.func.jvp(drift, (y.repeat(len(units), 1, 1, 1),), (units,))[1].movedim(0, -1)

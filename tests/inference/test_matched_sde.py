@@ -8,6 +8,7 @@ from functools import partial
 
 import pytest
 import torch
+from scipy.optimize import minimize_scalar
 from scipy.stats import kstest
 
 from benchmarks.scaling import PARTS, Case, build, peak_mib
@@ -268,15 +269,50 @@ def test_the_drift_is_that_of_amortised_reparametrisation():
 
 
 def test_the_prior_s_own_marginals_cost_nothing():
-    nothing = LinearPosterior(matrix([-THETA]), matrix([SIGMA**2]), matrix([1.0]), matrix([0.0]), T, Y, NOISE)
-    process = exact(
-        1,
-        diagonal_moments(nothing),
-        partial(LearnedOrnsteinUhlenbeck, rates=[THETA, THETA], deviation=SIGMA / math.sqrt(2 * THETA)),
-    )
-    match = process.match(torch.zeros(50, BINS, 3).double(), TIMES, BINS, Matching(8, 5, Bound.CONTINUOUS))
+    match = of_prior(OU).match(torch.zeros(50, BINS, 3).double(), TIMES, BINS, Matching(8, 5, Bound.CONTINUOUS))
     assert match.kl["kl_path"].abs().max() < 1e-9
     assert match.kl["kl_initial"].abs().max() < 1e-9
+
+
+@pytest.mark.parametrize(("posterior", "kind"), [(OU, "marginals"), (PLANE, "full_marginals")], ids=["diagonal", "full"])
+def test_the_prior_s_own_marginals_cost_next_to_nothing_in_steps(posterior, kind, monkeypatch):
+    """Which know how the prior's drift moves a state: without, a step contracts as if the observations did it all."""
+
+    def cost():
+        torch.manual_seed(0)
+        match = of_prior(posterior).match(torch.zeros(500, BINS, 3).double(), TIMES, BINS, Matching(40, 5, Bound.DISCRETE))
+        return match.kl["kl_path"].mean().item()
+
+    found = cost()
+    monkeypatch.setattr(f"neuralsde.inference.{kind}.jacobian", lambda sde, t, y: y.new_zeros(*y.shape, y.shape[-1]))
+    assert 0 <= found < cost() / 5
+
+
+def of_prior(posterior):
+    """A process whose marginals are its prior's: those given observations of nothing."""
+    nothing = LinearPosterior(posterior.a, posterior.q, posterior.p0, 0 * posterior.c, T, Y, NOISE)
+    if posterior is PLANE:
+        return plane(full_moments(nothing))
+    rates = partial(LearnedOrnsteinUhlenbeck, rates=[THETA, THETA], deviation=SIGMA / math.sqrt(2 * THETA))
+    return exact(1, diagonal_moments(nothing), rates, covariance="diagonal")
+
+
+def test_a_step_is_the_cheapest_between_its_marginals():
+    """By brute force over what a step keeps of the deviation, for steps that an observation narrows and others."""
+    process, dt = ornstein_uhlenbeck(), 0.05
+    for before, after in ((0.5, 0.5), (0.5, 0.45), (0.3, 0.32)):
+
+        def divergence(kept, before=before, after=after):
+            left = (after**2 - (kept * before) ** 2) / (SIGMA**2 * dt)
+            away = (kept - 1 + THETA * dt) * before
+            return 0.5 * (away**2 / (SIGMA**2 * dt) + left - 1 - math.log(left))
+
+        here, there = (MovingGaussian(*torch.tensor([0.0, std, 0.0, 0.0]).double().view(4, 1, 1, 1)) for std in (before, after))
+        t = torch.zeros(1, 1).double()
+        kept = process.marginals.steps(process.sde.prepared(), t, t + dt, here, there).features[4].item()
+        best = minimize_scalar(divergence, bounds=(0.0, 0.999 * after / before), method="bounded", options={"xatol": 1e-12})
+        assert abs(divergence(kept) - best.fun) < 1e-9
+        assert divergence(kept + 0.01) > best.fun + 1e-6
 
 
 def test_few_points_and_observations_estimate_the_same():

@@ -99,11 +99,12 @@ def test_a_point_of_a_spline_depends_on_four_bins():
     assert (context.grad[0].abs().sum(1) > 0).nonzero().flatten().tolist() == [3, 4, 5, 6]
 
 
-def test_knots_every_few_bins_are_a_spline_through_those():
+@pytest.mark.parametrize("points", [1, 25])  # that read fewer bins than there are, and more
+def test_knots_every_few_bins_are_a_spline_through_those(points):
     sparse, (context, clock, t) = made("sparse_spline"), trial(bins=9)
     dense = made("spline")
     dense.load_state_dict(sparse.state_dict())
-    knots = [0, 3, 6, 8]  # the last bin is always one
+    knots, t = [0, 3, 6, 8], t[:, :points]  # the last bin is always one
     for one, other in zip(sparse(context, clock, t), dense(context[:, knots], clock[:, knots], t), strict=True):
         torch.testing.assert_close(one, other)
 

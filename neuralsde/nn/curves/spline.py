@@ -62,9 +62,9 @@ class SplineCurves(AbstractCurves):
         last = clock.shape[1] - 1
         knots = torch.arange(0, last + self.knot_bins, self.knot_bins, device=t.device).clamp(max=last)
         begin = interval_of(clock[:, knots] if self.knot_bins > 1 else clock, t)
-        index = ((begin[..., None] + torch.tensor(NEIGHBOURS, device=t.device)) * self.knot_bins).clamp(0, last)
-        value, correction = self._of_bins(context, index)
-        times = gathered(clock, index)
+        index = (begin[..., None] + torch.tensor(NEIGHBOURS, device=t.device)).clamp(0, len(knots) - 1)
+        value, correction = self._of_knots(context, knots, index)
+        times = gathered(clock, knots[index])
         steps, secants = secants_of(times, value)
         h = steps[..., 1:2]
         slopes = tuple(three_point(steps[..., n : n + 2], secants[..., n : n + 2, :]) for n in (0, 1))
@@ -73,7 +73,7 @@ class SplineCurves(AbstractCurves):
         else:
             left, right = correction.chunk(2, -1)  # of a bin: the slope before it, and after it
             ends = value[:, :, 1], slopes[0] * h + right[:, :, 1], value[:, :, 2], slopes[1] * h + left[:, :, 2]
-        return polynomial(torch.stack(ends, -1), (t - times[..., 1]) / h[..., 0], h)
+        return polynomial(torch.stack(ends, -1), (t - times[..., 1]) / h[..., 0], h, self.bends)
 
     def at_bins(
         self,
@@ -85,13 +85,18 @@ class SplineCurves(AbstractCurves):
             return super().at_bins(context, clock, bins)
         return self.value(context.take_along_dim(bins[..., None], 1))
 
-    def _of_bins(
-        self, context: Float[Tensor, "batch bin context"], index: Int[Tensor, "#batch point window"]
+    def _of_knots(
+        self,
+        context: Float[Tensor, "batch bin context"],
+        knots: Int[Tensor, " knot"],
+        index: Int[Tensor, "#batch point window"],
     ) -> tuple[Float[Tensor, "batch point window channel"], Float[Tensor, "batch point window _"]]:
-        """Values and corrections at the bins of `index`; the linear maps see each bin once, or only those asked for."""
+        """Values and corrections at the knots of `index`; the linear maps see each knot once, or only those asked for."""
         if index[0].numel() < context.shape[1]:
-            context = gathered(context, index)
+            context = gathered(context, knots[index])
             return self.value(context), self.correction(context)
+        if self.knot_bins > 1:
+            context = context[:, knots]
         return gathered(self.value(context), index), gathered(self.correction(context), index)
 
     def _quintic_ends(
@@ -138,15 +143,19 @@ def around(steps: Float[Tensor, "#batch point 2"]) -> Float[Tensor, "#batch poin
 
 
 def polynomial(
-    ends: Float[Tensor, "batch point channel degree"], x: Float[Tensor, "#batch point"], h: Float[Tensor, "#batch point 1"]
+    ends: Float[Tensor, "batch point channel degree"],
+    x: Float[Tensor, "#batch point"],
+    h: Float[Tensor, "#batch point 1"],
+    bends: bool,
 ) -> Curve:
     """Hermite polynomials and their derivatives at the share `x` of an interval of length `h`, given what they are at its
     ends."""
     basis = hermite(ends.shape[-1], ends.dtype, ends.device)
     powers = torch.stack([x**k for k in range(len(basis))], -1)
-    value, slope, bend = (
-        torch.einsum("bpcd,bpd->bpc", ends, powers @ b) for b in (basis, derived(basis), derived(derived(basis)))
-    )
+    value, slope = (torch.einsum("bpcd,bpd->bpc", ends, powers @ b) for b in (basis, derived(basis)))
+    if not bends:
+        return Curve(value, slope / h, torch.zeros_like(slope))
+    bend = torch.einsum("bpcd,bpd->bpc", ends, powers @ derived(derived(basis)))
     return Curve(value, slope / h, bend / h**2)
 
 
