@@ -125,7 +125,7 @@ class TableSeries(AbstractReader):
         self._refuse_unseen(train, channels)
         data = SeriesData(
             self.path.stem, train, val, test, tuple(channels), class_names, self.static, self.time_unit,
-            f"{self.path.name}, {self.task}, scale {self.scale} of {self.stats} series, seed {self.seed}",
+            f"{self.path.name}, {self.task}, scale {self.scale} of {self.stats} series, seed {self.seed}", found.zone,
         )  # fmt: skip
         return standardise(data, self.scale, self.stats)[0]
 
@@ -143,7 +143,7 @@ class TableSeries(AbstractReader):
 
     def _as_set(self, table: Table, found: Grouped) -> tuple[SeriesSet, tuple[str, ...]]:
         """All series as one set, and the classes."""
-        series = padded(found.times, found.values, found.names)
+        series = padded(found.times, found.values, found.names, origin=found.origin)
         if self.static:
             columns = [constant_cells(table, found, n, "static", number_column(table, n, "static")) for n in self.static]
             series = replace(series, static=np.stack(columns, -1).astype(np.float32))
