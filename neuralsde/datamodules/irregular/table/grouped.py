@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from neuralsde.datamodules.irregular.table.cells import UNKNOWN, Times, number_column, since, time_column
+from neuralsde.datamodules.irregular.dates import since
+from neuralsde.datamodules.irregular.table.cells import UNKNOWN, Times, number_column, time_column
 from neuralsde.datamodules.irregular.table.file import Table
 from neuralsde.errors import DataError, warn
 
