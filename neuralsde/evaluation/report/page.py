@@ -11,7 +11,7 @@ from neuralsde.errors import CheckpointError
 from neuralsde.evaluation.report.facts import data_of, duration, made_of, model_of, title_of, value_at, wall_time
 from neuralsde.evaluation.report.panels import curve_panels, learned_panels
 from neuralsde.evaluation.report.pictures import read_pictures
-from neuralsde.evaluation.report.score_table import headline, score_tables, verdict
+from neuralsde.evaluation.report.score_table import channel_tables, headline, score_tables, verdict
 from neuralsde.evaluation.report.trajectories import read_trajectories
 from neuralsde.files import write_whole
 from neuralsde.plots import read_metrics
@@ -22,6 +22,7 @@ from neuralsde.training.shape import NUMBER, Names
 PAGE = files("neuralsde.evaluation.report") / "page"
 SCORES = {
     "baselines?": Names(Names((*NUMBER, type(None)))),
+    "channels?": Names(Names(Names(NUMBER))),
     "predict?": {"weights": str, "n_samples": int},
     "data?": {"name": str, "source": str, "eval_trials": int},
 }
@@ -94,6 +95,7 @@ def content_of(folder: Path) -> dict[str, Any]:
         "main": main,
         "verdict": verdict(main) if main else None,
         "tables": tables,
+        "channels": channel_tables(scores),
         "epochs": int(columns["epoch"].max()) + 1 if "epoch" in columns else 0,
         "parameters": record.get("parameters"),
         "wall_time": duration(wall_time(record)),
