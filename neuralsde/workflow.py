@@ -174,9 +174,13 @@ def progress_pictures(config: DictConfig, data: TrialDataModule, loggers: list[L
 
 
 def evaluate(
-    run: Run | Ensemble, data: TrialDataModule, run_dir: Path, loggers: list[Logger], config: DictConfig
+    run: Run | Ensemble, data: TrialDataModule, run_dir: Path, loggers: list[Logger], config: DictConfig, phase: str = ""
 ) -> dict[str, float]:
-    """Predict every split, score it beside the baselines, write `scores.json` and the plots; returns the scores."""
+    """Predict every split, score it beside the baselines, write `scores.json` and the plots; returns the scores.
+
+    With a `phase`, of other trials than those that the run's own scores are of, it is `scores_PHASE.json` and `plots_PHASE`.
+    """
+    ending = f"_{phase}" if phase else ""
     recording = data.data
     print(
         f"scoring: {run.config.predict.n_samples} posterior samples of every trial" + ", baselines" * config.training.baselines
@@ -198,14 +202,14 @@ def evaluate(
     baselines = baseline_table(recording) if config.training.baselines else {}
     channels = {} if sums is None else channel_scores(sums, recording, config.training.baselines)
     content = {**scores, "baselines": baselines, "channels": channels, **provenance(run, data)}
-    write_whole(run_dir / "scores.json", json.dumps(content, indent=2) + "\n")
-    print_table(scores, baselines, recording.name, len(recording.eval))
+    write_whole(run_dir / f"scores{ending}.json", json.dumps(content, indent=2) + "\n")
+    print_table(scores, baselines, f"{recording.name}, {phase}" if phase else recording.name, len(recording.eval))
     print_channels(channels)
     figures = draw_figures(recording, predictions, run_dir / "metrics.csv") if config.training.plots else {}
     if config.training.plots and isinstance(run, Run):
         figures |= dynamics_pictures(run, predictions["eval"])
-    save_figures(figures, run_dir / "plots")
-    if config.training.plots:
+    save_figures(figures, run_dir / f"plots{ending}")
+    if config.training.plots and not phase:
         save_trajectories(run_dir, data, predictions["eval"])
     log_to_wandb(loggers, scores, baselines, run_dir, figures, config)
     return scores

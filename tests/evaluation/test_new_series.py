@@ -1,6 +1,7 @@
 """Series that were in no table of the training: forecasts, hidden values and classes with the table's own names, times, units."""
 
 import csv
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -8,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import neuralsde
-from neuralsde.cli import predict as command
+from neuralsde.cli import evaluate, predict
 from neuralsde.cli.main import parser
 from neuralsde.datamodules.irregular.ahead import elapsed_ahead, in_rounds, usual_ahead
 from neuralsde.datamodules.irregular.assemble import pad_rows, pad_times, padded
@@ -126,12 +127,12 @@ def test_times_ahead_are_asked_for_in_the_rows_that_they_are_usually_in():
 
 
 def test_a_table_of_forecasts_from_the_command_line(runs, folder, tmp_path, capsys):
-    def predict(file, *words):
+    def run(file, *words):
         own = ["predict", str(folder / "forecast"), str(tmp_path / file), "--data", str(folder / "new.csv"), "--n-samples", "40"]
-        return command.run(parser().parse_args([*own, *words]))
+        return predict.run(parser().parse_args([*own, *words]))
 
     asked = ["--horizon", "1.5", "--every", "0.5", "--quantiles", "0.1,0.5", "--interval", "0.8"]
-    assert predict("steps.csv", *asked)["lines"] == 12
+    assert run("steps.csv", *asked)["lines"] == 12
     lines = list(csv.DictReader((tmp_path / "steps.csv").read_text().splitlines()))
     assert list(lines[0]) == ["series", "time", "channel", "mean", "median", "lower", "upper", "q0.1"]
     assert [line["series"] for line in lines] == ["b"] * 6 + ["a"] * 6
@@ -142,9 +143,25 @@ def test_a_table_of_forecasts_from_the_command_line(runs, folder, tmp_path, caps
         assert float(line["mean"]) == pytest.approx(size, rel=0.2)
         assert float(line["lower"]) == float(line["q0.1"]) < float(line["median"]) < float(line["upper"])
     assert f"{tmp_path / 'steps.csv'}: 12 values of 2 series" in capsys.readouterr().out
-    predict("days.parquet", "--times", "2024-02-27,2024-02-28")
+    run("days.parquet", "--times", "2024-02-27,2024-02-28")
     table = pq.read_table(tmp_path / "days.parquet").to_pydict()
     assert sorted({f"{time:%d}" for time in table["time"]}) == ["27", "28"]
+
+
+def test_test_scores_lie_beside_those_of_validation(runs, folder, capsys):
+    before = (folder / "forecast" / "scores.json").read_bytes()
+    found = evaluate.run(parser().parse_args(["evaluate", str(folder / "forecast"), "--phase", "test"]))
+    assert found["file"] == "scores_test.json"
+    assert (folder / "forecast" / "scores.json").read_bytes() == before
+    scores = json.loads((folder / "forecast" / "scores_test.json").read_text())
+    assert {key: scores[key] for key in found["scores"]} == found["scores"]
+    assert scores["forward_rmse"] != json.loads(before)["forward_rmse"]
+    report = (folder / "forecast" / "report.html").read_text()
+    assert f"{json.loads(before)['forward_rmse']:.4f}" in report
+    assert f"{scores['forward_rmse']:.4f}" in report
+    assert "<h3>Test trials</h3>" in report
+    again = evaluate.run(parser().parse_args(["evaluate", str(folder / "forecast"), "--phase", "val"]))
+    assert again["file"] == "scores.json"
 
 
 def test_rows_without_values_at_a_series_end_are_times_to_forecast(runs, folder):

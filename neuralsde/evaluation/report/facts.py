@@ -63,6 +63,12 @@ def data_of(record: dict[str, Any], scores: dict[str, Any]) -> list[Fact]:
     return [*facts, Fact("Files", files or ["none: generated from the settings"], bool(files))] if "files" in data else facts
 
 
+def scored_later(others: dict[str, dict[str, Any]]) -> list[Fact]:
+    """How many trials of each other phase have been scored."""
+    counts = {phase: found.get("data", {}).get("eval_trials") for phase, found in others.items()}
+    return [Fact("Scored too", [f"{n} {phase} trials"]) for phase, n in counts.items() if n is not None]
+
+
 def model_of(record: dict[str, Any], config: DictConfig, scores: dict[str, Any]) -> list[Fact]:
     """The parts, the number of weights, and the checkpoint that was scored."""
     facts = [
