@@ -121,7 +121,7 @@ def learned_name(key: str, time: str = "second") -> tuple[str, str]:
 
     Args:
         key: as in `learned/KEY/0`.
-        time: unit of the equation's clock, seconds unless `model.dynamics.model_time` is set.
+        time: unit of the equation's clock, that of the data (seconds) unless `model.dynamics.model_time` is set.
     """
     knot = key.removeprefix("hurst_knot_")
     if knot != key:

@@ -14,7 +14,9 @@ from neuralsde.cli.main import parser
 from neuralsde.datamodules.irregular.ahead import elapsed_ahead, in_rounds, usual_ahead
 from neuralsde.datamodules.irregular.assemble import pad_rows, pad_times, padded
 from neuralsde.errors import ConfigError, DataError
+from neuralsde.evaluation import figures
 from neuralsde.evaluation.prediction import Prediction
+from neuralsde.evaluation.report import write_report
 from neuralsde.workflow import train
 from tests.helpers.tiny import tiny_config
 
@@ -102,6 +104,15 @@ def test_files_and_labelled_arrays_keep_names_times_and_what_is_told(runs, tmp_p
         assert arrays.trial.values.tolist() == trials.names.tolist()
         assert arrays.unit.values.tolist() == ["weight", "temperature"]
         assert arrays.stamp.values.dtype.kind == "M"
+
+
+def test_pictures_and_the_report_name_series_and_the_unit_of_time(runs, folder):
+    run = runs["forecast"]
+    figure = figures.series(run.data, run.predict(n_samples=20, interval=0.8))
+    axes = figure.get_axes()
+    assert {ax.get_xlabel() for ax in axes} == {"", "time in trial (d)"}
+    assert {ax.get_ylabel() for ax in axes} - {""} <= set(run.data.eval.names.tolist())
+    assert "irregular width, times in d" in write_report(folder / "forecast").read_text()
 
 
 def test_times_ahead_are_asked_for_in_the_rows_that_they_are_usually_in():

@@ -13,11 +13,11 @@ from neuralsde.datamodules.irregular.baselines.known import channel_means
 from neuralsde.datamodules.irregular.checks import checked_choice, checked_share
 from neuralsde.datamodules.irregular.dates import dated
 from neuralsde.datamodules.irregular.residual import PREDICTORS
-from neuralsde.datamodules.irregular.scaling import fit_scale
+from neuralsde.datamodules.irregular.scaling import fit_scale, seen_rows
 from neuralsde.datamodules.irregular.series import AbstractReader, SeriesData, SeriesSet
 from neuralsde.datamodules.lorenz import at_least
 from neuralsde.datamodules.trials import DataSpec, TrialData, Trials, TrivialPrediction
-from neuralsde.errors import ConfigError
+from neuralsde.errors import ConfigError, warn
 
 LEAST_STEP = 1e-3
 """Least time between rows, in median steps: in the rows that pad a series next to nothing happens, and times increase."""
@@ -112,6 +112,7 @@ class SeriesDataModule(TrialDataModule):
         train, scored = series.train, getattr(series, self.phase)
         for name, split in (("train", train), (self.phase, scored)):
             self.refuse_lacking(split, name)
+        self.tell_of_constants(series, train)
         self.source, self.step, self.time_unit = train, median_step(train), series.time_unit
         if self.batch_share is not None:
             n = len(train) + len(series.val) + len(series.test)
@@ -161,6 +162,19 @@ class SeriesDataModule(TrialDataModule):
                 f"Not one value of the {name} series of {self.data_name} is hidden, so that there is nothing to predict: raise "
                 "data.reader.hidden (data.reader.observed of PhysioNet: lower it), or set data.learn_kept=true."
             )
+
+    def tell_of_constants(self, series: SeriesData, train: SeriesSet) -> None:
+        """Warn of channels that are to be predicted and have one value in all training series."""
+        if self.task == "classification":
+            return
+        known = seen_rows(train)
+        for name, column in zip(series.channel_names, known.T, strict=True):
+            values = column[~np.isnan(column)]
+            if len(values) and (values == values[0]).all():
+                warn(
+                    f"Channel `{name}` of {self.data_name} is {values[0]:g} in all training series, and there is nothing to "
+                    "predict of it: leave it out of data.reader.channels, as it makes scores of all channels look better."
+                )
 
     def sizes(self, series: SeriesData, channels: int) -> DataSpec:
         """What a model that is given `channels` takes from the data, whichever phase is scored."""

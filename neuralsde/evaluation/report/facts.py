@@ -50,8 +50,9 @@ def data_of(record: dict[str, Any], scores: dict[str, Any]) -> list[Fact]:
     data = record.get("data") or scored
     facts = [Fact("Recording", [data.get("name", NOT_RECORDED)]), Fact("Source", [data.get("source") or NOT_RECORDED])]
     if "channels" in data:
+        unit = data.get("time_unit", "s")
         kind = KINDS.get(data["kind"], "channels")
-        width = "irregular width" if data["bin_width_s"] is None else f"{1000 * data['bin_width_s']:g} ms"
+        width = f"irregular width, times in {unit}" if data["bin_width_s"] is None else f"{1000 * data['bin_width_s']:g} ms"
         facts += [
             Fact("Trials", [f"{data['train_trials']} for training, {data['eval_trials']} for evaluation"]),
             Fact("Size", [size_of(data["channels"][0], data["channels"][1], kind)]),

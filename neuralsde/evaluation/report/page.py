@@ -27,6 +27,7 @@ SCORES = {
     "data?": {"name": str, "source": str, "eval_trials": int},
 }
 """What `scores.json` has to look like beside the scores."""
+TIMES = {"s": "second", "min": "minute", "h": "hour", "d": "day"}
 PHASES = ("val", "test")
 """Of the trials that `neuralsde evaluate --phase` scored later, beside those of the run."""
 
@@ -90,7 +91,8 @@ def content_of(folder: Path) -> dict[str, Any]:
         channels |= {f"{title}, {phase} trials": lines for title, lines in channel_tables(found).items()}
     model, data = title_of(record, config, scores)
     pictures = read_pictures(folder)
-    clock = "second" if value_at(config, "model.dynamics.model_time") is None else "unit of model time"
+    unit = record.get("data", {}).get("time_unit", "s")
+    clock = TIMES.get(unit, unit) if value_at(config, "model.dynamics.model_time") is None else "unit of model time"
     curves, learned = (curve_panels(columns), learned_panels(columns, clock)) if "epoch" in columns else ([], [])
     # What the page's scripts draw needs no picture, but one stands in for it where scripts do not run.
     live = {"training": curves, "learned": learned, "latents": read_trajectories(folder)}
