@@ -64,7 +64,11 @@ def predict_series(
     else:
         chosen["quantiles"] = tuple(dict.fromkeys((0.5, *chosen["quantiles"])))
     said = predict(run.module, trials, **chosen).named_by(recording)
-    return said if recording.spec.n_classes else said.mapped(lambda v: reader.fitted.undo(v).astype(np.float32))
+    if recording.spec.n_classes:
+        return said
+    told = said.mapped(in_units := lambda values: reader.fitted.undo(values).astype(np.float32))
+    shown = None if trials.shown is None else in_units(trials.shown)
+    return replace(told, coordinates=replace(told.axes, shown=shown))
 
 
 def table_of(run: "Run") -> tuple[SeriesDataModule, TableSeries]:

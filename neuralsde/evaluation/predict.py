@@ -314,7 +314,7 @@ def coordinates(spec: DataSpec, trials: Trials, times: np.ndarray, observed_bins
         names=trials.names,
         stamps=trials.stamps,
         rows=trials.rows,
-        given=None if trials.shown is None else ~np.isnan(trials.shown),
+        shown=trials.shown,
     )
 
 

@@ -28,7 +28,7 @@ class Coordinates:
         names: what each trial is called in its file, (trial,), where it has a name.
         stamps: time of each bin as the file tells it, (trial, bin), numbers or dates (datetime64); None for `times`.
         rows: bins that something is said of, (trial, bin), bool; None for all.
-        given: values that the model was shown, (trial, bin, channel), bool; None where nothing of them is predicted.
+        shown: values that the model was shown of what it predicts, (trial, bin, channel), NaN elsewhere; None where there are none.
         channel_names: of what is predicted, or of the classes; empty for numbers.
         time_unit: of `times`.
         zone: offset from UTC that dates are told in, such as `+00:00`; empty for none.
@@ -46,7 +46,7 @@ class Coordinates:
     names: np.ndarray | None = None
     stamps: np.ndarray | None = None
     rows: np.ndarray | None = None
-    given: np.ndarray | None = None
+    shown: np.ndarray | None = None
     channel_names: tuple[str, ...] = ()
     time_unit: str = "s"
     zone: str = ""
@@ -150,6 +150,16 @@ class Prediction:
         from neuralsde.evaluation.prediction_table import columns
 
         return columns(self)
+
+    def shown_table(self) -> dict[str, np.ndarray]:
+        """Columns `series`, `time`, `channel` and `value` of what the model was shown: the past beside a forecast.
+
+        Raises:
+            NeuralSDEError: the prediction has no coordinates.
+        """
+        from neuralsde.evaluation.prediction_table import shown_columns
+
+        return shown_columns(self)
 
     def save_table(self, path: str | Path) -> None:
         """Write `to_table()` as .csv or .parquet (extra `irregular`), whole or not at all.

@@ -12,10 +12,9 @@ from neuralsde.evaluation.prediction import Coordinates, Prediction
 
 FORMAT = "neuralsde prediction 1"
 ARRAYS = ("rates", "latents", "lower", "upper")
-TRIALS = ("times", "trial_id", "condition")
+TRIALS = ("times", "trial_id", "condition", "shown")
 SINGLE = ("bin_width_s", "observed_bins", "heldin", "n_classes", "kind", "time_unit", "zone")
 WORDS = ("condition_names", "channel_names")
-MASKS = ("rows", "given")
 STAMPS = "stamps"
 
 
@@ -29,7 +28,7 @@ def write(path: Path, prediction: Prediction) -> None:
         if (axes := prediction.coordinates) is not None:
             group = file.create_group("coordinates")
             put(group, {name: getattr(axes, name) for name in TRIALS})
-            put(group, {name: None if (mask := getattr(axes, name)) is None else mask.astype(np.uint8) for name in MASKS})
+            put(group, {"rows": None if axes.rows is None else axes.rows.astype(np.uint8)})
             put(group, {"names": None if axes.names is None else axes.names.astype(h5py.string_dtype())})
             put(group, {STAMPS: plain_stamps(axes.stamps)})
             group.attrs[STAMPS] = "" if axes.stamps is None or axes.stamps.dtype.kind != "M" else axes.stamps.dtype.str
@@ -102,8 +101,9 @@ def read_coordinates(group: h5py.Group) -> Coordinates:
     kinds = {"bin_width_s": float, "observed_bins": int, "heldin": int, "n_classes": int, "kind": str}
     settings = {name: kind(np.asarray(hdf5.attribute(group, name)).item()) for name, kind in kinds.items()}
     settings |= {name: str(hdf5.attribute(group, name, otherwise)) for name, otherwise in (("time_unit", "s"), ("zone", ""))}
-    arrays = {name: numbers(group, name) for name in ("trial_id", "condition", STAMPS)}
-    arrays |= {name: None if (mask := numbers(group, name)) is None else mask.astype(bool) for name in MASKS}
+    arrays = {name: numbers(group, name) for name in ("trial_id", "condition", "shown", "rows", STAMPS)}
+    if arrays["rows"] is not None:
+        arrays["rows"] = arrays["rows"].astype(bool)
     if (dates := str(hdf5.attribute(group, STAMPS, ""))) and (stamps := arrays[STAMPS]) is not None:
         arrays[STAMPS] = stamps.astype(np.int64).astype(np.dtype(dates))
     return Coordinates(needed(group, "times"), **arrays, **settings, **words, names=texts(group, "names"))
@@ -132,7 +132,7 @@ def sound(prediction: Prediction, path: Path) -> Prediction:
         fits = axes.times.ndim == 2 and axes.times.shape[0] in (1, shape[0]) and axes.times.shape[1] == shape[1]
         fits &= all(array.shape == shape[:1] for array in (axes.trial_id, axes.condition, axes.names) if array is not None)
         fits &= all(array.shape == shape[:2] for array in (axes.stamps, axes.rows) if array is not None)
-        fits &= axes.given is None or axes.given.shape == shape
+        fits &= axes.shown is None or axes.shown.shape == shape
         fits &= 0 <= axes.observed_bins <= shape[1] and axes.heldin >= 0 and axes.n_classes >= 0
         known = len(axes.condition_names) or np.inf
         fits &= axes.condition is None or bool(((axes.condition >= -1) & (axes.condition < known)).all())

@@ -26,21 +26,39 @@ def columns(prediction: Prediction) -> dict[str, np.ndarray]:
     names = np.arange(len(prediction)).astype(np.str_) if axes.names is None else axes.names
     if axes.n_classes:
         return class_columns(prediction, rows, names)
-    asked = rows[..., None] & (True if axes.given is None else ~axes.given)
-    trial, row, channel = np.nonzero(np.broadcast_to(asked, prediction.rates.shape))
-    stamps = np.broadcast_to(axes.times, rows.shape) if axes.stamps is None else axes.stamps
-    _, first, series = np.unique(names, return_index=True, return_inverse=True)  # one may be told of in several trials
-    order = np.lexsort((stamps[trial, row], channel, first[series[trial]]))
-    at = trial[order], row[order], channel[order]
+    asked = rows[..., None] & (True if axes.shown is None else np.isnan(axes.shown))
+    at, keys = lines(np.broadcast_to(asked, prediction.rates.shape), names, prediction)
     values = {"mean": prediction.rates, "median": prediction.quantiles.get(0.5)}
     values |= {"lower": prediction.lower, "upper": prediction.upper}
     values |= {f"q{p:g}": quantile for p, quantile in prediction.quantiles.items() if p != 0.5}
-    return {
-        "series": names[at[0]],
-        "time": stamps[at[0], at[1]],
-        "channel": channel_names(prediction, axes)[at[2]],
-        **{name: array[at] for name, array in values.items() if array is not None},
-    }
+    return keys | {name: array[at] for name, array in values.items() if array is not None}
+
+
+def shown_columns(prediction: Prediction) -> dict[str, np.ndarray]:
+    """Columns of what the model was shown; see `Prediction.shown_table`.
+
+    Raises:
+        NeuralSDEError: the prediction has no coordinates.
+    """
+    axes = prediction.axes
+    shown = np.full((len(prediction), 1, 1), np.nan) if axes.shown is None else axes.shown
+    names = np.arange(len(prediction)).astype(np.str_) if axes.names is None else axes.names
+    once = np.zeros(len(names), bool)
+    once[np.unique(names, return_index=True)[1]] = True  # a series may be told of in several trials
+    at, keys = lines(~np.isnan(shown) & once[:, None, None], names, prediction)
+    return keys | {"value": shown[at]}
+
+
+def lines(chosen: np.ndarray, names: np.ndarray, prediction: Prediction) -> tuple[tuple[np.ndarray, ...], dict[str, np.ndarray]]:
+    """Places of chosen values (trial, bin, channel), by series, channel and time, and the columns that say which they are."""
+    axes = prediction.axes
+    trial, row, channel = np.nonzero(chosen)
+    stamps = np.broadcast_to(axes.times, prediction.rates.shape[:2]) if axes.stamps is None else axes.stamps
+    _, first, series = np.unique(names, return_index=True, return_inverse=True)
+    order = np.lexsort((stamps[trial, row], channel, first[series[trial]]))
+    at = trial[order], row[order], channel[order]
+    keys = {"series": names[at[0]], "time": stamps[at[:2]], "channel": channel_names(prediction, axes)[at[2]]}
+    return at, keys
 
 
 def class_columns(prediction: Prediction, rows: np.ndarray, names: np.ndarray) -> dict[str, np.ndarray]:

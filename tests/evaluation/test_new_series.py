@@ -2,13 +2,16 @@
 
 import csv
 import json
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
 import neuralsde
+from neuralsde import plots
 from neuralsde.cli import evaluate, predict
 from neuralsde.cli.main import parser
 from neuralsde.datamodules.irregular.ahead import elapsed_ahead, in_rounds, usual_ahead
@@ -243,3 +246,27 @@ def test_what_is_not_ahead_or_far_away_or_in_another_unit_is_said(runs, folder, 
     long = [row[:4] for row in rows_of(["a"], 9, 3)]
     run.predict_series(write(folder / "long.csv", long, HEADER.removesuffix(",kind")), n_samples=20)
     assert "series `a` has 9 rows, and in training the longest had 6" in capsys.readouterr().err
+
+
+def test_the_example_of_the_docs_draws_what_was_known_and_what_is_told(runs, folder, tmp_path, monkeypatch):
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "patients").symlink_to(folder / "forecast")
+    (tmp_path / "new.csv").symlink_to(folder / "new.csv")
+    monkeypatch.chdir(tmp_path)
+    text = (Path(__file__).parents[2] / "docs" / "bring_your_own_series.md").read_text()
+    (block,) = re.findall(r"```python\n(.*?)```", text, re.S)
+    names = {}
+    exec(compile(block, "bring_your_own_series.md", "exec"), names)
+    assert (tmp_path / "forecasts.png").stat().st_size > 10_000
+    shown = names["forecast"].shown_table()
+    rows = {(row[0], row[1]): row[2:4] for row in rows_of(["b", "a"], 6, 1)}
+    assert len(shown["value"]) == sum(bool(cell) for cells in rows.values() for cell in cells)
+    for name, time, channel, value in zip(*shown.values(), strict=True):
+        cell = rows[name, str(time.astype("datetime64[D]"))][["weight", "temperature"].index(channel)]
+        assert value == pytest.approx(float(cell), rel=1e-6)
+    figure = plots.fan(names["table"], shown)
+    (panel, *_) = figure.get_axes()
+    line, points = panel.get_lines()
+    own = (names["table"]["series"] == "b") & (names["table"]["channel"] == "weight")
+    np.testing.assert_array_equal(line.get_ydata(), names["table"]["median"][own])
+    assert len(points.get_ydata()) == 6
