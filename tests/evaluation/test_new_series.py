@@ -1,5 +1,6 @@
 """Series that were in no table of the training: forecasts, hidden values and classes with the table's own names, times, units."""
 
+import copy
 import csv
 import json
 import re
@@ -18,6 +19,7 @@ from neuralsde.datamodules.irregular.ahead import elapsed_ahead, in_rounds, usua
 from neuralsde.datamodules.irregular.assemble import pad_rows, pad_times, padded
 from neuralsde.errors import ConfigError, DataError
 from neuralsde.evaluation import figures
+from neuralsde.evaluation.new_series import refuse_other_unit
 from neuralsde.evaluation.prediction import Prediction
 from neuralsde.evaluation.report import write_report
 from neuralsde.workflow import train
@@ -246,6 +248,19 @@ def test_what_is_not_ahead_or_far_away_or_in_another_unit_is_said(runs, folder, 
     long = [row[:4] for row in rows_of(["a"], 9, 3)]
     run.predict_series(write(folder / "long.csv", long, HEADER.removesuffix(",kind")), n_samples=20)
     assert "series `a` has 9 rows, and in training the longest had 6" in capsys.readouterr().err
+
+
+def test_numbers_in_another_unit_of_time_are_refused_or_told(runs, capsys):
+    data = copy.copy(runs["forecast"].datamodule)
+    data.dated, data.step, data.time_unit = False, 1.0, "h"
+    series = {step: padded([step * np.arange(4.0)], [np.zeros((4, 1))], ["a"]) for step in (1.0, 19.0, 24.0, 3600.0)}
+    for step in (1.0, 19.0):
+        refuse_other_unit(series[step], data, Path("new.csv"))
+    assert capsys.readouterr().err == ""
+    refuse_other_unit(series[24.0], data, Path("new.csv"))
+    assert "24 apart in the middle, and 1 in training; if times are in another unit than then (h)" in capsys.readouterr().err
+    with pytest.raises(DataError, match=r"times seem to be in another unit than then \(h\)"):
+        refuse_other_unit(series[3600.0], data, Path("new.csv"))
 
 
 def test_the_example_of_the_docs_draws_what_was_known_and_what_is_told(runs, folder, tmp_path, monkeypatch):
