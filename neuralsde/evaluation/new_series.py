@@ -10,7 +10,7 @@ import numpy as np
 
 from neuralsde.datamodules.irregular import SeriesDataModule, TableSeries
 from neuralsde.datamodules.irregular.assemble import last_rows, padded, rows_of
-from neuralsde.datamodules.irregular.dates import SECONDS, since
+from neuralsde.datamodules.irregular.dates import SECONDS, dated, since
 from neuralsde.datamodules.irregular.module import median_step
 from neuralsde.datamodules.irregular.scaling import fit_scale, scaled
 from neuralsde.datamodules.irregular.series import SeriesSet
@@ -69,6 +69,22 @@ def predict_series(
     told = said.mapped(in_units := lambda values: reader.fitted.undo(values).astype(np.float32))
     shown = None if trials.shown is None else in_units(trials.shown)
     return replace(told, coordinates=replace(told.axes, shown=shown))
+
+
+def read_series(run: "Run", path: str | Path) -> dict[str, np.ndarray]:
+    """The values of a table's channels as columns; see `Run.read_series`."""
+    data, reader = table_of(run)
+    series = reader.read_new(path, data.channel_names, data.dated)
+    number, row, channel = np.nonzero(~np.isnan(series.values))
+    order = np.lexsort((row, channel, number))
+    number, row, channel = number[order], row[order], channel[order]
+    times = series.times if series.origin is None else dated(series.origin[:, None], series.times, data.time_unit)
+    return {
+        "series": series.names[number],
+        "time": times[number, row],
+        "channel": np.array(data.channel_names)[channel],
+        "value": series.values[number, row, channel],
+    }
 
 
 def table_of(run: "Run") -> tuple[SeriesDataModule, TableSeries]:

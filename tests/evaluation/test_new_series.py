@@ -273,7 +273,8 @@ def test_the_example_of_the_docs_draws_what_was_known_and_what_is_told(runs, fol
     names = {}
     exec(compile(block, "bring_your_own_series.md", "exec"), names)
     assert (tmp_path / "forecasts.png").stat().st_size > 10_000
-    shown = names["forecast"].shown_table()
+    shown = runs["forecast"].read_series(folder / "new.csv")
+    assert all((values == shown[column]).all() for column, values in names["forecast"].shown_table().items())
     rows = {(row[0], row[1]): row[2:4] for row in rows_of(["b", "a"], 6, 1)}
     assert len(shown["value"]) == sum(bool(cell) for cells in rows.values() for cell in cells)
     for name, time, channel, value in zip(*shown.values(), strict=True):
