@@ -16,8 +16,8 @@ class Coordinates:
     """What the axes of a prediction stand for.
 
     Args:
-        times: time of each bin since the first observed one, (trial, bin), in seconds; one row where all trials share them.
-        bin_width_s: width of a bin, in seconds.
+        times: time of each bin since the first observed one, (trial, bin), in `time_unit`; one row where all trials share them.
+        bin_width_s: width of a bin (irregular: the usual one), likewise.
         observed_bins: bins that the model observed; those after them are forecast.
         heldin: units that the model observed; those after them were held out.
         n_classes: classes of each unit of categories, 0 otherwise.
@@ -30,7 +30,7 @@ class Coordinates:
         rows: bins that something is said of, (trial, bin), bool; None for all.
         shown: values that the model was shown of what it predicts, (trial, bin, channel), NaN elsewhere; None where there are none.
         channel_names: of what is predicted, or of the classes; empty for numbers.
-        time_unit: of `times`.
+        time_unit: of `times`, seconds except in tables that say otherwise.
         zone: offset from UTC that dates are told in, such as `+00:00`; empty for none.
     """
 

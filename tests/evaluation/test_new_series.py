@@ -7,6 +7,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -105,6 +106,12 @@ def test_files_and_labelled_arrays_keep_names_times_and_what_is_told(runs, tmp_p
         assert kept.axes.channel_names == ("weight", "temperature")
         ours, theirs = kept.to_table(), split.to_table()
         assert all((ours[column] == theirs[column]).all() for column in theirs)
+        split.to_nwb(tmp_path / "kept.nwb")
+        with h5py.File(tmp_path / "kept.nwb") as file:
+            table = file["intervals/trials"]
+            assert [name.decode() for name in table["series"]] == trials.names.tolist()
+            length = split.axes.times[:, -1] - split.axes.times[:, 0]
+            np.testing.assert_allclose(table["stop_time"][:] - table["start_time"][:], 86400 * (length + 1))
         arrays = split.to_xarray()
         assert arrays.trial.values.tolist() == trials.names.tolist()
         assert arrays.unit.values.tolist() == ["weight", "temperature"]
