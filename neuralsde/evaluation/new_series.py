@@ -66,9 +66,12 @@ def predict_series(
     said = predict(run.module, trials, **chosen).named_by(recording)
     if recording.spec.n_classes:
         return said
-    told = said.mapped(in_units := lambda values: reader.fitted.undo(values).astype(np.float32))
+
+    def in_units(values: np.ndarray) -> np.ndarray:
+        return reader.fitted.undo(values).astype(np.float32)
+
     shown = None if trials.shown is None else in_units(trials.shown)
-    return replace(told, coordinates=replace(told.axes, shown=shown))
+    return replace(said.mapped(in_units), coordinates=replace(said.axes, shown=shown))
 
 
 def read_series(run: "Run", path: str | Path) -> dict[str, np.ndarray]:
