@@ -1,5 +1,7 @@
 """The package's one family of errors: one sentence that says what was found, where, and what to do."""
 
+import sys
+
 
 class NeuralSDEError(Exception):
     """Base of every error a user's input can cause; the command line prints its sentence and exits with status 2."""
@@ -23,3 +25,8 @@ class DamagedCheckpointError(CheckpointError):
 
 class DivergenceError(NeuralSDEError):
     """A solution or a loss stopped being finite."""
+
+
+def warn(sentence: str) -> None:
+    """Say on standard error what a user should know of, where work goes on."""
+    print(f"neuralsde: warning: {sentence}", file=sys.stderr)

@@ -18,10 +18,11 @@ from rich.table import Table
 
 from neuralsde.analysis.dynamics import dynamics_of
 from neuralsde.datamodules.batches import TrialDataModule
+from neuralsde.datamodules.trials import TrialData
 from neuralsde.errors import ConfigError
 from neuralsde.evaluation.analysis_figures import dynamics_figures
 from neuralsde.evaluation.baselines import baseline_table, times_of
-from neuralsde.evaluation.distribution import distribution_scores
+from neuralsde.evaluation.distribution import Sums, distribution_sums, trivial_sums
 from neuralsde.evaluation.ensemble import Ensemble
 from neuralsde.evaluation.figures import draw_figures
 from neuralsde.evaluation.glossary import SCORE_NAMES
@@ -29,6 +30,7 @@ from neuralsde.evaluation.load import Run, load
 from neuralsde.evaluation.predict import Prediction, Sampling
 from neuralsde.evaluation.progress_pictures import ProgressPictures
 from neuralsde.evaluation.report import write_report, write_trajectories
+from neuralsde.evaluation.report.score_table import MODEL
 from neuralsde.evaluation.scores import score
 from neuralsde.files import remove_leftovers, write_picture, write_whole
 from neuralsde.training.back_off import fit_with_back_off
@@ -45,6 +47,7 @@ from neuralsde.training.settings import check_settings
 from neuralsde.training.targets import check_targets, refuse_own_trust
 from neuralsde.training.wandb_log import log_checkpoints, wandb_logger
 
+MOST_CHANNELS = 8  # in the terminal's table
 DYNAMICS_SEEDS = 50  # visited states from which fixed points are looked for, for a run's own pictures
 
 
@@ -171,9 +174,13 @@ def progress_pictures(config: DictConfig, data: TrialDataModule, loggers: list[L
 
 
 def evaluate(
-    run: Run | Ensemble, data: TrialDataModule, run_dir: Path, loggers: list[Logger], config: DictConfig
+    run: Run | Ensemble, data: TrialDataModule, run_dir: Path, loggers: list[Logger], config: DictConfig, phase: str = ""
 ) -> dict[str, float]:
-    """Predict every split, score it beside the baselines, write `scores.json` and the plots; returns the scores."""
+    """Predict every split, score it beside the baselines, write `scores.json` and the plots; returns the scores.
+
+    With a `phase`, of other trials than those that the run's own scores are of, it is `scores_PHASE.json` and `plots_PHASE`.
+    """
+    ending = f"_{phase}" if phase else ""
     recording = data.data
     print(
         f"scoring: {run.config.predict.n_samples} posterior samples of every trial" + ", baselines" * config.training.baselines
@@ -187,21 +194,36 @@ def evaluate(
     extra = {name: rates[name] for name in recording.extra}
     latents = (predictions[name].latents for name in ("train", "eval"))
     scores = score(recording, rates["train"], rates["eval"], extra, *latents)
+    sums = None
     if isinstance(run, Run) and not recording.spec.predicts_inputs:
         settings = config.predict
-        scores |= distribution_scores(run.module, recording.eval, settings.n_samples, settings.seed)
+        sums = distribution_sums(run.module, recording.eval, settings.n_samples, settings.seed)
+    scores |= {} if sums is None else sums.pooled()
     baselines = baseline_table(recording) if config.training.baselines else {}
-    content = {**scores, "baselines": baselines, **provenance(run, data)}
-    write_whole(run_dir / "scores.json", json.dumps(content, indent=2) + "\n")
-    print_table(scores, baselines, recording.name, len(recording.eval))
+    channels = {} if sums is None else channel_scores(sums, recording, config.training.baselines)
+    content = {**scores, "baselines": baselines, "channels": channels, **provenance(run, data)}
+    write_whole(run_dir / f"scores{ending}.json", json.dumps(content, indent=2) + "\n")
+    print_table(scores, baselines, f"{recording.name}, {phase}" if phase else recording.name, len(recording.eval))
+    print_channels(channels)
     figures = draw_figures(recording, predictions, run_dir / "metrics.csv") if config.training.plots else {}
     if config.training.plots and isinstance(run, Run):
         figures |= dynamics_pictures(run, predictions["eval"])
-    save_figures(figures, run_dir / "plots")
-    if config.training.plots:
+    save_figures(figures, run_dir / f"plots{ending}")
+    if config.training.plots and not phase:
         save_trajectories(run_dir, data, predictions["eval"])
     log_to_wandb(loggers, scores, baselines, run_dir, figures, config)
     return scores
+
+
+def channel_scores(sums: Sums, data: TrialData, baselines: bool) -> dict[str, dict[str, dict[str, float]]]:
+    """By channel, in its own unit: the scores of this model and, where asked for, of each trivial predictor. None of one alone."""
+    names = data.target_names or tuple(map(str, range(len(sums.known))))
+    if len(names) < 2:
+        return {}
+    trivial = {key: trivial_sums(data.eval, data.spec, said) for key, said in data.trivial.items()} if baselines else {}
+    rows = {MODEL: sums, **trivial}
+    told = {row: found.by_channel(names) for row, found in rows.items()}
+    return {name: {row: found[name] for row, found in told.items()} for name in told[MODEL]}
 
 
 def dynamics_pictures(run: Run, prediction: Prediction) -> dict[str, Figure]:
@@ -239,10 +261,29 @@ def print_table(scores: dict[str, float], baselines: dict[str, dict[str, float]]
         table.add_column("")
         for key in columns:
             table.add_column(SCORE_NAMES[key], justify="right")
-        for row, values in {"this model": scores, **baselines}.items():
+        for row, values in {MODEL: scores, **baselines}.items():
             cells = [f"{values[prefix + key]:.4f}" if prefix + key in values else "–" for key in columns]
-            table.add_row(row.replace("_", " "), *cells, style="bold" if row == "this model" else "")
+            table.add_row(row.replace("_", " "), *cells, style="bold" if row == MODEL else "")
         Console().print(table)
+
+
+def print_channels(channels: dict[str, dict[str, dict[str, float]]]) -> None:
+    """Scores by channel on standard output, this model's beside those of trivial predictors; of the first channels alone."""
+    if not channels:
+        return
+    shown, keys = list(channels)[:MOST_CHANNELS], ("rmse", "crps", "coverage_90")
+    further = f" ({len(shown)} of {len(channels)}; scores.json has all)" if len(shown) < len(channels) else ""
+    table = Table(title=f"by channel, in its own unit{further}", title_justify="left")
+    for title in ("channel", ""):
+        table.add_column(title)
+    for key in keys:
+        table.add_column(SCORE_NAMES[key], justify="right")
+    for name in shown:
+        for row, values in channels[name].items():
+            first = name if row == MODEL else ""
+            cells = [f"{values[key]:.4g}" for key in keys]
+            table.add_row(first, row.replace("_", " "), *cells, style="bold" if row == MODEL else "")
+    Console().print(table)
 
 
 def save_figures(figures: dict[str, Figure], folder: Path) -> None:
@@ -274,7 +315,7 @@ def log_to_wandb(
             run.summary.update({f"score/{key}": value for key, value in scores.items()})
             rows = [
                 [model, key, value]
-                for model, values in {"this model": scores, **baselines}.items()
+                for model, values in {MODEL: scores, **baselines}.items()
                 for key, value in values.items()
             ]
             logger.log_table("scores", columns=["model", "score", "value"], data=rows)

@@ -9,10 +9,13 @@ from neuralsde.cli.console import Result, add_checkpoints, opened_all, together
 from neuralsde.errors import CheckpointError, ConfigError
 
 if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
     from neuralsde.evaluation.load import Run
 
 HELP = "score a checkpoint, or an ensemble of them"
 EXAMPLES = """  neuralsde evaluate runs/mine
+  neuralsde evaluate runs/mine --phase test
   neuralsde evaluate runs/mine/checkpoints/last.ckpt --into scores_of_last
   neuralsde evaluate runs/seed0 runs/seed1 runs/seed2 --into runs/ensemble
   neuralsde evaluate runs/my_search --top 5 --into runs/five_best
@@ -22,7 +25,8 @@ EXAMPLES = """  neuralsde evaluate runs/mine
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_checkpoints(parser)
-    parser.add_argument("--phase", choices=("val", "test"), help="trials to score (default: those of the run)")
+    text = "trials to score (default: those of the run, whose scores are kept: others go to scores_PHASE.json and plots_PHASE)"
+    parser.add_argument("--phase", choices=("val", "test"), help=text)
     parser.add_argument("--into", metavar="FOLDER", help="where scores.json and plots go (default: the run's own folder)")
 
 
@@ -37,10 +41,26 @@ def run(arguments: argparse.Namespace) -> Result:
     folder = destination(arguments.into, runs[0])
     model = together(runs)
     folder.mkdir(parents=True, exist_ok=True)
-    scores = evaluate(model, model.datamodule, folder, [], model.config)
+    phase = other_phase(folder, model.config)
+    scores = evaluate(model, model.datamodule, folder, [], model.config, phase)
     if (folder / "config.yaml").is_file():  # a run's own folder, whose report would tell the scores of before
         write_report(folder)
-    return {"checkpoints": [str(one.path) for one in runs], "folder": str(folder), "scores": scores}
+    return {
+        "checkpoints": [str(one.path) for one in runs],
+        "folder": str(folder),
+        "file": f"scores_{phase}.json" if phase else "scores.json",
+        "scores": scores,
+    }
+
+
+def other_phase(folder: Path, config: "DictConfig") -> str:
+    """The phase that is scored, where it is not that of the run in the folder; empty where it is, or where there is no run."""
+    from neuralsde.training.files import read_config
+
+    if not (folder / "config.yaml").is_file():
+        return ""
+    own, now = (one.data.get("phase") for one in (read_config(folder / "config.yaml"), config))
+    return "" if own == now else str(now)
 
 
 def refuse_no_folder(into: str | None, number: int) -> None:

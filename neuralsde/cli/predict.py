@@ -1,10 +1,16 @@
-"""Write the rates and latents of trials to a file, HDF5 (.h5) or NWB (.nwb). Rates of several checkpoints are averaged."""
+"""Write the rates and latents of trials to a file, HDF5 (.h5) or NWB (.nwb), or a line for each predicted value to a table
+(.csv, .parquet). Rates of several checkpoints are averaged."""
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from neuralsde.cli.console import Result, add_checkpoints, add_samples, bar, numbers, opened_all, sampling, together
 from neuralsde.errors import ConfigError
+
+if TYPE_CHECKING:
+    from neuralsde.evaluation.ensemble import Ensemble
+    from neuralsde.evaluation.load import Run
 
 HELP = "write rates and latents to a file"
 EXAMPLES = """  neuralsde predict runs/mine rates.h5
@@ -12,14 +18,20 @@ EXAMPLES = """  neuralsde predict runs/mine rates.h5
   neuralsde predict runs/mine intervals.h5 --n-samples 1000 --interval 0.9 --quantiles 0.05,0.5,0.95
   neuralsde predict runs/seed0 runs/seed1 mean_of_two.h5
   neuralsde predict runs/mine ahead.h5 --ahead 20 --average median
+  neuralsde predict runs/mine forecasts.csv --data new_patients.csv --horizon 7 --every 1 --quantiles 0.1,0.5,0.9
+  neuralsde predict runs/mine forecasts.csv --data new_patients.csv --times 2024-05-01,2024-05-02
 """
-WRITERS = {".h5": "save", ".hdf5": "save", ".nwb": "to_nwb"}
+WRITERS = {".h5": "save", ".hdf5": "save", ".nwb": "to_nwb", ".csv": "save_table", ".parquet": "save_table"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_checkpoints(parser)
-    parser.add_argument("file", metavar="FILE", help="what to write: .h5, .hdf5 or .nwb")
+    parser.add_argument("file", metavar="FILE", help="what to write: .h5, .hdf5, .nwb, .csv or .parquet")
     parser.add_argument("--split", default="eval", help="trials to predict: train, eval, or an extra split (default: eval)")
+    parser.add_argument("--data", metavar="TABLE", help="predict the series of this table, like the one trained on, instead")
+    parser.add_argument("--horizon", type=float, metavar="T", help="of --data: forecast so far after each last row")
+    parser.add_argument("--every", type=float, metavar="T", help="step of the forecast (default: the usual one in training)")
+    parser.add_argument("--times", metavar="T,T,…", help="of --data: or at these times, as the table tells times")
     add_samples(parser)
     parser.add_argument("--average", help="rate, log_rate or median (default: the run's own)")
     parser.add_argument("--interval", type=float, metavar="P", help="a predictive interval of the observations, such as 0.9")
@@ -37,8 +49,11 @@ def run(arguments: argparse.Namespace) -> Result:
     chosen = {key: value for key in ("average", "interval") if (value := getattr(arguments, key)) is not None}
     if arguments.quantiles:
         chosen["quantiles"] = numbers(arguments.quantiles)
-    settings = {**sampling(arguments), **chosen, "label": bar(arguments.split)}
+    settings = {**sampling(arguments), **chosen, "label": bar(arguments.data or arguments.split)}
+    refuse_other_use(arguments)
     model = together(opened_all(arguments))
+    if arguments.data is not None:
+        return of_table(model, arguments, path, settings)
     if arguments.ahead is None:
         prediction = model.predict(arguments.split, **settings)
     else:
@@ -47,3 +62,41 @@ def run(arguments: argparse.Namespace) -> Result:
     n, bins, units = prediction.rates.shape
     print(f"{path}: rates of {n} trials × {bins} bins × {units} units, {prediction.latents.shape[2]} latents.")
     return {"file": str(path), "trials": n, "bins": bins, "units": units, "latents": prediction.latents.shape[2]}
+
+
+def refuse_other_use(arguments: argparse.Namespace) -> None:
+    """Raises:
+    ConfigError: what belongs to --data is given without it, or the other way round.
+    """
+    given = [name for name in ("horizon", "every", "times") if getattr(arguments, name) is not None]
+    if arguments.data is None and given:
+        raise ConfigError(f"--{given[0]} is for series of another table: name it with --data (--ahead forecasts a split).")
+    if arguments.data is not None and arguments.ahead is not None:
+        raise ConfigError("--ahead forecasts bins of a split; with --data give --horizon or --times.")
+
+
+def of_table(model: "Run | Ensemble", arguments: argparse.Namespace, path: Path, settings: dict[str, Any]) -> Result:
+    """Write what a run says of the series of another table.
+
+    Raises:
+        ConfigError: several checkpoints are to predict.
+    """
+    from neuralsde.evaluation.load import Run
+
+    if not isinstance(model, Run):
+        raise ConfigError("--data is predicted by one checkpoint, as intervals cannot be averaged: name one.")
+    times = [] if arguments.times is None else [number_or_word(part) for part in arguments.times.split(",")]
+    prediction = model.predict_series(arguments.data, arguments.horizon, arguments.every, times, **settings)
+    getattr(prediction, WRITERS[path.suffix])(path)
+    table = prediction.to_table()
+    lines, series = len(table["series"]), len(set(table["series"].tolist()))
+    print(f"{path}: {lines} values of {series} series, with {', '.join(list(table)[1:])}.")
+    return {"file": str(path), "lines": lines, "series": series, "columns": list(table)}
+
+
+def number_or_word(text: str) -> float | str:
+    """A number where it is one, else the word itself, such as a date."""
+    try:
+        return float(text)
+    except ValueError:
+        return text.strip()

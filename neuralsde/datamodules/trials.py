@@ -79,6 +79,10 @@ class Trials:
         offset: what a trivial predictor says of each target, in the data's unit, same shape; None for 0.
         shown: what the model observes of the targets, in the data's unit, same shape, for pictures; NaN where nothing.
         scale: unit of `targets`, such that the data's own values are `offset + scale * targets`, same shape; None for 1.
+        rows: which bins a prediction is of, (trial, observed + forward bin), bool: not those that pad a series, nor, of a
+            forecast, those before it; None for all.
+        names: what each trial is called in its file, (trial,), str.
+        stamps: time of each bin as its file tells it, (trial, observed + forward bin), float64 or datetime64.
     """
 
     heldin: np.ndarray
@@ -97,6 +101,9 @@ class Trials:
     offset: np.ndarray | None = None
     shown: np.ndarray | None = None
     scale: np.ndarray | None = None
+    rows: np.ndarray | None = None
+    names: np.ndarray | None = None
+    stamps: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.heldin)
@@ -142,6 +149,8 @@ class TrialData:
         extra: further splits that are scored beside `eval`, by name (such as `heldout_conditions`).
         source: where the data came from, one line for the run's record.
         target_names: of what is predicted, class by class for each where there are classes; empty for numbers.
+        time_unit: of the trials' times.
+        zone: offset from UTC that the trials' dates are told in, such as `+00:00`; empty where none was given.
         is_video: whether a bin is a square frame and a channel a pixel, row by row.
         trivial: what trivial predictors say of the evaluation trials' targets, by the predictor's name.
         sessions: the recordings that it was joined from, by name.
@@ -160,6 +169,8 @@ class TrialData:
     extra: dict[str, Trials] = field(default_factory=dict)
     source: str = ""
     target_names: tuple[str, ...] = ()
+    time_unit: str = "s"
+    zone: str = ""
     is_video: bool = False
     trivial: dict[str, TrivialPrediction] = field(default_factory=dict)
     sessions: dict[str, "Session"] = field(default_factory=dict)

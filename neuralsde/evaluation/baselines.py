@@ -8,7 +8,7 @@ import numpy as np
 
 from neuralsde.datamodules.batches import stack_targets
 from neuralsde.datamodules.trials import DataSpec, TrialData, Trials
-from neuralsde.evaluation.distribution import trivial_scores
+from neuralsde.evaluation.distribution import trivial_sums
 from neuralsde.evaluation.scores import score
 from neuralsde.evaluation.smoothing import MOST_TRIALS, Smoother, kernel_sds, smooth
 from neuralsde.metrics import bits_per_spike
@@ -206,7 +206,7 @@ def baseline_table(data: TrialData) -> dict[str, dict[str, float]]:
     """
     if data.trivial:
         return {
-            name: score(data, None, said.mean) | trivial_scores(data.eval, data.spec, said)
+            name: score(data, None, said.mean) | trivial_sums(data.eval, data.spec, said).pooled()
             for name, said in data.trivial.items()
         }
     if data.sessions:

@@ -93,7 +93,7 @@ class Ensemble:
         members = [predict(run, chosen) for run in self.runs]
         rates = np.mean([one.rates for one in members], axis=0)
         mean = replace(members[0], rates=rates, latents=np.concatenate([one.latents for one in members], axis=-1))
-        return mean if isinstance(trials, Trials) else mean.with_condition_names(self.data.condition_names)
+        return mean if isinstance(trials, Trials) else mean.named_by(self.data)
 
 
 def refuse_spread(settings: dict[str, Any]) -> None:

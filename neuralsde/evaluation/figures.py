@@ -71,9 +71,6 @@ def series(data: TrialData, prediction: Prediction) -> Figure:
     elif trials.shown is not None:
         seen = ~np.isnan(trials.shown)
         values = np.where(seen, trials.shown, values)
-    if not spec.predicts_inputs and spec.forward_bins:  # what it says before the forecast has never been learned
-        before = np.arange(spec.total_bins)[:, None] < spec.observed_bins
-        prediction = prediction.mapped(lambda said: np.where(before, np.nan, said))
     # An interval of observations says nothing beside a probability.
     lower, upper = (prediction.lower, prediction.upper) if spec.kind == "real" else (None, None)
     return plots.series(
@@ -87,6 +84,8 @@ def series(data: TrialData, prediction: Prediction) -> Figure:
         observed_bins=spec.observed_bins,
         names=data.target_names or [f"channel {c}, class {k}" for c in range(spec.target_dim) for k in range(spec.n_classes)],
         title=f"{data.name}: evaluation trials" + ", probabilities" * (spec.kind != "real"),
+        time_unit=data.time_unit,
+        trial_names=() if trials.names is None else trials.names.tolist(),
     )
 
 

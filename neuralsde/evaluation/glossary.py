@@ -11,12 +11,25 @@ class Score(NamedTuple):
         unit: what a value of 1 is.
         higher: whether higher is better.
         meaning: one plain sentence.
+        goal: the best value, where neither the highest nor the lowest is.
     """
 
     name: str
     unit: str
     higher: bool
     meaning: str
+    goal: float | None = None
+
+    def merit(self, value: float) -> float:
+        """How good a value is: higher is better."""
+        if self.goal is not None:
+            return -abs(value - self.goal)
+        return value if self.higher else -value
+
+    @property
+    def better(self) -> str:
+        """Which values are better, in words."""
+        return "nearest is best" if self.goal is not None else f"{'higher' if self.higher else 'lower'} is better"
 
 
 SCORES: dict[str, Score] = {
@@ -65,7 +78,7 @@ SCORES: dict[str, Score] = {
     "mse": Score("MSE", "the data's unit, squared", False, "Mean squared error of the predicted values."),
     "crps": Score("CRPS", "the data's unit", False, "Typical distance of the predicted distribution from the values."),
     "nll": Score("NLL", "nats per value", False, "Surprise at the values, given the predicted distribution."),
-    "coverage_90": Score("90 % coverage", "0.9 is perfect", True, "How often the 90 % interval holds the value."),
+    "coverage_90": Score("90 % coverage", "0.9 is perfect", True, "How often the 90 % interval holds the value.", goal=0.9),
     "missing_rmse": Score("missing RMSE", "the data's unit", False, "Typical error in bins that were hidden from the model."),
     "log_loss": Score("log loss", "nats", False, "Surprise at what was recorded, given the model's probabilities."),
     "accuracy": Score("accuracy", "share", True, "How often the most probable class is the recorded one."),
@@ -108,7 +121,7 @@ def learned_name(key: str, time: str = "second") -> tuple[str, str]:
 
     Args:
         key: as in `learned/KEY/0`.
-        time: unit of the equation's clock, seconds unless `model.dynamics.model_time` is set.
+        time: unit of the equation's clock, that of the data (seconds) unless `model.dynamics.model_time` is set.
     """
     knot = key.removeprefix("hurst_knot_")
     if knot != key:

@@ -104,6 +104,46 @@ class Run:
         own = {key: value for key, value in self.config.predict.items() if key != "weights"}
         return self._named(lambda chosen: predict(self.module, chosen, **{**own, **settings}), trials)
 
+    def predict_series(
+        self,
+        path: str | Path,
+        horizon: float | int | None = None,
+        every: float | int | None = None,
+        times: Sequence[float | int | str] = (),
+        **settings: Any,
+    ) -> Prediction:
+        """What the model says of series in another table with the same columns; `.to_table()` has a line for each value, with
+        mean, median and the ends of the interval, in the table's own units and times.
+
+        Intervals and quantiles are of observations: of the paths and of the noise around them.
+
+        * Forecasts: times ahead are those of `times`, or from `every` to `horizon` after each series' last row that holds a
+          value, or those of the rows without values at a series' end, or else the usual ones of training.
+        * Hidden values: every empty cell is filled in, also those of rows that were added without values.
+        * Classes: the probability of each, for each series.
+
+        Args:
+            path: a .csv or .parquet file like the one that the model was trained on; labels and splits are not needed.
+            horizon: how far to forecast, in the unit of time; at most twice as far as in training.
+            every: step of the forecast; the usual one of the training series where not given.
+            times: to forecast, as the table tells them: numbers or ISO dates.
+            settings: as of `predict`, by default `n_samples=1000` and `interval=0.9`.
+
+        Raises:
+            ConfigError: a setting is impossible, or does not fit the model's task.
+            DataError: the table lacks a channel, has times of another kind or unit, or does not fit in another way.
+        """
+        from neuralsde.evaluation.new_series import predict_series
+
+        return predict_series(self, path, horizon, every, times, **settings)
+
+    def read_series(self, path: str | Path) -> dict[str, np.ndarray]:
+        """Columns `series`, `time`, `channel` and `value` of all known values of a table like the one that the model was trained
+        on; errors as `predict_series`."""
+        from neuralsde.evaluation.new_series import read_series
+
+        return read_series(self, path)
+
     def forecast(self, ahead: int, trials: Trials | str = "eval", **settings: Any) -> Prediction:
         """What follows the observed bins of `trials`, by the prior.
 
@@ -116,10 +156,10 @@ class Run:
         return self._named(lambda chosen: forecast(self.module, chosen, ahead, **{**own, **settings}), trials)
 
     def _named(self, predict: Callable[[Trials], Prediction], trials: Trials | str) -> Prediction:
-        """The prediction of `trials`, with names of their conditions where they are a split of the run's own data."""
+        """The prediction of `trials`, with the data's names where they are a split of the run's own data."""
         if isinstance(trials, Trials):
             return predict(trials)
-        return predict(self.split(trials)).with_condition_names(self.data.condition_names)
+        return predict(self.split(trials)).named_by(self.data)
 
     def decode(
         self,

@@ -116,7 +116,7 @@ def predict(
 
     Args:
         module: a trained module; it computes on the device it is on.
-        trials: trials with the module's units and bins.
+        trials: trials with the module's units and bins; in bins that their `rows` leave out nothing is said (NaN).
         n_samples: see `Sampling`, as `average`, `interval`, `seed`, `quantiles` and `sample_batch`.
         dropout: leave dropout on, as the LangevinFlow release does.
         batch_size: trials at a time, at most.
@@ -143,7 +143,10 @@ def predict(
     axes = coordinates(spec, trials, bin_times(spec, trials), spec.observed_bins)
     with sampled(module, seed, dropout):
         made = gathered(module, trials, sampling, batch_size, label, passes, axes)
-    return made.mapped(trials.in_units) if trials.targets is not None else made
+    made = made.mapped(trials.in_units) if trials.targets is not None else made
+    if (rows := trials.rows) is None:
+        return made
+    return made.mapped(lambda said: np.where(rows[..., None], said, np.float32(np.nan)))
 
 
 def forecast(
@@ -308,6 +311,10 @@ def coordinates(spec: DataSpec, trials: Trials, times: np.ndarray, observed_bins
         trial_id=trials.trial_id,
         condition=trials.condition,
         kind=spec.kind,
+        names=trials.names,
+        stamps=trials.stamps,
+        rows=trials.rows,
+        shown=trials.shown,
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from neuralsde.datamodules.trials import TrialData
 from neuralsde.errors import NeuralSDEError
 
 
@@ -15,8 +16,8 @@ class Coordinates:
     """What the axes of a prediction stand for.
 
     Args:
-        times: time of each bin since the first observed one, (trial, bin), in seconds; one row where all trials share them.
-        bin_width_s: width of a bin, in seconds.
+        times: time of each bin since the first observed one, (trial, bin), in `time_unit`; one row where all trials share them.
+        bin_width_s: width of a bin (irregular: the usual one), likewise.
         observed_bins: bins that the model observed; those after them are forecast.
         heldin: units that the model observed; those after them were held out.
         n_classes: classes of each unit of categories, 0 otherwise.
@@ -24,6 +25,13 @@ class Coordinates:
         condition: index of each trial's condition, (trial,), -1 for none.
         condition_names: of the conditions, where known.
         kind: what an entry is: `counts`, `real`, `binary` or `category`.
+        names: what each trial is called in its file, (trial,), where it has a name.
+        stamps: time of each bin as the file tells it, (trial, bin), numbers or dates (datetime64); None for `times`.
+        rows: bins that something is said of, (trial, bin), bool; None for all.
+        shown: values that the model was shown of what it predicts, (trial, bin, channel), NaN elsewhere; None where there are none.
+        channel_names: of what is predicted, or of the classes; empty for numbers.
+        time_unit: of `times`, seconds except in tables that say otherwise.
+        zone: offset from UTC that dates are told in, such as `+00:00`; empty for none.
     """
 
     times: np.ndarray
@@ -35,6 +43,13 @@ class Coordinates:
     condition: np.ndarray | None = None
     condition_names: tuple[str, ...] = ()
     kind: str = "counts"
+    names: np.ndarray | None = None
+    stamps: np.ndarray | None = None
+    rows: np.ndarray | None = None
+    shown: np.ndarray | None = None
+    channel_names: tuple[str, ...] = ()
+    time_unit: str = "s"
+    zone: str = ""
 
     def labels(self) -> list[str] | None:
         """Name (or number) of each trial's condition, empty for none; None where trials have no conditions."""
@@ -50,7 +65,7 @@ class Prediction:
 
     Args:
         rates: expected values (counts per bin), (trial, bin, held-in + held-out unit), float32; of categories the
-            probabilities, (trial, bin, unit * class).
+            probabilities, (trial, bin, unit * class). NaN in bins of which nothing is said, such as those that pad a series.
         latents: mean latent path, (trial, bin, latent), float32.
         lower: lower end of the predictive interval of the observations, (trial, bin, unit), where one was asked for.
         upper: its upper end.
@@ -92,9 +107,10 @@ class Prediction:
         axes = self.axes
         return self.rates[:, : axes.observed_bins, axes.heldin * max(axes.n_classes, 1) :]
 
-    def with_condition_names(self, names: tuple[str, ...]) -> "Prediction":
-        """The same with names of the conditions."""
-        return replace(self, coordinates=replace(self.axes, condition_names=names))
+    def named_by(self, data: TrialData) -> "Prediction":
+        """The same with the names that the data have for conditions and channels, and their unit of time."""
+        names = {"condition_names": data.condition_names, "channel_names": data.target_names}
+        return replace(self, coordinates=replace(self.axes, **names, time_unit=data.time_unit, zone=data.zone))
 
     def mapped(self, function: Callable[[np.ndarray], np.ndarray]) -> "Prediction":
         """The same with what it says of the observations passed through an increasing function."""
@@ -122,6 +138,39 @@ class Prediction:
         from neuralsde.evaluation.prediction_file import read
 
         return read(Path(path))
+
+    def to_table(self) -> dict[str, np.ndarray]:
+        """Columns `series`, `time`, `channel`, `mean` and, where they were asked for, `median`, `lower`, `upper` and a column per
+        quantile such as `q0.05`: a line for each value that was predicted, none for what pads a series or was shown. Of classes
+        `series`, `class` and `probability`.
+
+        Raises:
+            NeuralSDEError: the prediction has no coordinates.
+        """
+        from neuralsde.evaluation.prediction_table import columns
+
+        return columns(self)
+
+    def shown_table(self) -> dict[str, np.ndarray]:
+        """Columns `series`, `time`, `channel` and `value` of what the model was shown: the past beside a forecast.
+
+        Raises:
+            NeuralSDEError: the prediction has no coordinates.
+        """
+        from neuralsde.evaluation.prediction_table import shown_columns
+
+        return shown_columns(self)
+
+    def save_table(self, path: str | Path) -> None:
+        """Write `to_table()` as .csv or .parquet (extra `irregular`), whole or not at all.
+
+        Raises:
+            ConfigError: `path` has another ending, or pyarrow is not installed.
+            DataError: `path` cannot be written.
+        """
+        from neuralsde.evaluation.prediction_table import write
+
+        write(Path(path), self)
 
     def to_xarray(self) -> Any:
         """An `xarray.Dataset`, with dimensions trial, time, unit and latent; needs the extra `analysis`.

@@ -12,8 +12,10 @@ from neuralsde.evaluation.prediction import Coordinates, Prediction
 
 FORMAT = "neuralsde prediction 1"
 ARRAYS = ("rates", "latents", "lower", "upper")
-TRIALS = ("times", "trial_id", "condition")
-NUMBERS = ("bin_width_s", "observed_bins", "heldin", "n_classes", "kind")
+TRIALS = ("times", "trial_id", "condition", "shown")
+SINGLE = ("bin_width_s", "observed_bins", "heldin", "n_classes", "kind", "time_unit", "zone")
+WORDS = ("condition_names", "channel_names")
+STAMPS = "stamps"
 
 
 def write(path: Path, prediction: Prediction) -> None:
@@ -26,10 +28,19 @@ def write(path: Path, prediction: Prediction) -> None:
         if (axes := prediction.coordinates) is not None:
             group = file.create_group("coordinates")
             put(group, {name: getattr(axes, name) for name in TRIALS})
-            group.attrs.update({name: getattr(axes, name) for name in NUMBERS})
-            group.attrs["condition_names"] = np.array(axes.condition_names, dtype=h5py.string_dtype())
+            put(group, {"rows": None if axes.rows is None else axes.rows.astype(np.uint8)})
+            put(group, {"names": None if axes.names is None else axes.names.astype(h5py.string_dtype())})
+            put(group, {STAMPS: plain_stamps(axes.stamps)})
+            group.attrs[STAMPS] = "" if axes.stamps is None or axes.stamps.dtype.kind != "M" else axes.stamps.dtype.str
+            group.attrs.update({name: getattr(axes, name) for name in SINGLE})
+            group.attrs.update({name: np.array(getattr(axes, name), dtype=h5py.string_dtype()) for name in WORDS})
 
     write_file(path, fill)
+
+
+def plain_stamps(stamps: np.ndarray | None) -> np.ndarray | None:
+    """Numbers as they are, and dates as whole numbers of the unit that the attribute `stamps` names."""
+    return stamps if stamps is None or stamps.dtype.kind != "M" else stamps.astype(np.int64)
 
 
 def put(group: h5py.Group, arrays: dict[str, np.ndarray | None]) -> None:
@@ -86,11 +97,25 @@ def needed(group: h5py.Group, name: str) -> np.ndarray:
 
 
 def read_coordinates(group: h5py.Group) -> Coordinates:
-    names = np.ravel(hdf5.attribute(group, "condition_names", ()))
+    words = {name: tuple(map(str, np.ravel(hdf5.attribute(group, name, ())))) for name in WORDS}
     kinds = {"bin_width_s": float, "observed_bins": int, "heldin": int, "n_classes": int, "kind": str}
     settings = {name: kind(np.asarray(hdf5.attribute(group, name)).item()) for name, kind in kinds.items()}
-    arrays = {name: numbers(group, name) for name in ("trial_id", "condition")}
-    return Coordinates(needed(group, "times"), **arrays, **settings, condition_names=tuple(map(str, names)))
+    settings |= {name: str(hdf5.attribute(group, name, otherwise)) for name, otherwise in (("time_unit", "s"), ("zone", ""))}
+    arrays = {name: numbers(group, name) for name in ("trial_id", "condition", "shown", "rows", STAMPS)}
+    if arrays["rows"] is not None:
+        arrays["rows"] = arrays["rows"].astype(bool)
+    if (dates := str(hdf5.attribute(group, STAMPS, ""))) and (stamps := arrays[STAMPS]) is not None:
+        arrays[STAMPS] = stamps.astype(np.int64).astype(np.dtype(dates))
+    return Coordinates(needed(group, "times"), **arrays, **settings, **words, names=texts(group, "names"))
+
+
+def texts(group: h5py.Group, name: str) -> np.ndarray | None:
+    """An array of words; None where there is none."""
+    dataset = hdf5.dataset_in(group, name)
+    if dataset is None:
+        return None
+    found = hdf5.read(dataset)
+    return np.array([w.decode(errors="replace") if isinstance(w, bytes) else str(w) for w in found], dtype=np.str_)
 
 
 def sound(prediction: Prediction, path: Path) -> Prediction:
@@ -105,7 +130,9 @@ def sound(prediction: Prediction, path: Path) -> Prediction:
     fits &= all(array.ndim == 3 and array.shape[:2] == shape[:2] for array in beside if array is not None)
     if fits and axes is not None:
         fits = axes.times.ndim == 2 and axes.times.shape[0] in (1, shape[0]) and axes.times.shape[1] == shape[1]
-        fits &= all(array.shape == shape[:1] for array in (axes.trial_id, axes.condition) if array is not None)
+        fits &= all(array.shape == shape[:1] for array in (axes.trial_id, axes.condition, axes.names) if array is not None)
+        fits &= all(array.shape == shape[:2] for array in (axes.stamps, axes.rows) if array is not None)
+        fits &= axes.shown is None or axes.shown.shape == shape
         fits &= 0 <= axes.observed_bins <= shape[1] and axes.heldin >= 0 and axes.n_classes >= 0
         known = len(axes.condition_names) or np.inf
         fits &= axes.condition is None or bool(((axes.condition >= -1) & (axes.condition < known)).all())

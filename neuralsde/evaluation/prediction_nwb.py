@@ -1,6 +1,7 @@
 """Predictions in the Neurodata Without Borders format."""
 
 import io
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import h5py
 import numpy as np
 
 import neuralsde
+from neuralsde.datamodules.irregular.dates import SECONDS
 from neuralsde.evaluation.extras import needed
 from neuralsde.evaluation.hdf5_file import write_image
 from neuralsde.evaluation.prediction import Coordinates, Prediction
@@ -27,6 +29,8 @@ def write(path: Path, prediction: Prediction, description: str) -> None:
         NeuralSDEError: the prediction has no coordinates.
     """
     pynwb, axes = needed("pynwb", "nlb", "prediction.to_nwb"), prediction.axes
+    unit = SECONDS.get(axes.time_unit, 1.0)  # NWB's times are seconds
+    axes = replace(axes, times=axes.times * unit, bin_width_s=axes.bin_width_s * unit)
     source = f"neuralsde {neuralsde.__version__}"
     nwb = pynwb.NWBFile(description, str(uuid4()), datetime.now(UTC), source_script=source, source_script_file_name="neuralsde")
     starts, clock = one_after_the_other(axes.times, len(prediction))
@@ -57,6 +61,8 @@ def add_trials(nwb: Any, axes: Coordinates, starts: np.ndarray, clock: np.ndarra
     columns: dict[str, tuple[str, Any]] = {}
     if axes.trial_id is not None:
         columns["trial_id"] = ("identity of the trial in the recording's own file", axes.trial_id.tolist())
+    if axes.names is not None:
+        columns["series"] = ("name of the series in its own file", axes.names.tolist())
     if (names := axes.labels()) is not None:
         columns["condition"] = ("task condition", names)
     for name, (text, _) in columns.items():

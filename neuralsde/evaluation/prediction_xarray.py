@@ -37,14 +37,18 @@ def labels(prediction: Prediction, axes: Coordinates) -> dict[str, Any]:
     """Coordinates by name, each with its dimensions."""
     shared, bins = len(axes.times) == 1, prediction.rates.shape[1]
     found: dict[str, Any] = {
-        "time": ("time", axes.times[0] if shared else np.arange(bins), {"units": "s"} if shared else {}),
+        "time": ("time", axes.times[0] if shared else np.arange(bins), {"units": axes.time_unit} if shared else {}),
         "observed": ("time", np.arange(bins) < axes.observed_bins),
         "heldout": ("unit", np.arange(prediction.rates.shape[2] // max(axes.n_classes, 1)) >= axes.heldin),
     }
     if not shared:
-        found["seconds"] = (("trial", "time"), axes.times, {"units": "s"})
-    if axes.trial_id is not None:
-        found["trial"] = ("trial", axes.trial_id)
+        found["elapsed"] = (("trial", "time"), axes.times, {"units": axes.time_unit})
+    if axes.stamps is not None:
+        found["stamp"] = (("trial", "time"), axes.stamps, {} if axes.stamps.dtype.kind == "M" else {"units": axes.time_unit})
+    if (identity := axes.trial_id if axes.names is None else axes.names) is not None:
+        found["trial"] = ("trial", identity)
+    if len(axes.channel_names) == prediction.rates.shape[2]:
+        found["class" if axes.n_classes else "unit"] = ("class" if axes.n_classes else "unit", list(axes.channel_names))
     if (names := axes.labels()) is not None:
         found["condition"] = ("trial", names)
     if prediction.quantiles:

@@ -76,15 +76,16 @@ def score_split(data: TrialData, trials: Trials, rates_train: np.ndarray | None,
 
 
 def valid_rates(data: TrialData, trials: Trials, rates: np.ndarray, what: str) -> np.ndarray:
-    """`rates` in float64 once their shape and values are those that `trials` ask for."""
+    """`rates` in float64 once their shape and, in the rows that are predicted, values are those that `trials` ask for."""
     spec = data.spec
     rates = checked_rates(rates, (len(trials), spec.total_bins, spec.target_dim * max(spec.n_classes, 1)), what)
+    said = rates if trials.rows is None else rates[trials.rows]
     if spec.kind == "counts":
-        refuse_bad_rates(rates, what)
+        refuse_bad_rates(said, what)
     elif spec.kind == "real":
-        refuse_not_finite(rates, what)
+        refuse_not_finite(said, what)
     else:
-        refuse_no_probabilities(rates)
+        refuse_no_probabilities(said)
     return rates
 
 

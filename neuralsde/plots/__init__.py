@@ -4,6 +4,7 @@ from neuralsde.plots.angles import angle_traces
 from neuralsde.plots.curves import learned_curves, read_metrics, training_curves
 from neuralsde.plots.decoded import confusion, decoded_directions, decoded_traces, decoded_values
 from neuralsde.plots.eigenvalues import eigenvalue_plane
+from neuralsde.plots.fan import fan
 from neuralsde.plots.flow import flow_field, potential_map
 from neuralsde.plots.frames import frames
 from neuralsde.plots.raster import raster_and_rates
@@ -20,6 +21,7 @@ __all__ = [
     "decoded_traces",
     "decoded_values",
     "eigenvalue_plane",
+    "fan",
     "flow_field",
     "frames",
     "hand_trajectories",

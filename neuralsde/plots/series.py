@@ -33,13 +33,15 @@ def series(
     observed_bins: int | None = None,
     names: Sequence[str] = (),
     title: str = "",
+    time_unit: str = "s",
+    trial_names: Sequence[str] = (),
 ) -> Figure:
     """Recorded points, the true signal and the predicted mean: one row per trial, one column per channel.
 
     Three trials are drawn, spread over the split, and four channels, spread over all.
 
     Args:
-        times: time of each bin, (trial, bin), in seconds.
+        times: time of each bin, (trial, bin), in `time_unit`.
         values: recorded values, (trial, bin, channel); NaN where there are none.
         seen: which of them the model observed, same shape, bool.
         predicted: expected values, same shape.
@@ -49,6 +51,8 @@ def series(
         observed_bins: number of observed bins; a line stands between them and the forward ones.
         names: of the channels; by default their numbers.
         title: of the figure.
+        time_unit: of the times.
+        trial_names: by default their numbers.
     """
     trials, channels = spread(range(len(values)), MOST_TRIALS), spread(range(values.shape[2]), MOST_CHANNELS)
     figure = new_figure(0.9 + max(3.6, 1.9 * len(channels)), 0.9 + 1.25 * len(trials), title)
@@ -61,8 +65,8 @@ def series(
             true = None if truth is None else truth[at]
             drawn |= draw_panel(ax, times[trial], values[at], seen[at], predicted[at], true, band, observed_bins)
             name = names[channel] if names else f"channel {channel}"
-            tidy(ax, name if trial == trials[0] else "", "time in trial (s)" if trial == trials[-1] else "")
-        row[0].set_ylabel(f"trial {trial}", fontsize=MEDIUM)
+            tidy(ax, name if trial == trials[0] else "", f"time in trial ({time_unit})" if trial == trials[-1] else "")
+        row[0].set_ylabel(trial_names[trial] if len(trial_names) else f"trial {trial}", fontsize=MEDIUM)
     legend(figure, {name: look for name, look in LOOKS.items() if name in drawn})
     return figure
 

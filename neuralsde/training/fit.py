@@ -149,10 +149,11 @@ def build_trainer(config: DictConfig, run_dir: Path, monitored: str, steps_per_e
 
 
 def monitored_score(config: DictConfig, validation: TrialDataset, spec: DataSpec) -> str:
-    """The score that picks the best checkpoint: the configured one, where the data allow it.
+    """The score that picks the best checkpoint: `training.monitor`; without one `val/co_bps` where the data have held-out
+    units, else `val/elbo`, or `val/nll` where the decoder reads the context.
 
     Raises:
-        ConfigError: the schedule watches a score that the data do not allow.
+        ConfigError: the run or the schedule watches a score that the data do not allow.
     """
     scores = ["val/nll", *(["val/elbo"] if not config.model.get("decode_context") else [])]
     otherwise = scores[-1]
@@ -166,12 +167,15 @@ def monitored_score(config: DictConfig, validation: TrialDataset, spec: DataSpec
         scores.append("val/co_bps")
     if spec.kind == "counts" and validation.known[:, spec.observed_bins :].any():
         scores.append("val/fp_bps")
-    watched = config.schedule.get("monitor", scores[0])
-    if watched not in scores:
-        raise ConfigError(
-            f"schedule.monitor is {watched}, but validation on these data gives only {', '.join(scores)}: choose one."
-        )
-    return config.training.monitor if config.training.monitor in scores else otherwise
+    if "val/co_bps" in scores:
+        otherwise = "val/co_bps"
+    best = otherwise if config.training.monitor is None else config.training.monitor
+    for setting, watched in (("training", best), ("schedule", config.schedule.get("monitor", scores[0]))):
+        if watched not in scores:
+            raise ConfigError(
+                f"{setting}.monitor is {watched}, but validation on these data gives only {', '.join(scores)}: choose one."
+            )
+    return best
 
 
 @dataclass(frozen=True)

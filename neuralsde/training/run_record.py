@@ -41,6 +41,7 @@ SHAPE = {
         "channels": [int, int],
         "bins": [int, int],
         "bin_width_s": (Finite, type(None)),
+        "time_unit?": str,
         "files": [{"name": str, "bytes": int, "sha256": str}],
     },
 }
@@ -175,5 +176,6 @@ def data_record(data: TrialDataModule) -> dict[str, Any]:
         "channels": [spec.observed_dim, spec.target_dim - spec.observed_dim],
         "bins": [spec.observed_bins, spec.forward_bins],
         "bin_width_s": spec.bin_width_s if spec.longest_s is None else None,
+        "time_unit": recording.time_unit,
         "files": [{"name": p.name, "bytes": p.stat().st_size, "sha256": sha256_of(p)} for p in data.files()],
     }

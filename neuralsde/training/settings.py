@@ -81,7 +81,9 @@ RULES: dict[str, Rule] = {
     "training.val_samples": whole(1),
     "training.ema_decay": optional(number(0.0, 1.0)),
     "training.weight_decay_ramp_epochs": number(0),
-    "training.monitor": one_of("val/co_bps", "val/fp_bps", "val/nll", "val/elbo", "val/mse", "val/accuracy", "val/auroc"),
+    "training.monitor": optional(
+        one_of("val/co_bps", "val/fp_bps", "val/nll", "val/elbo", "val/mse", "val/accuracy", "val/auroc")
+    ),
     "training.explosion_ratio": optional(number(1.0)),
     "training.back_off": optional(back_off()),
     "training.stop_stale": optional(stop_stale()),

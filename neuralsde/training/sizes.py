@@ -1,6 +1,7 @@
 """The sizes of the data that a model is made for, and what their kinds are called."""
 
 from dataclasses import asdict
+from math import isclose
 from typing import Any
 
 from neuralsde.datamodules.trials import DataSpec
@@ -18,5 +19,10 @@ def model_sizes(spec: DataSpec) -> dict[str, Any]:
 def other_sizes(before: DataSpec, now: DataSpec) -> tuple[str, str]:
     """Where the sizes that a model is made for differ: those of `before` and those of `now`, both empty where none do."""
     old, new = model_sizes(before), model_sizes(now)
-    then, found = (", ".join(f"{k}={v}" for k, v in a.items() if b[k] != v) for a, b in ((old, new), (new, old)))
+    then, found = (", ".join(f"{k}={v}" for k, v in a.items() if not alike(b[k], v)) for a, b in ((old, new), (new, old)))
     return then, found
+
+
+def alike(a: Any, b: Any) -> bool:
+    """Whether two sizes are the same, times up to rounding."""
+    return isclose(a, b, rel_tol=1e-9) if isinstance(a, float) and isinstance(b, float) else a == b

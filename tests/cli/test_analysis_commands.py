@@ -115,7 +115,7 @@ def test_an_ensemble_scores_the_mean_of_its_rates(run, tmp_path):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["predict", SPIKES, "rates.csv"], "rates.csv is no kind of file"),
+        (["predict", SPIKES, "rates.txt"], "rates.txt is no kind of file"),
         (["predict", SPIKES, "x.h5", "--quantiles", "a,b"], "'a,b' is no list of numbers"),
         (["predict", SPIKES, "x.h5", "--split", "test"], "no split 'test'"),
         (["predict", "wandb:model", "x.h5"], "names no artifact"),

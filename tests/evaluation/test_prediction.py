@@ -200,8 +200,8 @@ def test_labelled_arrays(run, prediction):
 def test_irregular_times_are_a_coordinate_of_their_own(irregular):
     pytest.importorskip("xarray", reason="xarray is not installed (extra `analysis`)")
     found = irregular.predict(n_samples=2).to_xarray()
-    assert found.seconds.dims == ("trial", "time")
-    np.testing.assert_allclose(found.seconds, irregular.data.eval.times)
+    assert found.elapsed.dims == ("trial", "time")
+    np.testing.assert_allclose(found.elapsed, irregular.data.eval.times)
 
 
 def test_an_nwb_file_says_which_samples_are_whose(prediction, tmp_path):

@@ -60,6 +60,17 @@ def test_a_channels_features_are_its_own(batch):
     assert moved.tolist() == [False, False, True, False]
 
 
+def test_a_unit_of_time_changes_nothing_where_widths_are_in_steps(batch):
+    def encoded(per_unit: float, **settings) -> torch.Tensor:
+        torch.manual_seed(0)
+        encoder = SmoothingEncoder(CHANNELS, 5.0 * per_unit, 0.5 * per_unit, **settings).double()
+        return encoder(*batch[:2], batch[2] * per_unit)
+
+    days = encoded(1.0, width_unit=0.5)
+    torch.testing.assert_close(encoded(1440.0, width_unit=720.0), days)
+    assert (encoded(1440.0, width_unit=0.5) - days).abs().max() > 0.01
+
+
 def test_widths_are_positive():
     with pytest.raises(ConfigError, match=r"model\.encoder\.widths"):
         SmoothingEncoder(CHANNELS, 5.0, 0.5, widths=[0.0])

@@ -95,10 +95,11 @@ def test_every_schedule_runs_with_rare_validations(tmp_path, schedule):
     train(tiny_config(tmp_path, f"schedule={schedule}", *rare, "data.observed_bins=5"))
 
 
-def test_a_schedule_cannot_watch_a_score_that_the_data_do_not_give(tmp_path):
+@pytest.mark.parametrize("group", ["schedule", "training"])
+def test_nothing_can_watch_a_score_that_the_data_do_not_give(tmp_path, group):
     words = [*tiny_simulated("double_well"), "model=latent_sde", "model/likelihood=gaussian", "schedule=plateau"]
-    with pytest.raises(ConfigError, match=r"schedule\.monitor is val/co_bps, but validation .* only val/nll, val/elbo"):
-        train(tiny_config(tmp_path / "run", *words, "schedule.monitor=val/co_bps"))
+    with pytest.raises(ConfigError, match=rf"{group}\.monitor is val/co_bps, but validation .* only val/nll, val/elbo"):
+        train(tiny_config(tmp_path / "run", *words, f"{group}.monitor=val/co_bps"))
     assert not (tmp_path / "run").exists()
 
 

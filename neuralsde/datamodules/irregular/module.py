@@ -7,15 +7,17 @@ from pathlib import Path
 import numpy as np
 
 from neuralsde.datamodules.batches import FreshTrials, TrialDataModule
+from neuralsde.datamodules.irregular.ahead import elapsed_ahead, in_rounds, real_rows, usual_ahead
 from neuralsde.datamodules.irregular.assemble import inside, last_rows
 from neuralsde.datamodules.irregular.baselines.known import channel_means
 from neuralsde.datamodules.irregular.checks import checked_choice, checked_share
+from neuralsde.datamodules.irregular.dates import dated
 from neuralsde.datamodules.irregular.residual import PREDICTORS
-from neuralsde.datamodules.irregular.scaling import fit_scale
+from neuralsde.datamodules.irregular.scaling import fit_scale, seen_rows
 from neuralsde.datamodules.irregular.series import AbstractReader, SeriesData, SeriesSet
 from neuralsde.datamodules.lorenz import at_least
 from neuralsde.datamodules.trials import DataSpec, TrialData, Trials, TrivialPrediction
-from neuralsde.errors import ConfigError
+from neuralsde.errors import ConfigError, warn
 
 LEAST_STEP = 1e-3
 """Least time between rows, in median steps: in the rows that pad a series next to nothing happens, and times increase."""
@@ -110,7 +112,8 @@ class SeriesDataModule(TrialDataModule):
         train, scored = series.train, getattr(series, self.phase)
         for name, split in (("train", train), (self.phase, scored)):
             self.refuse_lacking(split, name)
-        self.source, self.step = train, median_step(train)
+        self.tell_of_constants(series, train)
+        self.source, self.step, self.time_unit = train, median_step(train), series.time_unit
         if self.batch_share is not None:
             n = len(train) + len(series.val) + len(series.test)
             self.batch_size = max([2**k for k in range(4, 8) if 2**k <= self.batch_share * n], default=16)
@@ -119,6 +122,9 @@ class SeriesDataModule(TrialDataModule):
         self.observed = max(int(split.length.max()) for split in (train, series.val, series.test))
         self.units = fit_scale(train.values[inside(train)], "z" if self.standardise else "none")
         self.means = channel_means(train)
+        self.channel_names, self.dated = series.channel_names, train.origin is not None
+        if self.task == "forecast":
+            self.usual, self.reach = usual_ahead(train), float(np.nanmax(elapsed_ahead(train)))
         bare = self.trials(train)
         self.rest = self.rest_scale(bare)
         learned, evaluated = self.in_rest_units(bare), self.in_rest_units(self.trials(scored))
@@ -129,6 +135,8 @@ class SeriesDataModule(TrialDataModule):
             eval=evaluated,
             condition_names=series.class_names if self.task == "classification" else (),
             target_names=series.class_names if self.task == "classification" else series.channel_names,
+            time_unit=series.time_unit,
+            zone=series.zone,
             source=series.source,
             trivial=self.trivial(bare, scored),
         )
@@ -154,6 +162,19 @@ class SeriesDataModule(TrialDataModule):
                 f"Not one value of the {name} series of {self.data_name} is hidden, so that there is nothing to predict: raise "
                 "data.reader.hidden (data.reader.observed of PhysioNet: lower it), or set data.learn_kept=true."
             )
+
+    def tell_of_constants(self, series: SeriesData, train: SeriesSet) -> None:
+        """Warn of channels that are to be predicted and have one value in all training series."""
+        if self.task == "classification":
+            return
+        known = seen_rows(train)
+        for name, column in zip(series.channel_names, known.T, strict=True):
+            values = column[~np.isnan(column)]
+            if len(values) and (values == values[0]).all():
+                warn(
+                    f"Channel `{name}` of {self.data_name} is {values[0]:g} in all training series, and there is nothing to "
+                    "predict of it: leave it out of data.reader.channels, as it makes scores of all channels look better."
+                )
 
     def sizes(self, series: SeriesData, channels: int) -> DataSpec:
         """What a model that is given `channels` takes from the data, whichever phase is scored."""
@@ -184,7 +205,44 @@ class SeriesDataModule(TrialDataModule):
             targets=self.targets(split),
             offset=offset,
             shown=None if self.task == "classification" else padded_rows(split.values, times.shape[1]),
+            rows=self.predicted_rows(split),
+            names=split.names,
+            stamps=self.stamps(split),
         )
+
+    def predicted_rows(self, split: SeriesSet) -> np.ndarray:
+        """The rows that a prediction is of, (series, row), bool: those of a series, or those ahead."""
+        if split.ahead is None or split.ahead_times is None or self.task != "forecast":
+            return np.arange(self.observed) < split.length[:, None]
+        ahead = real_rows(split)
+        before = np.zeros((len(split), self.observed - (0 if self.extrapolate else ahead.shape[1])), bool)
+        return np.concatenate([before, ahead], 1)
+
+    def stamps(self, split: SeriesSet) -> np.ndarray:
+        """Times of the rows as the reader's file tells them, (series, row), float64 or datetime64."""
+        times = np.pad(split.times, ((0, 0), (0, max(0, self.observed - split.times.shape[1]))), mode="edge")[:, : self.observed]
+        if self.task == "forecast" and split.ahead_times is not None:
+            before = self.observed - (0 if self.extrapolate else split.ahead_times.shape[1])
+            times = np.concatenate([times[:, :before], split.ahead_times], 1)
+        return times if split.origin is None else dated(split.origin[:, None], times, self.time_unit)
+
+    def new_trials(self, series: SeriesSet, asked: Sequence[np.ndarray]) -> Trials:
+        """Trials of series that are in no split, of which nothing is known beside what a model may see.
+
+        Args:
+            series: of the reader's channels, with no more rows than the longest series of the data.
+            asked: of a forecast the times to tell, of each series, increasing and after its last row; see `in_rounds`.
+        """
+        if self.task == "forecast":
+            rounds = in_rounds(series, asked, self.usual)
+            trials = self.trials(rounds.series)
+            rows = np.concatenate([np.zeros((len(trials), self.observed), bool), rounds.asked], 1)
+            return self.in_rest_units(replace(trials, rows=rows))
+        if self.task == "interpolation":
+            return self.in_rest_units(self.trials(replace(series, targets=series.values)))
+        trials = self.trials(replace(series, labels=np.zeros(len(series), np.int64)))
+        unknown = np.full((len(series), self.observed, 1), np.nan, np.float32)
+        return replace(trials, condition=None, targets=unknown)
 
     def inputs(self, split: SeriesSet) -> np.ndarray:
         """What a model sees, (series, row, channel): scaled values, then static columns in the first row."""
@@ -298,7 +356,8 @@ class SeriesDataModule(TrialDataModule):
         if self.task != "interpolation":
             return trials
         longest = self.source.length[order[batch * self.batch_size :][: self.batch_size]].max()
-        by_row = {name: getattr(trials, name) for name in ("heldin", "times", "targets", "offset", "scale", "shown")}
+        names = ("heldin", "times", "targets", "offset", "scale", "shown", "rows", "stamps")
+        by_row = {name: getattr(trials, name) for name in names}
         return replace(trials, **{name: None if value is None else value[:, :longest] for name, value in by_row.items()})
 
 

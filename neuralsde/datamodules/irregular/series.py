@@ -22,6 +22,7 @@ class SeriesSet:
             that `values` hides.
         ahead_times: times to forecast, (series, ahead), float64, after the series' last.
         ahead: values there, (series, ahead, channel), float32.
+        origin: date of time 0 of each series, (series,), datetime64, where times were dates.
     """
 
     times: np.ndarray
@@ -33,6 +34,7 @@ class SeriesSet:
     targets: np.ndarray | None = None
     ahead_times: np.ndarray | None = None
     ahead: np.ndarray | None = None
+    origin: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.values)
@@ -57,6 +59,7 @@ class SeriesData:
         static_names: one per static column.
         time_unit: of `times`, such as `h` or `step`.
         source: where the data came from, one line for the run's record.
+        zone: offset from UTC that dates are told in, such as `+00:00`; empty where none was given.
     """
 
     name: str
@@ -68,6 +71,7 @@ class SeriesData:
     static_names: tuple[str, ...] = ()
     time_unit: str = "s"
     source: str = ""
+    zone: str = ""
 
 
 class AbstractReader(ABC):

@@ -43,8 +43,10 @@ def stratified_split(
         what: the data, in the error's sentence.
 
     Raises:
-        DataError: a class has too few series to be in each part.
+        DataError: there is but one class, or one has too few series to be in each part.
     """
+    if len(class_names) < 2:
+        raise DataError(f"{what}: all {len(labels)} series are of class `{class_names[0]}`; there is nothing to tell apart.")
     train_share, val_share, test_share = shares
     try:
         train, rest = two_parts(np.arange(len(labels)), train_share, seed, labels)

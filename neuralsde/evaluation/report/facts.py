@@ -50,8 +50,9 @@ def data_of(record: dict[str, Any], scores: dict[str, Any]) -> list[Fact]:
     data = record.get("data") or scored
     facts = [Fact("Recording", [data.get("name", NOT_RECORDED)]), Fact("Source", [data.get("source") or NOT_RECORDED])]
     if "channels" in data:
+        unit = data.get("time_unit", "s")
         kind = KINDS.get(data["kind"], "channels")
-        width = "irregular width" if data["bin_width_s"] is None else f"{1000 * data['bin_width_s']:g} ms"
+        width = f"irregular width, times in {unit}" if data["bin_width_s"] is None else f"{1000 * data['bin_width_s']:g} ms"
         facts += [
             Fact("Trials", [f"{data['train_trials']} for training, {data['eval_trials']} for evaluation"]),
             Fact("Size", [size_of(data["channels"][0], data["channels"][1], kind)]),
@@ -61,6 +62,12 @@ def data_of(record: dict[str, Any], scores: dict[str, Any]) -> list[Fact]:
         facts.append(Fact("Scored", [f"{scored['eval_trials']} trials of {scored['source']}"]))
     files = [f"{file['name']}  ({file['bytes'] / 1e6:.1f} MB)  sha256 {file['sha256']}" for file in data.get("files", [])]
     return [*facts, Fact("Files", files or ["none: generated from the settings"], bool(files))] if "files" in data else facts
+
+
+def scored_later(others: dict[str, dict[str, Any]]) -> list[Fact]:
+    """How many trials of each other phase have been scored."""
+    counts = {phase: found.get("data", {}).get("eval_trials") for phase, found in others.items()}
+    return [Fact("Scored too", [f"{n} {phase} trials"]) for phase, n in counts.items() if n is not None]
 
 
 def model_of(record: dict[str, Any], config: DictConfig, scores: dict[str, Any]) -> list[Fact]:

@@ -8,10 +8,10 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined, Template
 
 from neuralsde.errors import CheckpointError
-from neuralsde.evaluation.report.facts import data_of, duration, made_of, model_of, title_of, value_at, wall_time
+from neuralsde.evaluation.report.facts import data_of, duration, made_of, model_of, scored_later, title_of, value_at, wall_time
 from neuralsde.evaluation.report.panels import curve_panels, learned_panels
 from neuralsde.evaluation.report.pictures import read_pictures
-from neuralsde.evaluation.report.score_table import headline, score_tables, verdict
+from neuralsde.evaluation.report.score_table import channel_tables, headline, score_tables, verdict
 from neuralsde.evaluation.report.trajectories import read_trajectories
 from neuralsde.files import write_whole
 from neuralsde.plots import read_metrics
@@ -22,17 +22,21 @@ from neuralsde.training.shape import NUMBER, Names
 PAGE = files("neuralsde.evaluation.report") / "page"
 SCORES = {
     "baselines?": Names(Names((*NUMBER, type(None)))),
+    "channels?": Names(Names(Names(NUMBER))),
     "predict?": {"weights": str, "n_samples": int},
     "data?": {"name": str, "source": str, "eval_trials": int},
 }
 """What `scores.json` has to look like beside the scores."""
+TIMES = {"s": "second", "min": "minute", "h": "hour", "d": "day"}
+PHASES = ("val", "test")
+"""Of the trials that `neuralsde evaluate --phase` scored later, beside those of the run."""
 
 
 def write_report(run: str | Path) -> Path:
     """Write `report.html` into a run's folder: one file that needs no network; returns its path.
 
-    Everything is read from the folder: `config.yaml` and, where there are any, `scores.json`, `metrics.csv`, `run.json` and
-    `plots/`.
+    Everything is read from the folder: `config.yaml` and, where there are any, `scores.json`, `scores_test.json`, `metrics.csv`,
+    `run.json` and `plots/`.
 
     Args:
         run: the run's folder, or a checkpoint in it.
@@ -79,11 +83,16 @@ def content_of(folder: Path) -> dict[str, Any]:
     scores = read_json(folder / "scores.json", SCORES)
     metrics = folder / "metrics.csv"
     columns = read_metrics(metrics) if metrics.is_file() else {}
-    tables = score_tables(scores)
+    tables, channels = score_tables(scores), channel_tables(scores)
     main = headline(tables)
+    others = {phase: read_json(folder / f"scores_{phase}.json", SCORES) for phase in PHASES}
+    for phase, found in others.items():
+        tables |= {f"{phase} trials{split and f': {split}'}": lines for split, lines in score_tables(found).items()}
+        channels |= {f"{title}, {phase} trials": lines for title, lines in channel_tables(found).items()}
     model, data = title_of(record, config, scores)
     pictures = read_pictures(folder)
-    clock = "second" if value_at(config, "model.dynamics.model_time") is None else "unit of model time"
+    unit = record.get("data", {}).get("time_unit", "s")
+    clock = TIMES.get(unit, unit) if value_at(config, "model.dynamics.model_time") is None else "unit of model time"
     curves, learned = (curve_panels(columns), learned_panels(columns, clock)) if "epoch" in columns else ([], [])
     # What the page's scripts draw needs no picture, but one stands in for it where scripts do not run.
     live = {"training": curves, "learned": learned, "latents": read_trajectories(folder)}
@@ -94,6 +103,7 @@ def content_of(folder: Path) -> dict[str, Any]:
         "main": main,
         "verdict": verdict(main) if main else None,
         "tables": tables,
+        "channels": channels,
         "epochs": int(columns["epoch"].max()) + 1 if "epoch" in columns else 0,
         "parameters": record.get("parameters"),
         "wall_time": duration(wall_time(record)),
@@ -104,7 +114,7 @@ def content_of(folder: Path) -> dict[str, Any]:
         "stand_ins": {p.name: p for p in pictures if live.get(p.name)},
         "facts": {
             "The run": made_of(record, config),
-            "The data": data_of(record, scores),
+            "The data": [*data_of(record, scores), *scored_later(others)],
             "The model": model_of(record, config, scores),
         },
         "config": (folder / "config.yaml").read_text(encoding="utf-8"),

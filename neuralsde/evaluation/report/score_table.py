@@ -56,24 +56,40 @@ def score_tables(content: dict[str, Any]) -> dict[str, list[Line]]:
     }
 
 
+BY_CHANNEL = ("rmse", "crps", "nll", "coverage_90")
+
+
+def channel_tables(content: dict[str, Any]) -> dict[str, list[Line]]:
+    """By name of a score a line for each channel, whose key is the channel's name, from what `scores.json` holds."""
+    channels = content.get("channels", {})
+    lines = {
+        key: [
+            line(name, key, {row: {name: found[key]} for row, found in rows.items() if key in found})
+            for name, rows in channels.items()
+            if any(key in found for found in rows.values())
+        ]
+        for key in BY_CHANNEL
+    }
+    return {f"{score_named(key).name} by channel": own for key, own in lines.items() if own}
+
+
 def line(key: str, name: str, rows: dict[str, dict[str, float]]) -> Line:
     """One score of the model and its baselines."""
     score = score_named(name)
     values = {row: scores.get(key) for row, scores in rows.items()}
-    finite = [v for v in values.values() if v is not None and math.isfinite(v)]
-    best, worst = (max, min) if score.higher else (min, max)
-    ends = (worst(finite), best(finite)) if len(finite) > 1 else None
-    return Line(key, score, [cell(row, value, ends) for row, value in values.items()])
+    merits = [score.merit(v) for v in values.values() if v is not None and math.isfinite(v)]
+    ends = (min(merits), max(merits)) if len(merits) > 1 else None
+    return Line(key, score, [cell(row, value, score, ends) for row, value in values.items()])
 
 
-def cell(row: str, value: float | None, ends: tuple[float, float] | None) -> Cell:
+def cell(row: str, value: float | None, score: Score, ends: tuple[float, float] | None) -> Cell:
     """A value between the worst and the best of its line, where there are others to compare it with."""
     name = row.replace("_", " ").replace("psth", "PSTH")
     if ends is None or value is None or not math.isfinite(value):
         return Cell(name, value, False, None)
-    worst, best = ends
-    place = 100.0 if best == worst else 100 * (value - worst) / (best - worst)
-    return Cell(name, value, value == best, place)
+    (worst, best), merit = ends, score.merit(value)
+    place = 100.0 if best == worst else 100 * (merit - worst) / (best - worst)
+    return Cell(name, value, merit == best, place)
 
 
 def headline(tables: dict[str, list[Line]]) -> Line | None:
@@ -91,8 +107,8 @@ def verdict(main: Line) -> tuple[str, bool | None]:
         return f"{main.score.name} could not be computed.", None
     if not finite:
         return f"{main.score.name} is {model.value:.4f}; no baseline has it.", None
-    rival = (max if main.score.higher else min)(finite, key=lambda c: c.value or 0.0)
-    gain = (model.value - (rival.value or 0.0)) * (1 if main.score.higher else -1)
+    rival = max(finite, key=lambda c: main.score.merit(c.value or 0.0))
+    gain = main.score.merit(model.value) - main.score.merit(rival.value or 0.0)
     word = "better than" if gain > 0 else "no better than"
     return (
         f"{main.score.name} is {model.value:.4f}, {word} the best baseline ({rival.row}, {rival.value:.4f}).",

@@ -32,7 +32,8 @@ class SmoothingEncoder(nn.Module):
         duration_s: how long a trial lasts, in the data's unit of time.
         step_s: usual time between bins, likewise.
         channel_size: features per channel.
-        widths: of the local means, in the data's unit of time; the mean over the whole trial is read beside them.
+        widths: of the local means, in `width_unit`; the mean over the whole trial is read beside them.
+        width_unit: in the data's unit of time.
         dropout: probability of dropping an entry of the context.
 
     Raises:
@@ -49,11 +50,13 @@ class SmoothingEncoder(nn.Module):
         channel_size: int = 8,
         widths: Sequence[float] = (2.0, 8.0),
         dropout: float = 0.0,
+        width_unit: float = 1.0,
     ):
         super().__init__()
         if not all(isinstance(width, int | float) and width > 0 for width in widths):
             raise ConfigError(f"model.encoder.widths is {list(widths)}; give positive times.")
-        self.duration_s, self.step_s, self.widths = duration_s, step_s, (*widths, math.inf)
+        self.duration_s, self.step_s = duration_s, step_s
+        self.widths = (*(width * width_unit for width in widths), math.inf)
         read = 6 + 3 * len(self.widths)
         self.weight = nn.Parameter(torch.randn(input_size, read, 2 * channel_size) / math.sqrt(read))
         self.bias = nn.Parameter(torch.zeros(input_size, 1, 2 * channel_size))

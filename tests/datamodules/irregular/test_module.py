@@ -220,6 +220,24 @@ def test_rows_are_told_apart_in_series_whose_rows_are_close_and_far_apart():
     assert (np.diff(module.data.train.times, axis=1) > 0).all()
 
 
+def test_a_constant_channel_that_is_to_be_predicted_is_told(capsys):
+    class Constant(Series):
+        def draw(self, seed: int, n: int) -> SeriesSet:
+            series = super().draw(seed, n)
+            for part in (series.values, series.targets, series.ahead):
+                if part is not None:
+                    part[..., 1] = np.where(np.isnan(part[..., 1]), np.nan, 7)
+            return series
+
+    for task in TASKS:
+        _ = SeriesDataModule(Constant(task), task, "made", batch_size=8).data
+        told = capsys.readouterr().err
+        assert ("Channel `" in told) == (task != "classification")
+        assert told.count("is 7 in all training series") == (task != "classification")
+        _ = made(task)
+        assert capsys.readouterr().err == ""
+
+
 def test_a_series_too_long_to_pad_the_others_to_is_refused(monkeypatch):
     monkeypatch.setattr("neuralsde.datamodules.irregular.assemble.machine_bytes", lambda: 10_000)
     with pytest.raises(DataError, match=r"Series `b` has 100 rows, and all 20 series as long as it would take 144 kB of 10 kB"):

@@ -145,6 +145,48 @@ def test_parquet_gives_what_csv_gives(tmp_path, written, rows):
     np.testing.assert_allclose(dated.test.times, text.test.times - text.test.times[:, :1], atol=1e-6)
 
 
+def test_nanoseconds_stay_apart_and_zones_are_kept(tmp_path, written):
+    ticks = np.datetime64("2024-03-01", "ns") + np.tile(np.arange(3), 20).astype("timedelta64[ns]")
+    columns = {"series": np.repeat(np.arange(20), 3), "x": np.arange(60.0), "y": np.arange(60.0)}
+    pq.write_table(pa.table(columns | {"time": pa.array(ticks, pa.timestamp("ns", "UTC"))}), tmp_path / "fine.parquet")
+    data = reader(tmp_path / "fine.parquet").read()
+    np.testing.assert_allclose(data.val.times, np.tile([0, 1e-9, 2e-9], (3, 1)))
+    assert (data.zone, data.val.origin[0]) == ("+00:00", ticks[0])
+    zoned = ["series,time,x,y", *(f"s{k},2024-03-0{d}T0{d}:00+02:00,1,{k + d}" for k in range(20) for d in (1, 2))]
+    data = reader(written("\n".join(zoned))).read()
+    assert (data.zone, str(data.val.origin[0])) == ("+00:00", "2024-02-29T23:00:00.000000")
+
+
+def test_two_columns_of_one_name_are_refused_in_parquet_too(tmp_path):
+    table = pa.Table.from_arrays([pa.array(["a", "b"])] * 2, names=["x", "x"])
+    pq.write_table(table, tmp_path / "twice.parquet")
+    with pytest.raises(DataError, match="2 columns are called `x`"):
+        reader(tmp_path / "twice.parquet").read()
+
+
+def test_what_may_be_another_unit_or_lose_its_digits_is_told(written, capsys):
+    def told(**change):
+        rows = [{"series": f"s{k}", "time": t * 1.0, "x": 5.0 + t + k % 3, "y": t * 1.0} for k in range(20) for t in range(5)]
+        for row in rows:
+            row |= {name: value(row) for name, value in change.items()}
+        header = ["series", "time", "x", "y"]
+        reader(written(csv_text([[f"{row[name]}" for name in header] for row in rows], header))).read()
+        return capsys.readouterr().err
+
+    own = {"s3", "s4"}
+    assert told() == ""
+    minutes = told(time=lambda row: row["time"] * (60 if row["series"] in own else 1))
+    assert "rows are 60 in series `s3` and 1 in series `s19` apart" in minutes
+    assert "column `x`" in told(x=lambda row: row["x"] * (1000 if row["series"] in own else 1))
+    assert "column `y` changes by about 1, of which single precision tells only steps of 64" in told(y=lambda row: row["y"] + 1e9)
+
+
+def test_one_class_is_refused_by_the_file(written, rows):
+    path = written(csv_text([[*row[:5], "up"] for row in rows]))
+    with pytest.raises(DataError, match=r"mine\.csv: all 20 series are of class `up`"):
+        reader(path, "classification", label_column="kind").read()
+
+
 def test_long_identities_stay_apart(tmp_path):
     ids, first = 2**53 + np.repeat(np.arange(20), 3), np.tile([0.0, 1.0, 2.0], 20)
     pq.write_table(pa.table({"series": ids, "time": first, "x": first, "y": first}), tmp_path / "ids.parquet")
@@ -195,6 +237,8 @@ BAD_ROWS = {
     "no time": (["s1,1,1,1", "s1,,1,1"], "line 3: time `` in column `time`"),
     "odd times": (["s1,today,1,1", "s1,then,1,1"], "line 2: time `today` in column `time` is neither a number nor an ISO date"),
     "zones": (["s1,2024-01-01T00:00,1,1", "s1,2024-01-01T01:00Z,1,1"], "line 3: some times in column `time` have a zone"),
+    "one number": (["s1,2024-01-01,1,1", "s1,3,1,1", "s1,2024-01-03,1,1"], "line 3: time `3` .* which are dates"),
+    "joined dates": (["s1,20240131,1,1", "s1,20240201,1,1"], "line 2: time `20240131` .* write it as 2024-01-31"),
     "no series": (["s1,1,1,1", ",2,1,1"], "line 3: column `series` is empty"),
     "long cell": (["s1,1,1,1", 's1,2,"' + "1,2,3,4" * 200], "line 3: a cell has 1400 characters"),
     "short row": (["s1,1,1,1", "s1,2,1"], "line 3: has 3 cells, but the header names 4"),

@@ -58,6 +58,23 @@ def test_scores_are_those_of_the_prediction_in_the_tables_units(runs, task):
     assert trivial["crps"] == pytest.approx(crps(norm.ppf(np.linspace(0.0005, 0.9995, 1000))[:, None] * stds, errors), rel=0.01)
 
 
+@pytest.mark.parametrize("task", ["interpolation", "forecast"])
+def test_channels_are_scored_in_their_own_units(runs, task):
+    run, scores = runs[task]
+    channels, trials = scores["channels"], run.data.eval
+    truth = trials.in_units(stack_targets(trials, run.data.spec))
+    known = np.isfinite(truth).sum((0, 1))
+    assert list(channels) == ["x", "y"]
+    for row in ("this model", "training_mean"):
+        pooled = scores if row == "this model" else scores["baselines"][row]
+        for key in ("mse", "crps", "nll", "coverage_90"):
+            assert np.average([channels[name][row][key] for name in channels], weights=known) == pytest.approx(pooled[key])
+    errors = truth - run.data.trivial["training_mean"].mean
+    rmse = np.sqrt(np.nanmean(errors.astype(np.float64) ** 2, axis=(0, 1)))
+    np.testing.assert_allclose([channels[name]["training_mean"]["rmse"] for name in channels], rmse)
+    assert abs(rmse[0] / rmse[1] - 1) > 0.01
+
+
 def test_batches_that_end_with_their_longest_series_train_where_all_rows_are_decoded(runs, tmp_path):
     path = runs["interpolation"][0].config.data.reader.path
     words = [

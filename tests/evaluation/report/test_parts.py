@@ -11,7 +11,7 @@ from neuralsde.evaluation.glossary import SCORES, learned_name, picture_text, sc
 from neuralsde.evaluation.report.facts import duration
 from neuralsde.evaluation.report.panels import significant
 from neuralsde.evaluation.report.pictures import LARGE_BYTES, Picture, add_pictures, read_pictures
-from neuralsde.evaluation.report.score_table import headline, score_tables
+from neuralsde.evaluation.report.score_table import channel_tables, headline, score_tables, verdict
 from neuralsde.evaluation.report.trajectories import MOST_POINTS, paths
 
 
@@ -73,6 +73,23 @@ def test_scores_are_grouped_by_split_and_placed_between_worst_and_best():
     assert [c.place for c in line.cells] == [100.0, 0.0, 75.0]
     assert [c.best for c in line.cells] == [True, False, False]
     assert [c.value for c in tables["b"][0].cells] == [1.0, None, None]
+
+
+def test_the_best_coverage_is_the_nearest_to_nominal_and_channels_have_lines_of_their_own():
+    rows = {"this model": 0.93, "sure": 0.7, "unsure": 1.0}
+    baselines = {row: {"coverage_90": value} for row, value in rows.items() if row != "this model"}
+    content = {"coverage_90": rows["this model"], "baselines": baselines}
+    (line,) = score_tables(content)[""]
+    assert [c.best for c in line.cells] == [True, False, False]
+    assert [c.place for c in line.cells] == pytest.approx([100, 0, 100 * 10 / 17])
+    assert verdict(line) == ("90 % coverage is 0.9300, better than the best baseline (unsure, 1.0000).", True)
+    told = {"this model": {"rmse": 300.0, "crps": 1.0}, "persistence": {"rmse": 200.0, "crps": 2.0}}
+    tables = channel_tables({"channels": {"weight": told, "dose": {row: {"rmse": 1.0, "crps": 1.0} for row in told}}})
+    assert list(tables) == ["RMSE by channel", "CRPS by channel"]
+    assert [(line.key, [c.value for c in line.cells]) for line in tables["RMSE by channel"]] == [
+        ("weight", [300.0, 200.0]),
+        ("dose", [1.0, 1.0]),
+    ]
 
 
 def test_the_main_score_is_one_that_a_baseline_has_too():

@@ -1,6 +1,7 @@
 """Numbers and times from the cells of a column."""
 
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import NamedTuple
 
 import numpy as np
 
@@ -9,8 +10,6 @@ from neuralsde.errors import DataError
 
 UNKNOWN = ("", "NA", "N/A", "NaN", "nan", "null", "None", "?")
 LARGEST = float(np.finfo(np.float32).max)
-SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
-"""Units that dates can be turned into."""
 
 
 def number_column(table: Table, name: str, setting: str) -> np.ndarray:
@@ -61,41 +60,65 @@ def number_or_nan(cell: str) -> float:
         return float("nan")
 
 
-def time_column(table: Table, name: str, unit: str) -> tuple[np.ndarray, bool]:
-    """Times (row,), float64, and whether they are dates, which are turned into `unit` since 1970.
+class Times(NamedTuple):
+    """A column of times.
+
+    Args:
+        cells: numbers (row,), float64, or dates, datetime64, of UTC where they have a zone.
+        zone: `+00:00` of dates with a zone, else empty.
+    """
+
+    cells: np.ndarray
+    zone: str = ""
+
+
+def time_column(table: Table, name: str) -> Times:
+    """The times of all rows, numbers or dates.
 
     Raises:
-        DataError: a cell is neither number nor ISO date, or some are numbers and others dates.
+        DataError: a cell is neither number nor ISO date, or some are numbers and others dates; or numbers are dates without
+            separators.
     """
     cells = table.column(name, "time_column")
     if cells.dtype.kind == "M":
-        refuse_no_time(np.isnat(cells), table, name, cells)
-        return cells.astype("datetime64[us]").astype(np.int64) / 1e6 / SECONDS[unit], True
-    if cells.dtype.kind == "f":
-        refuse_no_time(~np.isfinite(cells), table, name, cells)
-        return cells, False
-    numbers = numbers_of(cells)
-    if np.isnan(numbers).all():
-        return date_seconds(table, name, cells) / SECONDS[unit], True
-    refuse_no_time(~np.isfinite(numbers), table, name, cells)
-    return numbers, False
+        refuse_no_time(np.isnat(cells), table, name, cells, "dates")
+        return Times(cells, "+00:00" if name in table.zoned else "")
+    numbers = cells if cells.dtype.kind == "f" else numbers_of(cells)
+    if cells.dtype.kind != "f" and np.isnan(numbers).mean() > 0.5:  # dates, most of them
+        refuse_no_time(~np.isnan(numbers), table, name, cells, "dates")
+        return date_cells(table, name, cells)
+    refuse_no_time(~np.isfinite(numbers), table, name, cells, "finite numbers")
+    refuse_joined_dates(numbers, table, name)
+    return Times(numbers)
 
 
-def refuse_no_time(bad: np.ndarray, table: Table, name: str, cells: np.ndarray) -> None:
+def refuse_no_time(bad: np.ndarray, table: Table, name: str, cells: np.ndarray, others: str) -> None:
     """Raises:
     DataError: a row has no time of the kind that the others have.
     """
     if bad.any():
         row = int(np.argmax(bad))
-        other = "dates" if cells.dtype.kind == "M" else "finite numbers"
         raise DataError(
             f"{table.path}, {table.place(row)}: time `{str(cells[row])[:40]}` in column `{name}` is not of the kind of the "
-            f"others, which are {other}; give all times in one way."
+            f"others, which are {others}; give all times in one way."
         )
 
 
-def date_seconds(table: Table, name: str, cells: np.ndarray) -> np.ndarray:
-    """Seconds since 1970 of ISO dates, (row,); dates without a zone are taken as of one zone.
+def refuse_joined_dates(numbers: np.ndarray, table: Table, name: str) -> None:
+    """Raises:
+    DataError: every number is a day written without separators, whose differences are no times.
+    """
+    month, day = numbers // 100 % 100, numbers % 100
+    years = (numbers == np.floor(numbers)) & (numbers >= 19000101) & (numbers < 21000101)
+    if (years & (month >= 1) & (month <= 12) & (day >= 1) & (day <= 31)).all():
+        raise DataError(
+            f"{table.path}, {table.place(0)}: time `{numbers[0]:.0f}` in column `{name}` is a date without separators, as all "
+            f"others are; write it as {numbers[0] // 10000:.0f}-{month[0]:02.0f}-{day[0]:02.0f}."
+        )
+
+
+def date_cells(table: Table, name: str, cells: np.ndarray) -> Times:
+    """ISO dates, (row,), datetime64; dates without a zone are taken as of one zone.
 
     Raises:
         DataError: a cell is no ISO date, or some have a zone and others none.
@@ -113,8 +136,8 @@ def date_seconds(table: Table, name: str, cells: np.ndarray) -> np.ndarray:
         raise DataError(
             f"{table.path}, {table.place(row)}: some times in column `{name}` have a zone and others none; give all one."
         )
-    zero = datetime.fromisoformat("1970-01-01T00:00:00+00:00" if zoned[0] else "1970-01-01T00:00:00")
-    return np.array([(d - zero).total_seconds() for d in dates if d is not None])
+    plain = [d.astimezone(UTC).replace(tzinfo=None) if zoned[0] else d for d in dates if d is not None]
+    return Times(np.array(plain, "datetime64[us]"), "+00:00" if zoned[0] else "")
 
 
 def date_or_none(cell: str) -> datetime | None:

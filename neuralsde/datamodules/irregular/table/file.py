@@ -27,12 +27,14 @@ class Table(NamedTuple):
         columns: cells (row,) by name: text, numbers or numpy's datetimes.
         row_word: what a row is called in errors: `line` of a text, counted with the header, else `row`.
         lines: number of each row in those words, (row,).
+        zoned: columns of dates that have a zone, told in UTC.
     """
 
     path: Path
     columns: dict[str, np.ndarray]
     row_word: str
     lines: np.ndarray
+    zoned: frozenset[str] = frozenset()
 
     def column(self, name: str, setting: str) -> np.ndarray:
         """Cells of a column.
@@ -139,15 +141,16 @@ def read_parquet(path: Path) -> Table:
     parquet = extra_module("pyarrow.parquet", "irregular", f"Reading {path.name}")
     arrow = extra_module("pyarrow", "irregular", f"Reading {path.name}")
     try:
+        refuse_repeated([str(name) for name in parquet.read_schema(path).names], path)
         table = parquet.read_table(path)
     except (arrow.ArrowException, OSError) as error:
         raise DataError(
             f"{path}: cannot be read as Parquet ({one_line(error)}); it is damaged or another kind of file."
         ) from error
     names = [str(name) for name in table.column_names]
-    refuse_repeated(names, path)
+    zoned = frozenset(n for n, column in zip(names, table.columns, strict=True) if getattr(column.type, "tz", None))
     columns = {name: plain_cells(column.to_numpy()) for name, column in zip(names, table.columns, strict=True)}
-    return Table(path, columns, "row", np.arange(1, table.num_rows + 1))
+    return Table(path, columns, "row", np.arange(1, table.num_rows + 1), zoned)
 
 
 def plain_cells(cells: np.ndarray) -> np.ndarray:

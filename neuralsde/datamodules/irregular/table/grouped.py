@@ -1,16 +1,24 @@
 """The rows of a table put together by series, and what is asked of each series."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 
-from neuralsde.datamodules.irregular.table.cells import UNKNOWN, number_column, time_column
+from neuralsde.datamodules.irregular.dates import since
+from neuralsde.datamodules.irregular.table.cells import UNKNOWN, Times, number_column, time_column
 from neuralsde.datamodules.irregular.table.file import Table
-from neuralsde.errors import DataError
+from neuralsde.errors import DataError, warn
 
 LARGEST_RATIO = 500.0
 """A series that is this many times as long as the others, or as the next shorter one, is taken to be in another unit."""
+SUSPECT_STEP = 20.0
+"""Steps that are so many times as long as the next shorter ones are told of: days among hours are 24 times as long."""
+SUSPECT_LEVEL = 100.0
+"""The same of the size of values."""
+MOST_LOST = 0.05
+"""Share of a channel's usual change that rounding may be."""
 
 
 class Grouped(NamedTuple):
@@ -19,18 +27,28 @@ class Grouped(NamedTuple):
     Args:
         names: of the series.
         rows: rows of the table of each series, in the table's order.
-        times: of the rows of each series.
+        times: of the rows of each series, float64; where they are dates, since the series' first row.
         values: (row, channel) of each series, NaN where unknown.
+        origin: date of each series' first row, (series,), datetime64; None where times are numbers.
+        zone: as of `Times`.
     """
 
     names: list[str]
     rows: list[np.ndarray]
     times: list[np.ndarray]
     values: list[np.ndarray]
+    origin: np.ndarray | None
+    zone: str
 
 
 def group_series(
-    table: Table, series_column: str, time_name: str, channels: Sequence[str], unit: str, check_spans: bool
+    table: Table,
+    series_column: str,
+    time_name: str,
+    channels: Sequence[str],
+    unit: str,
+    check_spans: bool,
+    least_rows: int = 2,
 ) -> Grouped:
     """Rows by series.
 
@@ -40,25 +58,33 @@ def group_series(
         time_name: column of times.
         channels: columns of values.
         unit: that dates are turned into.
-        check_spans: whether series of very different length are refused.
+        check_spans: whether series of very different length are refused, and other signs of several units told of.
+        least_rows: of each series.
 
     Raises:
-        DataError: a series has one row, times that do not increase, or nothing known; or a channel has nothing known.
+        DataError: a series has too few rows, times that do not increase, or nothing known; or a channel has nothing known.
     """
     cells = table.column(series_column, "series_column").astype(np.str_)
     refuse_nameless(cells, table, series_column)
-    times, are_dates = time_column(table, time_name, unit)
+    times = time_column(table, time_name)
     values = np.stack([number_column(table, name, "channels") for name in channels], -1)
     refuse_unknown_channels(values, channels, table)
     names, first, index = np.unique(cells, return_index=True, return_inverse=True)
     order = np.argsort(first)
     by_series = np.split(np.argsort(index, kind="stable"), np.cumsum(np.bincount(index))[:-1])
     rows = [by_series[k] for k in order]
-    found = Grouped([str(names[k]) for k in order], rows, [times[r] for r in rows], [values[r] for r in rows])
-    refuse_bad_series(found, table)
+    called = [str(names[k]) for k in order]
+    refuse_bad_series(called, rows, times, values, table, least_rows)
+    own, origin = [times.cells[r] for r in rows], None
+    if times.cells.dtype.kind == "M":
+        origin = np.array([t[0] for t in own])
+        own = [since(t, t[0], unit) for t in own]
+    found = Grouped(called, rows, own, [values[r] for r in rows], origin, times.zone)
+    tell_of_lost_digits(found, channels, table)
     if check_spans:
         refuse_other_units(found, table)
-    return found._replace(times=[t - t[0] for t in found.times]) if are_dates else found
+        tell_of_other_units(found, channels, table)
+    return found
 
 
 def refuse_nameless(cells: np.ndarray, table: Table, column: str) -> None:
@@ -81,22 +107,24 @@ def refuse_unknown_channels(values: np.ndarray, channels: Sequence[str], table: 
         raise DataError(f"{table.path}: not one value of column `{name}` is known; leave it out of data.reader.channels.")
 
 
-def refuse_bad_series(found: Grouped, table: Table) -> None:
+def refuse_bad_series(
+    names: Sequence[str], rows: Sequence[np.ndarray], times: Times, values: np.ndarray, table: Table, least_rows: int
+) -> None:
     """Raises:
-    DataError: a series has one row, times that do not increase, or nothing known.
+    DataError: a series has too few rows, times that do not increase, or nothing known.
     """
-    for name, rows, times, values in zip(*found, strict=True):
-        if len(rows) < 2:
-            raise DataError(f"{table.path}, {table.place(rows[0])}: series `{name}` has one row; at least two are needed.")
-        if np.isnan(values).all():
+    for name, own in zip(names, rows, strict=True):
+        if len(own) < least_rows:
+            raise DataError(f"{table.path}, {table.place(own[0])}: series `{name}` has one row; at least two are needed.")
+        if np.isnan(values[own]).all():
             raise DataError(f"{table.path}: not one value of series `{name}` is known; leave it out.")
-        step = np.diff(times)
-        if (step <= 0).any():
-            k = int(np.argmax(step <= 0))
-            what = "repeats the time before it" if step[k] == 0 else "is earlier than the row before it"
+        before, after = times.cells[own[:-1]], times.cells[own[1:]]
+        if (wrong := after <= before).any():
+            k = int(np.argmax(wrong))
+            what = "repeats the time before it" if after[k] == before[k] else "is earlier than the row before it"
             raise DataError(
-                f"{table.path}, {table.place(rows[k + 1])}: series `{name}` {what} ({times[k + 1]:g} after {times[k]:g}); "
-                "times that increase are needed: sort the rows by time, and merge those of one time."
+                f"{table.path}, {table.place(own[k + 1])}: series `{name}` {what} ({after[k]} after {before[k]}); times that "
+                "increase are needed: sort the rows by time, and merge those of one time."
             )
 
 
@@ -119,6 +147,45 @@ def refuse_other_units(found: Grouped, table: Table) -> None:
             f"others {others:g} in the middle; times seem to be in several units: use one, or set "
             "data.reader.check_spans=false."
         )
+
+
+def tell_of_lost_digits(found: Grouped, channels: Sequence[str], table: Table) -> None:
+    """Warn of channels whose changes are lost in single precision, in which models compute."""
+    for channel, name in enumerate(channels):
+        own = [values[~np.isnan(values[:, channel]), channel] for values in found.values]
+        changes = np.concatenate([np.abs(np.diff(values)) for values in own])
+        finest = np.spacing(np.float32(max(np.abs(values).max(initial=0.0) for values in own)))
+        if (changes > 0).any() and finest > MOST_LOST * (usual := np.median(changes[changes > 0])):
+            warn(
+                f"{table.path}: column `{name}` changes by about {usual:.3g}, of which single precision tells only steps of "
+                f"{finest:.3g}; subtract a constant from it."
+            )
+
+
+def tell_of_other_units(found: Grouped, channels: Sequence[str], table: Table) -> None:
+    """Warn of series whose steps, or whose values, are far from those of all others, with nothing in between."""
+    steps = [median_or_nan(np.diff(t)) for t in found.times]
+    if pair := gap(steps, SUSPECT_STEP):
+        short, long = (f"{steps[k]:g} in series `{found.names[k]}`" for k in pair)
+        warn(f"{table.path}: rows are {long} and {short} apart; if these are several units of time, use one.")
+    for channel, name in enumerate(channels):
+        sizes = [median_or_nan(np.abs(values[:, channel])) for values in found.values]
+        if pair := gap(sizes, SUSPECT_LEVEL):
+            small, large = (f"{sizes[k]:g} in series `{found.names[k]}`" for k in pair)
+            warn(f"{table.path}: values of column `{name}` are about {large} and {small}; if these are several units, use one.")
+
+
+def median_or_nan(values: np.ndarray) -> float:
+    """Median of what is known; NaN where nothing is."""
+    known = values[~np.isnan(values)]
+    return float(np.median(known)) if len(known) else float("nan")
+
+
+def gap(sizes: Sequence[float], ratio: float) -> tuple[int, int] | None:
+    """Numbers of two neighbours in size, the smaller first, of which one is at least `ratio` times the other; sizes of 0, or
+    that are not known, are left out."""
+    usable = [k for k in np.argsort(sizes, kind="stable").tolist() if sizes[k] > 0]
+    return next(((a, b) for a, b in pairwise(usable) if sizes[b] >= ratio * sizes[a]), None)
 
 
 def constant_cells(table: Table, found: Grouped, name: str, setting: str, cells: np.ndarray) -> np.ndarray:

@@ -8,10 +8,11 @@ import numpy as np
 
 from neuralsde.datamodules.irregular.assemble import padded, trimmed
 from neuralsde.datamodules.irregular.checks import checked_choice, checked_seed, checked_share, checked_shares
+from neuralsde.datamodules.irregular.dates import SECONDS
 from neuralsde.datamodules.irregular.scaling import KINDS, STATS, standardise
 from neuralsde.datamodules.irregular.series import AbstractReader, SeriesData, SeriesSet
 from neuralsde.datamodules.irregular.split import Split, class_codes, random_split, refuse_absent, stratified_split
-from neuralsde.datamodules.irregular.table.cells import SECONDS, UNKNOWN, number_column
+from neuralsde.datamodules.irregular.table.cells import UNKNOWN, number_column
 from neuralsde.datamodules.irregular.table.file import Table, read_table
 from neuralsde.datamodules.irregular.table.grouped import Grouped, constant_cells, group_series
 from neuralsde.datamodules.irregular.table.tasks import with_ahead, with_hidden
@@ -125,9 +126,49 @@ class TableSeries(AbstractReader):
         self._refuse_unseen(train, channels)
         data = SeriesData(
             self.path.stem, train, val, test, tuple(channels), class_names, self.static, self.time_unit,
-            f"{self.path.name}, {self.task}, scale {self.scale} of {self.stats} series, seed {self.seed}",
+            f"{self.path.name}, {self.task}, scale {self.scale} of {self.stats} series, seed {self.seed}", found.zone,
         )  # fmt: skip
-        return standardise(data, self.scale, self.stats)[0]
+        scaled, self.fitted = standardise(data, self.scale, self.stats)
+        return scaled
+
+    def read_new(self, path: str | Path, channels: Sequence[str], are_dates: bool) -> SeriesSet:
+        """All series of another table with the same columns, labels and splits left out, in the table's own units.
+
+        Args:
+            path: of the other table.
+            channels: that the model was trained on.
+            are_dates: whether its times were dates.
+
+        Raises:
+            DataError: the table is missing or damaged, has other columns or other times, or a series does not hold one value.
+        """
+        table = read_table(Path(path).expanduser(), self.separator)
+        self._refuse_other_columns(table, channels)
+        settings = self.time_unit, self.check_spans
+        found = group_series(table, self.series_column, self.time_column, channels, *settings, least_rows=1)
+        if (found.origin is not None) != are_dates:
+            now, then = ("dates", "numbers") if found.origin is not None else ("numbers", "dates")
+            raise DataError(
+                f"{table.path}: times in column `{self.time_column}` are {now}, but the model was trained on {then}; give them "
+                "as they were."
+            )
+        return self._with_static(table, found, padded(found.times, found.values, found.names, origin=found.origin))
+
+    def _refuse_other_columns(self, table: Table, channels: Sequence[str]) -> None:
+        """Raises:
+        DataError: a channel is missing, or where all other columns are channels there is one more.
+        """
+        if missing := [name for name in (*channels, *self.static) if name not in table.columns]:
+            raise DataError(
+                f"{table.path}: holds no column `{missing[0]}`, which the model was trained on; it reads "
+                f"{', '.join((self.series_column, self.time_column, *channels, *self.static))}."
+            )
+        further = [name for name in self._other_columns(table) if name not in channels]
+        if self.channels is None and further:
+            raise DataError(
+                f"{table.path}: column `{further[0]}` is none that the model was trained on ({', '.join(channels)}); leave it "
+                "out."
+            )
 
     def redraw(self, series: SeriesSet, epoch: int) -> SeriesSet | None:
         return with_hidden(series, self.hidden, self.hide, self.seed, epoch) if self.task == "interpolation" else None
@@ -143,10 +184,7 @@ class TableSeries(AbstractReader):
 
     def _as_set(self, table: Table, found: Grouped) -> tuple[SeriesSet, tuple[str, ...]]:
         """All series as one set, and the classes."""
-        series = padded(found.times, found.values, found.names)
-        if self.static:
-            columns = [constant_cells(table, found, n, "static", number_column(table, n, "static")) for n in self.static]
-            series = replace(series, static=np.stack(columns, -1).astype(np.float32))
+        series = self._with_static(table, found, padded(found.times, found.values, found.names, origin=found.origin))
         if self.label_column is None:
             return series, ()
         cells = table.column(self.label_column, "label_column").astype(np.str_)
@@ -157,6 +195,13 @@ class TableSeries(AbstractReader):
             )
         codes, class_names = class_codes(labels)
         return replace(series, labels=codes), class_names
+
+    def _with_static(self, table: Table, found: Grouped, series: SeriesSet) -> SeriesSet:
+        """The set with the columns that do not change with time."""
+        if not self.static:
+            return series
+        columns = [constant_cells(table, found, n, "static", number_column(table, n, "static")) for n in self.static]
+        return replace(series, static=np.stack(columns, -1).astype(np.float32))
 
     def _split(self, table: Table, found: Grouped, series: SeriesSet, class_names: tuple[str, ...]) -> Split:
         """Which series are for what."""
