@@ -3,7 +3,7 @@
     python -m benchmarks.recordings --path FOLDER [--recording reach8|plan8] [--rows langevinflow path gru …] [--seeds 0 1 2]
         [--trials 112 224 448] [--latents 4 8 16] [--runs FOLDER] [-- OVERRIDE …]
 
-`langevinflow` is `experiment=langevinflow/RECORDING`, and `ensemble` averages its rates over all seeds. In `path` the decoder sees
+`langevinflow` is `experiment=langevinflow/RECORDING`, `ensemble` averages its rates over all seeds. In `path` the decoder sees
 positions and velocities alone, and in `ar1` independent first-order autoregressive states in their place, as many of them,
 steered likewise by a pull that is affine in the state; other dynamics have their own controls and half as many states, which is
 the number of Langevin modes. In `prior_only` and `ar1_prior_only` no control acts beyond the last observed bin: the prior alone
@@ -12,10 +12,10 @@ goes on there, and learns to. With `--latents` rows that decode the path have so
 bin for the prediction alone.
 
 `gru` is the encoder of `langevinflow` and a linear read-out without a latent path, under the same loss; the average of its last
-weights is scored, of the others the best by validation co-bps. With `--trials` it learns from so many training trials, the first
-in the file, one line for each number: what more trials would bring. `baselines` are smoothing with Poisson regression and the
-mean response of the true condition. `units` asks of each held-out unit whether `langevinflow` of the first seed owes its score to
-one held-in unit alone (`benchmarks.single_units`).
+weights is scored, of the others the best by validation co-bps. With `--trials` it learns from so many training trials, the
+first in the file, one line for each number: what more trials would bring. `baselines` are smoothing with Poisson regression and
+the mean response of the true condition. `units` asks of each held-out unit whether `langevinflow` of the first seed owes its
+score to one held-in unit alone (`benchmarks.single_units`).
 
 Prints one JSON object a line: `row`, `command` (where a command trains the same), `seed`, `trials` (learned from), `seconds`
 (of this process, on one thread), and the scores of the evaluation trials. Runs are kept in `--runs`, and one that is there
@@ -87,7 +87,7 @@ def trained(row: str, options: argparse.Namespace, seed: int, folder: Path, extr
 
 
 def cut_forecast(row: str, folder: Path) -> dict[str, float]:
-    """fp-bps of the prior's own continuation, where the decoder reads the path alone and the model was steered beyond the data."""
+    """fp-bps of the prior's own continuation, where the decoder reads the path alone and the model is steered ahead."""
     if row not in PATHS:
         return {}
     run = load(folder)
@@ -149,7 +149,9 @@ def main() -> None:
     parser.add_argument("--rows", nargs="+", default=ROWS, choices=ROWS)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--trials", type=int, nargs="+", help="training trials of the row gru; all if not given")
-    parser.add_argument("--latents", type=int, nargs="+", help="states of the rows that decode the path; their own if not given")
+    parser.add_argument(
+        "--latents", type=int, nargs="+", help="states of the rows that decode the path; their own if not given"
+    )
     parser.add_argument("--runs", type=Path, help="folder of the runs; a temporary one if not given")
     parser.add_argument("overrides", nargs="*")
     options = parser.parse_args()

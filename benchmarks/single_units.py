@@ -28,8 +28,8 @@ def single_units(data: TrialData, predict: Callable[[Trials], np.ndarray]) -> It
         predict: a model's rates of trials, (trial, observed + forward bin, held-in + held-out unit).
 
     Yields:
-        `unit` (among the held-out ones, or `all`), `spikes`, `model`; `alone`, of a Poisson regression on the counts of that one
-        held-in unit, its lags and averages, which explains the unit best on training trials, `best_unit`; `without`, the model's
+        `unit` (among the held-out ones, or `all`), `spikes`, `model`; `alone`, of a Poisson regression on the counts of the
+        one held-in unit, its lags and averages, which explains it best on training trials, `best_unit`; `without`, the model's
         where that one held-in unit is replaced by its mean over training trials that costs most, `costliest_unit`.
     """
     heldin, units = data.spec.observed_dim, range(data.spec.target_dim - data.spec.observed_dim)

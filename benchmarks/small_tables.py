@@ -1,5 +1,5 @@
-"""What a user with a small table gets: 60 generated series of 12 to 39 rows, three channels of different units, a quarter of the
-cells empty; scores of the nine validation series. One line of JSON per run.
+"""What a user with a small table gets: 60 generated series of 12 to 39 rows, three channels of different units, a quarter of
+the cells empty; scores of the nine validation series. One line of JSON per run.
 
     python -m benchmarks.small_tables --into FOLDER [--tables waves returning] [--rows plain forecast]
 """
@@ -64,7 +64,13 @@ def write_table(path: Path, values_of: Callable[[np.ndarray, np.random.Generator
 def scored(table: str, row: str, folder: Path) -> dict[str, object]:
     """Train a row's model on a table as the command line would, and give what `scores.json` says, channel by channel."""
     write_table(folder / f"{table}.csv", TABLES[table])
-    words = [*ROWS[row], f"data.reader.path={folder / table}.csv", "data.reader.time_unit=d", "logger=csv", "training.plots=false"]
+    words = [
+        *ROWS[row],
+        f"data.reader.path={folder / table}.csv",
+        "data.reader.time_unit=d",
+        "logger=csv",
+        "training.plots=false",
+    ]
     with initialize_config_dir(CONFIGS, version_base="1.3"):
         config = compose("train", overrides=[*words, f"run_dir={folder / table}_{row}"])
     with contextlib.redirect_stdout(sys.stderr):

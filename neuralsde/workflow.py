@@ -216,7 +216,7 @@ def evaluate(
 
 
 def channel_scores(sums: Sums, data: TrialData, baselines: bool) -> dict[str, dict[str, dict[str, float]]]:
-    """By channel, in its own unit: the scores of this model and, where asked for, of each trivial predictor. None of one alone."""
+    """By channel, in its own unit: scores of this model and, where asked for, of each trivial predictor; none of one alone."""
     names = data.target_names or tuple(map(str, range(len(sums.known))))
     if len(names) < 2:
         return {}
@@ -314,9 +314,7 @@ def log_to_wandb(
             run = logger.experiment
             run.summary.update({f"score/{key}": value for key, value in scores.items()})
             rows = [
-                [model, key, value]
-                for model, values in {MODEL: scores, **baselines}.items()
-                for key, value in values.items()
+                [model, key, value] for model, values in {MODEL: scores, **baselines}.items() for key, value in values.items()
             ]
             logger.log_table("scores", columns=["model", "score", "value"], data=rows)
             for name in figures:

@@ -138,8 +138,8 @@ class Run:
         return predict_series(self, path, horizon, every, times, **settings)
 
     def read_series(self, path: str | Path) -> dict[str, np.ndarray]:
-        """Columns `series`, `time`, `channel` and `value` of all known values of a table like the one that the model was trained
-        on; errors as `predict_series`."""
+        """Columns `series`, `time`, `channel` and `value` of all known values of a table like the one that the model was
+        trained on; errors as `predict_series`."""
         from neuralsde.evaluation.new_series import read_series
 
         return read_series(self, path)

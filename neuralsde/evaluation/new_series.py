@@ -53,8 +53,8 @@ def predict_series(
         asked = times_ahead(series, data, later, horizon, every, times, Path(path))
     elif horizon is not None or every is not None or len(times):
         raise ConfigError(
-            f"predict got horizon, every or times, but the model's task is {data.task}: for values at other times add rows with "
-            "empty cells to the table."
+            f"predict got horizon, every or times, but the model's task is {data.task}: for values at other times add rows "
+            "with empty cells to the table."
         )
     series = fitting(series, data, Path(path))
     trials = data.new_trials(scaled(series, reader.fitted), asked)
@@ -98,7 +98,9 @@ def table_of(run: "Run") -> tuple[SeriesDataModule, TableSeries]:
     """
     data = run.datamodule
     if not isinstance(data, SeriesDataModule) or not isinstance(data.reader, TableSeries):
-        raise ConfigError(f"Other series are read from a table, but the data of {run.path} are none (data=csv): predict a split.")
+        raise ConfigError(
+            f"Other series are read from a table, but the data of {run.path} are none (data=csv): predict a split."
+        )
     if data.task == "forecast" and not data.extrapolate:
         raise ConfigError("With data.extrapolate=false a model forecasts at the times of training alone: train it with true.")
     _ = data.data  # reads the table, whose statistics scale what the model sees
@@ -180,10 +182,14 @@ def moments(times: Sequence[float | int | str], series: SeriesSet, number: int, 
         return np.sort(np.asarray(times, np.float64))
     dates = [date_or_none(str(t)) for t in times]
     if None in dates:
-        raise ConfigError(f"predict got times={list(times)}; give ISO dates, as the table's times are, such as 2024-05-01T13:30.")
+        raise ConfigError(
+            f"predict got times={list(times)}; give ISO dates, as the table's times are, such as 2024-05-01T13:30."
+        )
     assert series.origin is not None
     if {d.tzinfo is not None for d in dates if d} != {bool(data.data.zone)}:
-        raise ConfigError(f"predict got times={list(times)}; give a zone to all where the table's times have one, else to none.")
+        raise ConfigError(
+            f"predict got times={list(times)}; give a zone to all where the table's times have one, else to none."
+        )
     plain = [d.astimezone(UTC).replace(tzinfo=None) if data.data.zone else d for d in dates if d]
     return np.sort(since(np.array(plain, "datetime64[us]"), series.origin[number], data.time_unit))
 
@@ -216,7 +222,7 @@ def fitting(series: SeriesSet, data: SeriesDataModule, path: Path) -> SeriesSet:
             raise DataError(
                 f"{path}: series `{name}` has {rows} rows, and in training the longest had {most}; cut it into several series."
             )
-        warn(f"{path}: series `{name}` has {rows} rows, and in training the longest had {most}; of longer ones the last are read.")
+        warn(f"{path}: series `{name}` has {rows} rows, and in training the longest had {most}; the last ones are read.")
     return last_rows(series, most)
 
 

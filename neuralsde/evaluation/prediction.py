@@ -28,7 +28,7 @@ class Coordinates:
         names: what each trial is called in its file, (trial,), where it has a name.
         stamps: time of each bin as the file tells it, (trial, bin), numbers or dates (datetime64); None for `times`.
         rows: bins that something is said of, (trial, bin), bool; None for all.
-        shown: values that the model was shown of what it predicts, (trial, bin, channel), NaN elsewhere; None where there are none.
+        shown: values that the model was shown of what it predicts, (trial, bin, channel), NaN elsewhere; None for none.
         channel_names: of what is predicted, or of the classes; empty for numbers.
         time_unit: of `times`, seconds except in tables that say otherwise.
         zone: offset from UTC that dates are told in, such as `+00:00`; empty for none.
@@ -140,9 +140,9 @@ class Prediction:
         return read(Path(path))
 
     def to_table(self) -> dict[str, np.ndarray]:
-        """Columns `series`, `time`, `channel`, `mean` and, where they were asked for, `median`, `lower`, `upper` and a column per
-        quantile such as `q0.05`: a line for each value that was predicted, none for what pads a series or was shown. Of classes
-        `series`, `class` and `probability`.
+        """Columns `series`, `time`, `channel`, `mean` and, where they were asked for, `median`, `lower`, `upper` and a column
+        per quantile such as `q0.05`: a line for each value that was predicted, none for what pads a series or was shown. Of
+        classes `series`, `class` and `probability`.
 
         Raises:
             NeuralSDEError: the prediction has no coordinates.

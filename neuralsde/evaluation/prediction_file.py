@@ -1,6 +1,7 @@
 """Predictions in HDF5 files."""
 
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -97,11 +98,11 @@ def needed(group: h5py.Group, name: str) -> np.ndarray:
 
 
 def read_coordinates(group: h5py.Group) -> Coordinates:
-    words = {name: tuple(map(str, np.ravel(hdf5.attribute(group, name, ())))) for name in WORDS}
+    words: dict[str, Any] = {name: tuple(map(str, np.ravel(hdf5.attribute(group, name, ())))) for name in WORDS}
     kinds = {"bin_width_s": float, "observed_bins": int, "heldin": int, "n_classes": int, "kind": str}
-    settings = {name: kind(np.asarray(hdf5.attribute(group, name)).item()) for name, kind in kinds.items()}
+    settings: dict[str, Any] = {name: kind(np.asarray(hdf5.attribute(group, name)).item()) for name, kind in kinds.items()}
     settings |= {name: str(hdf5.attribute(group, name, otherwise)) for name, otherwise in (("time_unit", "s"), ("zone", ""))}
-    arrays = {name: numbers(group, name) for name in ("trial_id", "condition", "shown", "rows", STAMPS)}
+    arrays: dict[str, Any] = {name: numbers(group, name) for name in ("trial_id", "condition", "shown", "rows", STAMPS)}
     if arrays["rows"] is not None:
         arrays["rows"] = arrays["rows"].astype(bool)
     if (dates := str(hdf5.attribute(group, STAMPS, ""))) and (stamps := arrays[STAMPS]) is not None:

@@ -49,7 +49,9 @@ def shown_columns(prediction: Prediction) -> dict[str, np.ndarray]:
     return keys | {"value": shown[at]}
 
 
-def lines(chosen: np.ndarray, names: np.ndarray, prediction: Prediction) -> tuple[tuple[np.ndarray, ...], dict[str, np.ndarray]]:
+def lines(
+    chosen: np.ndarray, names: np.ndarray, prediction: Prediction
+) -> tuple[tuple[np.ndarray, ...], dict[str, np.ndarray]]:
     """Places of chosen values (trial, bin, channel), by series, channel and time, and the columns that say which they are."""
     axes = prediction.axes
     trial, row, channel = np.nonzero(chosen)

@@ -22,8 +22,8 @@ def fan(
     Four series and four channels are drawn, spread over all.
 
     Args:
-        told: columns `series`, `time`, `channel`, `mean` and, where there are any, `median` (drawn instead of the mean), `lower`
-            and `upper`, as of `prediction.to_table()`.
+        told: columns `series`, `time`, `channel`, `mean` and, where there are any, `median` (drawn instead of the mean),
+            `lower` and `upper`, as of `prediction.to_table()`.
         shown: columns `series`, `time`, `channel` and `value`, as of `run.read_series(…)` and `prediction.shown_table()`.
         title: of the figure.
         time_unit: of times that are numbers.

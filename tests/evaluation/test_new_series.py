@@ -1,4 +1,4 @@
-"""Series that were in no table of the training: forecasts, hidden values and classes with the table's own names, times, units."""
+"""Series that were in no table of the training: forecasts, hidden values and classes with the table's names, times, units."""
 
 import copy
 import csv
@@ -151,7 +151,15 @@ def test_times_ahead_are_asked_for_in_the_rows_that_they_are_usually_in():
 
 def test_a_table_of_forecasts_from_the_command_line(runs, folder, tmp_path, capsys):
     def run(file, *words):
-        own = ["predict", str(folder / "forecast"), str(tmp_path / file), "--data", str(folder / "new.csv"), "--n-samples", "40"]
+        own = [
+            "predict",
+            str(folder / "forecast"),
+            str(tmp_path / file),
+            "--data",
+            str(folder / "new.csv"),
+            "--n-samples",
+            "40",
+        ]
         return predict.run(parser().parse_args([*own, *words]))
 
     asked = ["--horizon", "1.5", "--every", "0.5", "--quantiles", "0.1,0.5", "--interval", "0.8"]
@@ -211,7 +219,11 @@ def test_empty_cells_are_filled_in_and_classes_told(runs, folder):
 GOOD = [row[:4] for row in rows_of(["a"], 3, 3)]
 BAD = {
     "no channel": ([row[:3] for row in GOOD], "patient,day,weight", "no column `temperature`, which the model was trained on"),
-    "numbers": ([["a", f"{k}", *row[2:]] for k, row in enumerate(GOOD)], None, "are numbers, but the model was trained on dates"),
+    "numbers": (
+        [["a", f"{k}", *row[2:]] for k, row in enumerate(GOOD)],
+        None,
+        "are numbers, but the model was trained on dates",
+    ),
     "nothing": ([[*row[:2], "", ""] for row in GOOD], None, "not one value of"),
     "twice": ([GOOD[0], *GOOD], None, "series `a` repeats the time before it"),
 }

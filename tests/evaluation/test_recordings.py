@@ -14,7 +14,7 @@ BINS = 20
 
 
 def trials(rng, n):
-    """Held-out unit 0 repeats half of the spikes of held-in unit 2, one bin later; unit 1 shares a slow rate with all others."""
+    """Held-out unit 0 repeats half of the spikes of held-in unit 2, one bin later; unit 1 shares a slow rate with all."""
     shared = np.exp(np.repeat(rng.normal(size=(n, 4, 1)), BINS // 4, axis=1))
     heldin = rng.poisson(0.5 * shared, (n, BINS, 6)).astype(np.float32)
     heldin[..., 2] = rng.poisson(0.5, (n, BINS))
@@ -41,7 +41,8 @@ def test_a_copy_is_told_from_a_unit_that_follows_them_all():
     assert other["best_unit"] != 2 != other["costliest_unit"]
     assert 0.1 < other["alone"] < 0.8 * other["model"]
     assert 0.8 * other["model"] < other["without"] < other["model"]
-    assert both["unit"] == "all" and both["spikes"] == copy["spikes"] + other["spikes"]
+    assert both["unit"] == "all"
+    assert both["spikes"] == copy["spikes"] + other["spikes"]
     assert both["without"] < both["model"]
 
 

@@ -458,7 +458,12 @@ def test_estimators_agree_on_the_divergence_of_a_simulated_path(name):
         ),
         (Stratonovich, Heun, {}, "is meant in the sense of Stratonovich"),
         (partial(LangevinType, sigma=0.5), EulerMaruyama, {"covariance": "half"}, "covariance is 'half'; choose full or diag"),
-        (partial(LangevinType, sigma=0.5), EulerMaruyama, {"learn_forward": True}, "learn_forward=true with steer_forward=false"),
+        (
+            partial(LangevinType, sigma=0.5),
+            EulerMaruyama,
+            {"learn_forward": True},
+            "learn_forward=true with steer_forward=false",
+        ),
     ],
 )
 def test_what_has_no_such_posterior_is_refused(sde, solver, settings, reason):

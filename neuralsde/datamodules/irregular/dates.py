@@ -1,5 +1,7 @@
 """Dates as times since another date, and back."""
 
+from typing import Literal
+
 import numpy as np
 
 SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
@@ -19,6 +21,6 @@ def dated(origin: np.ndarray, times: np.ndarray, unit: str) -> np.ndarray:
 
 def words_of(dates: np.ndarray, zone: str = "") -> np.ndarray:
     """ISO dates, as fine as they need to be: days, seconds or fractions of them."""
-    units = ("D", "s", "us", "ns")
-    unit = next((u for u in units if (dates.astype(f"datetime64[{u}]") == dates).all()), "ns")
+    units: tuple[Literal["D", "s", "us", "ns"], ...] = ("D", "s", "us", "ns")
+    unit = next((u for u in units[:-1] if (dates.astype(f"datetime64[{u}]") == dates).all()), units[-1])
     return np.char.add(np.datetime_as_string(dates, unit=unit), "" if unit == "D" else zone)

@@ -220,7 +220,9 @@ class SeriesDataModule(TrialDataModule):
 
     def stamps(self, split: SeriesSet) -> np.ndarray:
         """Times of the rows as the reader's file tells them, (series, row), float64 or datetime64."""
-        times = np.pad(split.times, ((0, 0), (0, max(0, self.observed - split.times.shape[1]))), mode="edge")[:, : self.observed]
+        times = np.pad(split.times, ((0, 0), (0, max(0, self.observed - split.times.shape[1]))), mode="edge")[
+            :, : self.observed
+        ]
         if self.task == "forecast" and split.ahead_times is not None:
             before = self.observed - (0 if self.extrapolate else split.ahead_times.shape[1])
             times = np.concatenate([times[:, :before], split.ahead_times], 1)

@@ -46,7 +46,9 @@ def stratified_split(
         DataError: there is but one class, or one has too few series to be in each part.
     """
     if len(class_names) < 2:
-        raise DataError(f"{what}: all {len(labels)} series are of class `{class_names[0]}`; there is nothing to tell apart.")
+        raise DataError(
+            f"{what}: all {len(labels)} series are of class `{''.join(class_names)}`; there is nothing to tell apart."
+        )
     train_share, val_share, test_share = shares
     try:
         train, rest = two_parts(np.arange(len(labels)), train_share, seed, labels)

@@ -35,8 +35,8 @@ PHASES = ("val", "test")
 def write_report(run: str | Path) -> Path:
     """Write `report.html` into a run's folder: one file that needs no network; returns its path.
 
-    Everything is read from the folder: `config.yaml` and, where there are any, `scores.json`, `scores_test.json`, `metrics.csv`,
-    `run.json` and `plots/`.
+    Everything is read from the folder: `config.yaml` and, where there are any, `scores.json`, `scores_test.json`,
+    `metrics.csv`, `run.json` and `plots/`.
 
     Args:
         run: the run's folder, or a checkpoint in it.
@@ -91,7 +91,7 @@ def content_of(folder: Path) -> dict[str, Any]:
         channels |= {f"{title}, {phase} trials": lines for title, lines in channel_tables(found).items()}
     model, data = title_of(record, config, scores)
     pictures = read_pictures(folder)
-    unit = record.get("data", {}).get("time_unit", "s")
+    unit: str = record.get("data", {}).get("time_unit", "s")
     clock = TIMES.get(unit, unit) if value_at(config, "model.dynamics.model_time") is None else "unit of model time"
     curves, learned = (curve_panels(columns), learned_panels(columns, clock)) if "epoch" in columns else ([], [])
     # What the page's scripts draw needs no picture, but one stands in for it where scripts do not run.

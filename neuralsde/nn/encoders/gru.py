@@ -24,9 +24,9 @@ class GRUEncoder(nn.Module):
         input_dropout: probability of dropping an entry of the embedding.
         n_bins: bins per trial, observed and forward; a learned vector per bin then tells the recurrence where in the trial
             it is, which helps where trials are aligned to an event. None for data without such an origin.
-        stride: bins that the recurrence takes in one step, whose inputs are averaged and whose contexts are equal; the recurrence
-            is as many times shorter. For bins that are fine beside what the activity changes in. The context of a bin sees its
-            whole step, so that no other direction than `both` has one.
+        stride: bins that the recurrence takes in one step, whose inputs are averaged and whose contexts are equal; the
+            recurrence is as many times shorter. For bins that are fine beside what the activity changes in. The context of a
+            bin sees its whole step, so that no other direction than `both` has one.
         read_gaps: also read which entries were seen and the time since the bin before, in units of the trial's mean step (0
             at the first bin): a value that was not seen then differs from 0, and irregular times count.
 

@@ -178,7 +178,9 @@ def test_what_may_be_another_unit_or_lose_its_digits_is_told(written, capsys):
     minutes = told(time=lambda row: row["time"] * (60 if row["series"] in own else 1))
     assert "rows are 60 in series `s3` and 1 in series `s19` apart" in minutes
     assert "column `x`" in told(x=lambda row: row["x"] * (1000 if row["series"] in own else 1))
-    assert "column `y` changes by about 1, of which single precision tells only steps of 64" in told(y=lambda row: row["y"] + 1e9)
+    assert "column `y` changes by about 1, of which single precision tells only steps of 64" in told(
+        y=lambda row: row["y"] + 1e9
+    )
 
 
 def test_one_class_is_refused_by_the_file(written, rows):

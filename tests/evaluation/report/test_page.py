@@ -142,7 +142,9 @@ def test_a_checkpoint_names_its_run_and_another_folder_is_refused(run_folder, tm
 
 
 def test_channels_are_told_in_tables_of_their_own(run_folder):
-    channels = {"weight_g": {"this model": {"rmse": 312.5, "coverage_90": 0.9}, "persistence": {"rmse": 400.0, "coverage_90": 1.0}}}
+    channels = {
+        "weight_g": {"this model": {"rmse": 312.5, "coverage_90": 0.9}, "persistence": {"rmse": 400.0, "coverage_90": 1.0}}
+    }
     text = text_of(parsed(write_report(run_folder(scores={"rmse": 1.0, "channels": channels}))))
     assert "RMSE by channel" in text
     assert "weight_g" in text
