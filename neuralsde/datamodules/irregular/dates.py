@@ -4,6 +4,7 @@ from typing import Literal
 
 import numpy as np
 
+Unit = Literal["D", "s", "us", "ns"]
 SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 """Units that dates can be turned into."""
 
@@ -21,6 +22,7 @@ def dated(origin: np.ndarray, times: np.ndarray, unit: str) -> np.ndarray:
 
 def words_of(dates: np.ndarray, zone: str = "") -> np.ndarray:
     """ISO dates, as fine as they need to be: days, seconds or fractions of them."""
-    units: tuple[Literal["D", "s", "us", "ns"], ...] = ("D", "s", "us", "ns")
-    unit = next((u for u in units[:-1] if (dates.astype(f"datetime64[{u}]") == dates).all()), units[-1])
+    units: tuple[Unit, ...] = ("D", "s", "us", "ns")
+    fits = [unit for unit in units if (dates.astype(f"datetime64[{unit}]") == dates).all()]
+    unit: Unit = fits[0] if fits else "ns"
     return np.char.add(np.datetime_as_string(dates, unit=unit), "" if unit == "D" else zone)
