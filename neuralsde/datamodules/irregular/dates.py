@@ -23,6 +23,6 @@ def dated(origin: np.ndarray, times: np.ndarray, unit: str) -> np.ndarray:
 def words_of(dates: np.ndarray, zone: str = "") -> np.ndarray:
     """ISO dates, as fine as they need to be: days, seconds or fractions of them."""
     units: tuple[Unit, ...] = ("D", "s", "us", "ns")
-    fits = [unit for unit in units if (dates.astype(f"datetime64[{unit}]") == dates).all()]
-    unit: Unit = fits[0] if fits else "ns"
+    fits: list[Unit] = [unit for unit in units if (dates.astype(f"datetime64[{unit}]") == dates).all()]
+    unit = fits[0] if fits else "ns"
     return np.char.add(np.datetime_as_string(dates, unit=unit), "" if unit == "D" else zone)
