@@ -51,7 +51,9 @@ def run(arguments: argparse.Namespace) -> Result:
         chosen["quantiles"] = numbers(arguments.quantiles)
     settings = {**sampling(arguments), **chosen, "label": bar(arguments.data or arguments.split)}
     refuse_other_use(arguments)
-    model = together(opened_all(arguments))
+    runs = opened_all(arguments)
+    refuse_own_source(path, arguments.data, runs)
+    model = together(runs)
     if arguments.data is not None:
         return of_table(model, arguments, path, settings)
     if arguments.ahead is None:
@@ -62,6 +64,16 @@ def run(arguments: argparse.Namespace) -> Result:
     n, bins, units = prediction.rates.shape
     print(f"{path}: rates of {n} trials × {bins} bins × {units} units, {prediction.latents.shape[2]} latents.")
     return {"file": str(path), "trials": n, "bins": bins, "units": units, "latents": prediction.latents.shape[2]}
+
+
+def refuse_own_source(path: Path, data: str | None, runs: "list[Run]") -> None:
+    """Raises:
+    ConfigError: the file to write is one of those that are read.
+    """
+    read = [Path(data)] if data is not None else []
+    for source in (*read, *(file for run in runs for file in run.datamodule.files())):
+        if path.resolve() == source.resolve():
+            raise ConfigError(f"{path} holds the data that are read, and would be overwritten: name another file.")
 
 
 def refuse_other_use(arguments: argparse.Namespace) -> None:

@@ -40,13 +40,15 @@ class Run:
         module: the model, in evaluation mode.
         config: the run's resolved config.
         path: the checkpoint's file.
-        files: name and SHA-256 of each file that it was trained on; empty where that is not known, or others were named since.
+        files: name and SHA-256 of each file that it was trained on; empty where that is not known.
+        moved: whether other files were named since.
     """
 
     module: LatentDynamics
     config: DictConfig
     path: Path
     files: frozenset[tuple[str, str]] = frozenset()
+    moved: bool = False
 
     @cached_property
     def datamodule(self) -> TrialDataModule:
@@ -64,13 +66,23 @@ class Run:
                 f"{self.path} was trained on {then}, but its data now read as {found}: point load(..., data={{'path': …}}) "
                 "at the original recording."
             )
-        for file in datamodule.files() if self.files else []:
-            if file.name in dict(self.files) and (file.name, sha256_of(file)) not in self.files:
-                raise CheckpointError(
-                    f"{file} has changed since {self.path} was trained on it, so that what it learned from may be among what "
-                    "is scored now: put the old file back, or name this one as other data with load(..., data={'path': …})."
-                )
+        if not self.moved:
+            self.refuse_changed(datamodule.files())
         return datamodule
+
+    def refuse_changed(self, files: Sequence[Path], by_name: bool = True) -> None:
+        """Compare files with those that the model was trained on, as far as these are known; by default those of the same name.
+
+        Raises:
+            CheckpointError: one has changed.
+        """
+        names, digests = ({pair[k] for pair in self.files} for k in (0, 1))
+        for file in files if self.files else []:
+            if (file.name in names or not by_name) and sha256_of(file) not in digests:
+                raise CheckpointError(
+                    f"{file} is not what {self.path} was trained on, or has changed since, so that what it learned from may be "
+                    "among what is scored, and what scales its inputs differs: name the old file (data.path)."
+                )
 
     @property
     def data(self) -> TrialData:
@@ -79,8 +91,8 @@ class Run:
 
     def with_data(self, **settings: Any) -> "Run":
         """The same model with other settings of its data, such as `path=` or `behavior=`."""
-        files = frozenset() if {"path", "reader"} & settings.keys() else self.files
-        return replace(self, config=with_data(self.config, settings), files=files)
+        moved = self.moved or bool({"path", "reader"} & settings.keys())
+        return replace(self, config=with_data(self.config, settings), moved=moved)
 
     def split(self, name: str) -> Trials:
         """Trials of the split `train`, `eval`, or of one of the recording's extra ones.

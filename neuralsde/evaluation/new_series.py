@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from neuralsde.datamodules.irregular import SeriesDataModule, TableSeries
-from neuralsde.datamodules.irregular.assemble import last_rows, padded, rows_of
+from neuralsde.datamodules.irregular.assemble import last_known_rows, last_rows, padded, rows_of
 from neuralsde.datamodules.irregular.dates import SECONDS, dated, since
 from neuralsde.datamodules.irregular.module import median_step
 from neuralsde.datamodules.irregular.scaling import fit_scale, scaled
@@ -44,7 +44,7 @@ def predict_series(
     """What a model of a table says of the series of another one; arguments and errors as `Run.predict_series`."""
     data, reader = table_of(run)
     recording = run.data
-    series = reader.read_new(path, data.channel_names, data.dated)
+    series = reader.read_new(path, data.channel_names, data.dated, bool(data.data.zone))
     tell_of_other_values(series, data, Path(path))
     refuse_other_unit(series, data, Path(path))
     asked: list[np.ndarray] = []
@@ -77,7 +77,7 @@ def predict_series(
 def read_series(run: "Run", path: str | Path) -> dict[str, np.ndarray]:
     """The values of a table's channels as columns; see `Run.read_series`."""
     data, reader = table_of(run)
-    series = reader.read_new(path, data.channel_names, data.dated)
+    series = reader.read_new(path, data.channel_names, data.dated, bool(data.data.zone))
     number, row, channel = np.nonzero(~np.isnan(series.values))
     order = np.lexsort((row, channel, number))
     number, row, channel = number[order], row[order], channel[order]
@@ -104,6 +104,7 @@ def table_of(run: "Run") -> tuple[SeriesDataModule, TableSeries]:
     if data.task == "forecast" and not data.extrapolate:
         raise ConfigError("With data.extrapolate=false a model forecasts at the times of training alone: train it with true.")
     _ = data.data  # reads the table, whose statistics scale what the model sees
+    run.refuse_changed(data.files(), by_name=False)
     return data, data.reader
 
 
@@ -137,7 +138,9 @@ def times_ahead(
     """
     last = series.times[:, -1]
     if sum((horizon is not None, len(times) > 0)) > 1 or (every is not None and horizon is None):
-        raise ConfigError("predict got times in two ways; give horizon (and every with it), or times.")
+        raise ConfigError("predict got every, or horizon and times; give horizon (and every with it), or times.")
+    if every is not None and horizon is not None and is_number(every) and is_number(horizon) and every > horizon:
+        raise ConfigError(f"predict got horizon={horizon:g} and every={every:g}; give a step that the horizon holds.")
     if len(times):
         asked = [moments(times, series, n, data) for n in range(len(series))]
     elif horizon is not None:
@@ -215,8 +218,9 @@ def fitting(series: SeriesSet, data: SeriesDataModule, path: Path) -> SeriesSet:
     Raises:
         DataError: one has more, and none of its rows can be left out.
     """
-    most = data.observed if data.last_rows is None else min(data.observed, data.last_rows)
-    if data.last_rows is None and (long := series.length > most).any():
+    most = data.observed
+    series = series if data.last_rows is None else last_known_rows(series, data.last_rows)
+    if (long := series.length > most).any():
         name, rows = series.names[int(np.argmax(long))], int(series.length[int(np.argmax(long))])
         if data.task == "interpolation":
             raise DataError(

@@ -114,14 +114,17 @@ class FullMarginals(AbstractMarginals):
 
     def steps(self, sde: AbstractSDE, t: Times, dt: Times, here: MovingFullGaussian, there: MovingFullGaussian) -> Steps:
         g = sde.in_coordinates(t[..., None], here.mean)[1].expand_as(here.mean)
-        eye = torch.eye(self.size, dtype=g.dtype, device=g.device)
-        begin, end, spread = root(here), root(there), g.square() * dt[..., None]
-        moved = (eye + dt[..., None, None] * jacobian(sde, t, here.mean)) / spread[..., None]
+        kind, h = g.dtype, dt[..., None].double()
+        eye = torch.eye(self.size, dtype=h.dtype, device=g.device)
+        # In double precision: where a step is small beside the marginals, C is a difference of near matrices.
+        begin, end, spread = root(here).double(), root(there).double(), g.double().square() * h
+        moved = (eye + h[..., None] * jacobian(sde, t, here.mean).double()) / spread[..., None]
         product = begin.mT @ moved.mT @ end
         covariance = end @ Lost.apply(product.mT @ product) @ end.mT
         scale = torch.linalg.cholesky(covariance) / spread.sqrt()[..., None]
         inverse = torch.linalg.solve_triangular(begin, eye.expand_as(begin), upper=False)
-        return Steps((t[..., None], dt[..., None], here.mean, there.mean, covariance @ moved, inverse, g), scale)
+        gain = (covariance @ moved).to(kind)
+        return Steps((t[..., None], dt[..., None], here.mean, there.mean, gain, inverse.to(kind), g), scale.to(kind))
 
     def steer(self, sde: AbstractSDE, y: Float[Tensor, "*batch state"], *features: Float[Tensor, "..."]) -> Tensor:
         t, dt, mean, target, gain, inverse, typical = features
@@ -137,15 +140,15 @@ class FullMarginals(AbstractMarginals):
 class Lost(torch.autograd.Function):
     r"""The solution $Z = 2 \bigl(I + (I + 4 H)^{1/2}\bigr)^{-1}$ of $Z + Z H Z = I$ for symmetric $H \ge 0$.
 
-    In double precision, and differentiated by divided differences, which stay finite where eigenvalues are equal.
+    Differentiated by divided differences, which stay finite where eigenvalues are equal.
     """
 
     @staticmethod
     def forward(ctx: Any, h: Float[Tensor, "*batch state state"]) -> Float[Tensor, "*batch state state"]:
-        values, vectors = torch.linalg.eigh(h.double())
+        values, vectors = torch.linalg.eigh(h)
         roots = torch.sqrt(1 + 4 * values.clamp(min=0.0))
         ctx.save_for_backward(roots, vectors)
-        return (vectors * (2 / (1 + roots))[..., None, :] @ vectors.mT).to(h.dtype)
+        return vectors * (2 / (1 + roots))[..., None, :] @ vectors.mT
 
     @staticmethod
     @torch.autograd.function.once_differentiable
@@ -153,8 +156,8 @@ class Lost(torch.autograd.Function):
         roots, vectors = ctx.saved_tensors
         rows, columns = roots[..., :, None], roots[..., None, :]
         differences = -8 / ((1 + rows) * (1 + columns) * (rows + columns))
-        inside = vectors.mT @ cotangents[0].double() @ vectors
-        return (vectors @ (differences * inside) @ vectors.mT).to(cotangents[0].dtype)
+        inside = vectors.mT @ cotangents[0] @ vectors
+        return vectors @ (differences * inside) @ vectors.mT
 
 
 def root(moments: FullGaussian) -> Float[Tensor, "batch point state state"]:

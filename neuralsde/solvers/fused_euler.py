@@ -40,7 +40,11 @@ def fusable(
     known_noise = sde.noise is NoiseType.ADDITIVE or isinstance(sde, AbstractLinearNoise)
     shared = grid.numel() == len(grid) and not grid.requires_grad
     fits = torch.is_grad_enabled() or len(grid) * z0.numel() // z0.shape[-1] * len(sde.entry()) <= ROOM
-    return known_noise and shared and fits
+    if not (known_noise and shared and fits):
+        return False
+    with torch.no_grad():
+        offset = sde.offset(grid[:1].to(z0.dtype).view(1, 1, 1))
+    return offset.shape[:-1] in ((1, 1), (1, z0.numel() // z0.shape[-1]))  # not along one of several axes of samples
 
 
 def fused_euler(

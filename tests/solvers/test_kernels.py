@@ -180,3 +180,25 @@ def test_the_setting_is_checked(source, monkeypatch):
         library(source)
     monkeypatch.setenv(SETTING, "0")
     assert library(source) is None
+
+
+def test_samples_that_share_a_control_path_along_one_of_two_axes_are_solved_as_step_by_step():
+    torch.manual_seed(0)
+    sde, z0, path = LangevinType(4, control_size=2), torch.randn(50, 3, 4), HeldPath(TIMES.view(-1, 1, 1), torch.randn(4, 3, 2))
+    noise = FixedPath(Increments(TIMES.diff().view(-1, 1, 1, 1), 0.3 * torch.randn(3, 50, 3, 4)))
+    with torch.no_grad():
+        found, plain = (
+            integrate(sde.driven_by(path), EulerMaruyama(), z0, TIMES, noise, fused=fused) for fused in (True, False)
+        )
+    torch.testing.assert_close(found, plain)
+
+
+def test_steps_of_another_precision_are_read_as_such():
+    torch.manual_seed(0)
+    sde, z0, w = LangevinType(4), torch.randn(8, 4), 0.3 * torch.randn(3, 8, 4)
+    times = TIMES.diff().view(-1, 1, 1)
+    with torch.no_grad():
+        found, plain = (
+            integrate(sde, EulerMaruyama(), z0, TIMES, FixedPath(Increments(dt, w))) for dt in (times.double(), times)
+        )
+    torch.testing.assert_close(found, plain)

@@ -78,8 +78,19 @@ def trimmed(series: SeriesSet) -> SeriesSet:
 
 def last_rows(series: SeriesSet, rows: int) -> SeriesSet:
     """The last `rows` rows of each series, or all where there are fewer."""
-    first = np.maximum(series.length - rows, 0)
-    at = np.minimum(first[:, None] + np.arange(min(rows, series.times.shape[1])), series.length[:, None] - 1)
+    return rows_from(series, np.maximum(series.length - rows, 0))
+
+
+def last_known_rows(series: SeriesSet, rows: int) -> SeriesSet:
+    """The last `rows` rows of each series, and those before them back to the last known value of every channel."""
+    known = ~np.isnan(series.values)
+    last = np.where(known.any(1), known.shape[1] - 1 - known[:, ::-1].argmax(1), known.shape[1])
+    return rows_from(series, np.minimum(np.maximum(series.length - rows, 0), last.min(1)))
+
+
+def rows_from(series: SeriesSet, first: np.ndarray) -> SeriesSet:
+    """The rows of each series from `first`, (series,), on."""
+    at = np.minimum(first[:, None] + np.arange((series.length - first).max()), series.length[:, None] - 1)
     cut = replace(
         series,
         times=np.take_along_axis(series.times, at, 1),

@@ -8,7 +8,7 @@ import numpy as np
 
 from neuralsde.datamodules.batches import FreshTrials, TrialDataModule
 from neuralsde.datamodules.irregular.ahead import elapsed_ahead, in_rounds, real_rows, usual_ahead
-from neuralsde.datamodules.irregular.assemble import inside, last_rows
+from neuralsde.datamodules.irregular.assemble import inside, last_known_rows
 from neuralsde.datamodules.irregular.baselines.known import channel_means
 from neuralsde.datamodules.irregular.checks import checked_choice, checked_share
 from neuralsde.datamodules.irregular.dates import dated
@@ -55,8 +55,8 @@ class SeriesDataModule(TrialDataModule):
             stable neural SDEs do.
         batch_share: in place of `batch_size`, the largest power of two from 16 to 128 that is at most this share of all series
             (published for the archives: a half).
-        last_rows: keep so many last rows of each series, and forget those before: fewer for a model to run through, where what
-            was long ago tells little. None keeps all.
+        last_rows: keep so many last rows of each series, those back to the last known value of each channel too, and forget
+            those before: fewer for a model to run through, where what was long ago tells little. None keeps all.
 
     Raises:
         ConfigError: an impossible setting, or series that lack what the task asks for.
@@ -143,7 +143,7 @@ class SeriesDataModule(TrialDataModule):
 
     def kept(self, split: SeriesSet) -> SeriesSet:
         """The rows of each series that are not forgotten."""
-        return split if self.last_rows is None else last_rows(split, self.last_rows)
+        return split if self.last_rows is None else last_known_rows(split, self.last_rows)
 
     def refuse_lacking(self, split: SeriesSet, name: str) -> None:
         """Raises:

@@ -12,7 +12,7 @@ KINDS = ("z", "min_max", "range", "none")
 STATS = ("train", "all")
 STATISTICS: dict[str, Callable[[np.ndarray], tuple[float, float]]] = {
     "z": lambda x: (float(x.mean()), float(x.std())),
-    "min_max": lambda x: (float(x.min()), float(x.max())),
+    "min_max": lambda x: (float(x.min()), abs(float(x.max()))),
     "range": lambda x: (float(x.min()), float(np.ptp(x))),
 }
 """Centre and width of a channel's known values, by kind of scale."""
@@ -47,7 +47,7 @@ def largest_or_one(largest: np.ndarray) -> np.ndarray:
 def fit_scale(values: np.ndarray, kind: str) -> Scale:
     """What scales channels.
 
-    `z` takes mean and standard deviation; `min_max` is (x − min) / max, as the published code on PhysioNet 2012 has it;
+    `z` takes mean and standard deviation; `min_max` is (x − min) / |max|, as the published code on PhysioNet 2012 has it;
     `range` is (x − min) / (max − min). A channel that is constant, or never seen, is divided by 1.
 
     Args:

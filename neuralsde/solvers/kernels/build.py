@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import tempfile
 import warnings
+from contextlib import suppress
 from pathlib import Path
 
 from neuralsde.errors import ConfigError
@@ -51,7 +52,7 @@ def _loaded(source: Path) -> ctypes.CDLL | str:
         return "there is no C compiler (cc, gcc, clang)"
     try:
         return ctypes.CDLL(str(compiled(compiler, source)))
-    except (BuildError, OSError) as error:
+    except (BuildError, OSError, subprocess.TimeoutExpired) as error:
         reason = f"{source.name} could not be compiled by {compiler} ({error})"
         warnings.warn(f"{reason}; torch's slower loop is used. {SETTING}=0 silences this.", stacklevel=2)
         return reason
@@ -74,15 +75,9 @@ def compiled(compiler: str, source: Path) -> Path:
         raise BuildError(_last_line(probe.stderr))
     made_of = "\0".join([source.read_text(), *FLAGS, target, probe.stdout])
     name = f"{source.stem}-{hashlib.sha256(made_of.encode()).hexdigest()[:16]}.so"
-    home = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "neuralsde" / "kernels"
-    try:
-        home.mkdir(parents=True, exist_ok=True)
-        folder = home if os.access(home, os.W_OK) else None
-    except OSError:
-        folder = None
-    if folder is None and not (home / name).is_file():
-        folder = Path(tempfile.mkdtemp(prefix="neuralsde-"))
-    path = (folder or home) / name
+    path = cache_folder() / name
+    if not path.is_file() and not os.access(path.parent, os.W_OK):
+        path = Path(tempfile.mkdtemp(prefix="neuralsde-")) / name
     if not path.is_file():
         temporary = path.with_name(f".{name}.{os.getpid()}-{secrets.token_hex(4)}")  # several processes may be here at once
         command = [compiler, target, *FLAGS, "-o", str(temporary), str(source)]
@@ -91,11 +86,20 @@ def compiled(compiler: str, source: Path) -> Path:
             if done.returncode:
                 raise BuildError(_last_line(done.stderr))
             temporary.replace(path)
-        except subprocess.TimeoutExpired:
-            raise BuildError(f"not done after {TIMEOUT_S} s") from None
         finally:
             temporary.unlink(missing_ok=True)
     return path
+
+
+def cache_folder() -> Path:
+    """Where compiled files are kept: the user's cache folder, or a temporary one where there is no user."""
+    try:
+        folder = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "neuralsde" / "kernels"
+    except RuntimeError:  # no home
+        return Path(tempfile.mkdtemp(prefix="neuralsde-"))
+    with suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def _last_line(output: str) -> str:

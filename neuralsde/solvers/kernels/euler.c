@@ -165,7 +165,7 @@ static int64_t blocks_of(const problem_t *p, int64_t rows) {
 }
 
 INLINE void copy_rows(float *to, int64_t to_row, const float *from, int64_t from_row, int64_t rows, int64_t width) {
-    for (int64_t r = 0; r < rows; r++) memcpy(to + r * to_row, from + r * from_row, sizeof(float) * width);
+    for (int64_t r = 0; r < rows && width; r++) memcpy(to + r * to_row, from + r * from_row, sizeof(float) * width);
 }
 
 /* In place; returns where the activations are: SWISH leaves its argument and writes to `room`. */

@@ -4,7 +4,7 @@ import ctypes
 import functools
 import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -63,10 +63,13 @@ def kernel_euler(
     first = _whole(net.entry, 2)
     if net.control_entry is not None:
         first = torch.cat([first, _whole(net.control_entry, 2)], 1)
+    rows = {z0.shape[0], w.shape[1], net.offset.shape[1]} | ({control.shape[1]} if control is not None else set())
+    if rows - {1} - {z0.shape[0]} or w.shape[1] != z0.shape[0]:
+        raise ValueError(f"The compiled loop got arrays of {sorted(rows)} samples.")
     samples = [_whole(x, 1) for x in (z0, w, strength, net.offset, w[..., :0] if control is None else control)]
     layers = [_whole(x, x.ndim) for layer in net.layers for x in layer]
     learning = torch.is_grad_enabled() and any(x.requires_grad for x in (*samples, first, *layers))
-    z = _KernelEuler.apply(kernel, step, every, learning, dt.contiguous(), *samples, first, *layers)
+    z = _KernelEuler.apply(kernel, step, every, learning, dt.to(z0.dtype).contiguous(), *samples, first, *layers)
     return z if z.shape[-1] == z0.shape[-1] else z[..., : z0.shape[-1]]
 
 
@@ -198,7 +201,11 @@ def _together(function: Any, calls: Sequence[tuple[Any, ...]]) -> None:
     """
     first, *others = (functools.partial(function, *(_argument(x) for x in call)) for call in calls)
     pending = [_workers(os.getpid(), len(others)).submit(call) for call in others] if others else []
-    if any([first(), *(x.result() for x in pending)]):
+    try:
+        failed = [first()]
+    finally:
+        wait(pending)  # an interrupted caller would free what they write to
+    if any([*failed, *(x.result() for x in pending)]):
         raise MemoryError("There is no memory for the tiles of a compiled loop.")
 
 

@@ -44,6 +44,12 @@ def unknown_cells(cells: np.ndarray) -> np.ndarray:
     return np.isnan(cells) if cells.dtype.kind == "f" else np.isin(cells, UNKNOWN)
 
 
+def words_of(cells: np.ndarray) -> np.ndarray:
+    """Names, (row,), text; whole numbers without a point, as they are in a file of text."""
+    whole = cells.dtype.kind == "f" and bool((cells == np.round(cells)).all())
+    return (cells.astype(np.int64) if whole else cells).astype(np.str_)
+
+
 def numbers_of(cells: np.ndarray) -> np.ndarray:
     """Numbers from text, NaN where there is none."""
     filled = np.where(np.isin(cells, UNKNOWN), "nan", cells)

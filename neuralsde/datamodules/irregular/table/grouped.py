@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from neuralsde.datamodules.irregular.dates import since
-from neuralsde.datamodules.irregular.table.cells import UNKNOWN, Times, number_column, time_column
+from neuralsde.datamodules.irregular.table.cells import UNKNOWN, Times, number_column, time_column, words_of
 from neuralsde.datamodules.irregular.table.file import Table
 from neuralsde.errors import DataError, warn
 
@@ -49,6 +49,7 @@ def group_series(
     unit: str,
     check_spans: bool,
     least_rows: int = 2,
+    learn: bool = True,
 ) -> Grouped:
     """Rows by series.
 
@@ -60,15 +61,17 @@ def group_series(
         unit: that dates are turned into.
         check_spans: whether series of very different length are refused, and other signs of several units told of.
         least_rows: of each series.
+        learn: whether channels are learned from, of which each needs a value.
 
     Raises:
         DataError: a series has too few rows, times that do not increase, or nothing known; or a channel has nothing known.
     """
-    cells = table.column(series_column, "series_column").astype(np.str_)
+    cells = words_of(table.column(series_column, "series_column"))
     refuse_nameless(cells, table, series_column)
     times = time_column(table, time_name)
     values = np.stack([number_column(table, name, "channels") for name in channels], -1)
-    refuse_unknown_channels(values, channels, table)
+    if learn:
+        refuse_unknown_channels(values, channels, table)
     names, first, index = np.unique(cells, return_index=True, return_inverse=True)
     order = np.argsort(first)
     by_series = np.split(np.argsort(index, kind="stable"), np.cumsum(np.bincount(index))[:-1])
@@ -133,7 +136,7 @@ def refuse_other_units(found: Grouped, table: Table) -> None:
     DataError: a series is much longer or shorter than the others.
     """
     spans = np.array([t[-1] - t[0] for t in found.times])
-    if len(spans) < 2:
+    if len(spans) < 2 or not spans.all():  # series of one row span nothing
         return
     usual = np.array([np.median(np.delete(spans, k)) for k in range(len(spans))]) if len(spans) < 50 else np.median(spans)
     ratio = np.maximum(spans / usual, usual / spans)

@@ -12,7 +12,7 @@ from neuralsde.datamodules.irregular.dates import SECONDS
 from neuralsde.datamodules.irregular.scaling import KINDS, STATS, standardise
 from neuralsde.datamodules.irregular.series import AbstractReader, SeriesData, SeriesSet
 from neuralsde.datamodules.irregular.split import Split, class_codes, random_split, refuse_absent, stratified_split
-from neuralsde.datamodules.irregular.table.cells import UNKNOWN, number_column
+from neuralsde.datamodules.irregular.table.cells import UNKNOWN, number_column, words_of
 from neuralsde.datamodules.irregular.table.file import Table, read_table
 from neuralsde.datamodules.irregular.table.grouped import Grouped, constant_cells, group_series
 from neuralsde.datamodules.irregular.table.tasks import with_ahead, with_hidden
@@ -131,13 +131,14 @@ class TableSeries(AbstractReader):
         scaled, self.fitted = standardise(data, self.scale, self.stats)
         return scaled
 
-    def read_new(self, path: str | Path, channels: Sequence[str], are_dates: bool) -> SeriesSet:
+    def read_new(self, path: str | Path, channels: Sequence[str], are_dates: bool, zoned: bool) -> SeriesSet:
         """All series of another table with the same columns, labels and splits left out, in the table's own units.
 
         Args:
             path: of the other table.
             channels: that the model was trained on.
             are_dates: whether its times were dates.
+            zoned: whether these had a zone.
 
         Raises:
             DataError: the table is missing or damaged, has other columns or other times, or a series does not hold one value.
@@ -145,12 +146,18 @@ class TableSeries(AbstractReader):
         table = read_table(Path(path).expanduser(), self.separator)
         self._refuse_other_columns(table, channels)
         settings = self.time_unit, self.check_spans
-        found = group_series(table, self.series_column, self.time_column, channels, *settings, least_rows=1)
+        found = group_series(table, self.series_column, self.time_column, channels, *settings, least_rows=1, learn=False)
         if (found.origin is not None) != are_dates:
             now, then = ("dates", "numbers") if found.origin is not None else ("numbers", "dates")
             raise DataError(
                 f"{table.path}: times in column `{self.time_column}` are {now}, but the model was trained on {then}; give them "
                 "as they were."
+            )
+        if bool(found.zone) != zoned:
+            now, then = ("no zone", "one") if zoned else ("a zone", "none")
+            raise DataError(
+                f"{table.path}: dates in column `{self.time_column}` have {now}, and those that the model was trained on had "
+                f"{then}; give them as they were."
             )
         return self._with_static(table, found, padded(found.times, found.values, found.names, origin=found.origin))
 
@@ -187,7 +194,7 @@ class TableSeries(AbstractReader):
         series = self._with_static(table, found, padded(found.times, found.values, found.names, origin=found.origin))
         if self.label_column is None:
             return series, ()
-        cells = table.column(self.label_column, "label_column").astype(np.str_)
+        cells = words_of(table.column(self.label_column, "label_column"))
         labels = constant_cells(table, found, self.label_column, "label_column", cells).tolist()
         if nameless := [name for name, label in zip(found.names, labels, strict=True) if label in UNKNOWN]:
             raise DataError(
@@ -210,7 +217,7 @@ class TableSeries(AbstractReader):
             if self.task == "classification" and series.labels is not None:
                 return stratified_split(series.labels, class_names, self.shares, self.seed, what=what)
             return random_split(len(series), self.shares, self.seed, what)
-        cells = table.column(self.split_column, "split_column").astype(np.str_)
+        cells = words_of(table.column(self.split_column, "split_column"))
         part = constant_cells(table, found, self.split_column, "split_column", cells)
         other = ~np.isin(part, Split._fields)
         if other.any():
