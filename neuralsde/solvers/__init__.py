@@ -3,7 +3,7 @@
 from neuralsde.solvers.adaptive import AdaptiveSolution, integrate_adaptive
 from neuralsde.solvers.align import ALIGN
 from neuralsde.solvers.base import AbstractEmbeddedSolver, AbstractSolver
-from neuralsde.solvers.controller import PIDController
+from neuralsde.solvers.controller import AbstractController, PIDController, RootController
 from neuralsde.solvers.drift_implicit_cir import DriftImplicitCIR
 from neuralsde.solvers.euler_maruyama import EulerMaruyama
 from neuralsde.solvers.general_shark import GeneralShARK
@@ -29,6 +29,7 @@ __all__ = [
     "QUICSORT",
     "SEA",
     "SRA1",
+    "AbstractController",
     "AbstractEmbeddedSolver",
     "AbstractSolver",
     "AdaptiveSolution",
@@ -41,6 +42,7 @@ __all__ = [
     "Milstein",
     "PIDController",
     "ReversibleHeun",
+    "RootController",
     "SPaRK",
     "ShARK",
     "ShOULD",
