@@ -21,6 +21,7 @@ from neuralsde.solvers.should import ShOULD
 from neuralsde.solvers.slow_rk import SlowRK
 from neuralsde.solvers.spark import SPaRK
 from neuralsde.solvers.sra1 import SRA1
+from neuralsde.solvers.strang_cir import StrangCIR
 
 __all__ = [
     "ALIGN",
@@ -47,6 +48,7 @@ __all__ = [
     "ShARK",
     "ShOULD",
     "SlowRK",
+    "StrangCIR",
     "integrate",
     "integrate_adaptive",
     "integrate_reversible",
