@@ -14,6 +14,7 @@ paths, c = 1 to 2^-11 at sigma = 1.5 and 1/2 to 2^-9 at 2.2): drift-implicit Eul
 
 import argparse
 import json
+from collections.abc import Iterable
 
 import numpy as np
 import torch
@@ -36,12 +37,14 @@ def slope(sizes: list[float], errors: list[float]) -> float:
     return round(-np.polyfit(np.log(sizes), np.log(errors), 1)[0], 2)
 
 
-def report(case: dict, way: str, runs: list[tuple[float, float, float]]) -> None:
-    """`runs` holds (mean steps, mean evaluations, error)."""
+def report(case: dict, way: str, runs: Iterable[tuple[float, float, float]]) -> None:
+    """`runs` yields (mean steps, mean evaluations, error)."""
+    done = []
     for steps, evaluations, error in runs:
+        done.append((steps, evaluations, error))
         line = {"mean_steps": round(steps, 1), "evaluations": round(evaluations, 1), "rms": float(f"{error:.3g}")}
-        print(json.dumps(case | {"steps": way} | line))
-    steps, evaluations, errors = (list(x) for x in zip(*runs, strict=True))
+        print(json.dumps(case | {"steps": way} | line), flush=True)
+    steps, evaluations, errors = (list(x) for x in zip(*done, strict=True))
     fits = {"slope": slope(steps, errors), "slope_by_evaluations": slope(evaluations, errors)}
     print(json.dumps(case | {"steps": way} | fits), flush=True)
 
@@ -75,10 +78,10 @@ def main() -> None:
 
         constant = [(2.0**n, 2.0**n, rms(integrate(sde, solver, z0, ENDS, tree, 2**n)[-1] - truth)) for n in range(4, 12)]
         report(case, "constant", constant)
-        report(case, "by the root", [run(RootController(2.0**-level, DT_MIN)) for level in range(coarse, fine + 1)])
+        report(case, "by the root", (run(RootController(2.0**-level, DT_MIN)) for level in range(coarse, fine + 1)))
         if arguments.doubling:
             tolerances = (1e-1, 3e-2, 1e-2, 3e-3)
-            report(case, "by doubling", [run(PIDController(c, dt_min=DT_MIN, pcoeff=0.2, icoeff=0.5)) for c in tolerances])
+            report(case, "by doubling", (run(PIDController(c, dt_min=DT_MIN, pcoeff=0.2, icoeff=0.5)) for c in tolerances))
 
 
 if __name__ == "__main__":
