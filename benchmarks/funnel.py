@@ -1,4 +1,4 @@
-"""Neal's funnel by underdamped Langevin dynamics: `python -m benchmarks.funnel [--force neal released] [--chains 32]`.
+"""Neal's funnel by underdamped Langevin dynamics: `python -m benchmarks.funnel [--force neal released] [--chains 64]`.
 
 y ~ N(0, 9) and nine x_i ~ N(0, e^y): the state is (y, x). Three samplers, one JSON object each: QUICSORT with constant
 steps, QUICSORT with adaptive steps (step doubling, revisited times), and numpyro's NUTS (bench extra). Effective samples
@@ -140,6 +140,7 @@ def main() -> None:
     parser.add_argument("--every", type=float, default=2.0, help="time between draws")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--tolerance", type=float, help="of the adaptive steps; of the setting if not given")
+    parser.add_argument("--warmup", type=int, help="draws of NUTS; of the setting if not given")
     arguments = parser.parse_args()
     try:
         import numpyro  # noqa: F401
@@ -150,6 +151,8 @@ def main() -> None:
         setting = SETTINGS[force]
         if arguments.tolerance:
             setting = replace(setting, tolerance=arguments.tolerance)
+        if arguments.warmup:
+            setting = replace(setting, warmup=arguments.warmup)
         nuts(force, setting, arguments.chains, arguments.draws)
         langevin(force, setting, arguments.chains, arguments.draws, arguments.every, arguments.seed)
 
