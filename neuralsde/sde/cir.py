@@ -9,7 +9,7 @@ class CoxIngersollRoss(AbstractSDE):
     r"""Cox–Ingersoll–Ross process $dz = a (b - z)\,dt + \sigma \sqrt z\,dW$.
 
     The solution stays non-negative, and positive if $2 a b \ge \sigma^2$ (Feller); an explicit solver's may not, so
-    the root is taken of the positive part. `DriftImplicitCIR` is the solver made for it.
+    the root is taken of the positive part. `DriftImplicitCIR` and `StrangCIR` are made for it.
 
     Args:
         rate: $a$, per unit time.

@@ -3,7 +3,7 @@
 from neuralsde.solvers.adaptive import AdaptiveSolution, integrate_adaptive
 from neuralsde.solvers.align import ALIGN
 from neuralsde.solvers.base import AbstractEmbeddedSolver, AbstractSolver
-from neuralsde.solvers.controller import PIDController
+from neuralsde.solvers.controller import AbstractController, PIDController, RootController
 from neuralsde.solvers.drift_implicit_cir import DriftImplicitCIR
 from neuralsde.solvers.euler_maruyama import EulerMaruyama
 from neuralsde.solvers.general_shark import GeneralShARK
@@ -21,6 +21,7 @@ from neuralsde.solvers.should import ShOULD
 from neuralsde.solvers.slow_rk import SlowRK
 from neuralsde.solvers.spark import SPaRK
 from neuralsde.solvers.sra1 import SRA1
+from neuralsde.solvers.strang_cir import StrangCIR
 
 __all__ = [
     "ALIGN",
@@ -29,6 +30,7 @@ __all__ = [
     "QUICSORT",
     "SEA",
     "SRA1",
+    "AbstractController",
     "AbstractEmbeddedSolver",
     "AbstractSolver",
     "AdaptiveSolution",
@@ -41,10 +43,12 @@ __all__ = [
     "Milstein",
     "PIDController",
     "ReversibleHeun",
+    "RootController",
     "SPaRK",
     "ShARK",
     "ShOULD",
     "SlowRK",
+    "StrangCIR",
     "integrate",
     "integrate_adaptive",
     "integrate_reversible",

@@ -10,7 +10,7 @@ from neuralsde.errors import ConfigError
 from neuralsde.noise import BrownianTree
 from neuralsde.sde import AbstractSDE
 from neuralsde.solvers.base import AbstractEmbeddedSolver, AbstractSolver, State
-from neuralsde.solvers.controller import PIDController
+from neuralsde.solvers.controller import AbstractController, PIDController
 from neuralsde.solvers.integrate import Times, check_finite, time_grid
 
 REVISITS = 128  # rejected times that may wait at once, per sample
@@ -44,7 +44,7 @@ def integrate_adaptive(
     z0: Float[Tensor, "*batch state"],
     times: Times,
     noise: BrownianTree,
-    controller: PIDController | None = None,
+    controller: AbstractController | None = None,
     dt0: float | None = None,
     max_trials: int = 100_000,
     revisit: bool = True,
@@ -54,7 +54,8 @@ def integrate_adaptive(
 
     The end of a rejected step is later stepped to exactly: a method that skips the times at which it has looked at
     the path would choose its steps by the noise, and may converge to a wrong limit where noise does not commute.
-    A method without an error estimate of its own is compared with two steps of half the length, and keeps these.
+    A method without an error estimate of its own is compared with two steps of half the length, and keeps these, unless
+    the controller reads no error. A step cut short to end at a time asked for does not shorten those that follow.
 
     Args:
         sde, solver, z0, times: as for `integrate`.
@@ -103,7 +104,7 @@ class _Run:
         self.sde, self.solver, self.noise, self.controller = sde, solver, noise, controller
         self.t, self.dt, self.state, self.revisit, self.record = t, dt, state, revisit, record
         self.start = t
-        self.errors = tuple(torch.ones_like(t) for _ in range(3))
+        self.history = tuple(torch.ones_like(t) for _ in range(2))
         self.stack = torch.zeros(REVISITS, *t.shape, dtype=t.dtype, device=t.device)
         self.waiting = torch.zeros_like(t, dtype=torch.long)
         self.forgotten = torch.zeros_like(t, dtype=torch.bool)
@@ -126,12 +127,14 @@ class _Run:
         begin, end = torch.where(active, self.t, self.start), torch.where(active, end, goal)
         state, error = self._step(begin, end)
         before, after = self.solver.solution(self.state), self.solver.solution(state)
-        scaled = self.controller.scaled(error.detach(), before.detach(), after.detach()).double()
+        scaled, dt = self.controller.advise(
+            end - begin, before.detach(), after.detach(), error.detach(), self.history, self.order
+        )
         small = (scaled <= 1) | (end - begin <= 2 * dt_min)
         accept, reject = active & small, active & ~small
         self._keep(accept, state)
         self._remember(accept, reject, end, target)
-        self._adapt(active, accept, scaled, end - begin)
+        self._adapt(active, accept, scaled, dt, end - begin)
         if self.record:
             self.accepted_log.append(torch.where(accept, end, torch.nan))
             self.rejected_log.append(torch.where(reject, end, torch.nan))
@@ -144,6 +147,9 @@ class _Run:
         if isinstance(self.solver, AbstractEmbeddedSolver):
             path = self.noise.increments(torch.stack([begin, end]), shape, area, z.dtype)
             return self.solver.step_with_error(self.sde, t, self.state, path[0])
+        if not self.controller.reads_error:
+            path = self.noise.increments(torch.stack([begin, end]), shape, area, z.dtype)
+            return self.solver.step(self.sde, t, self.state, path[0]), torch.zeros_like(z)
         middle = (begin + end) / 2
         path = self.noise.increments(torch.stack([begin, middle, end]), shape, area, z.dtype)
         whole = self.solver.step(self.sde, t, self.state, path.coarsen(2)[0])
@@ -170,11 +176,10 @@ class _Run:
             self.waiting = self.waiting + new.long()
         self.accepted, self.rejected = self.accepted + accept, self.rejected + reject
 
-    def _adapt(self, active: Tensor, accept: Tensor, scaled: Tensor, length: Tensor) -> None:
-        factor = self.controller.factor((scaled, *self.errors[:2]), self.order)
+    def _adapt(self, active: Tensor, accept: Tensor, scaled: Tensor, dt: Tensor, length: Tensor) -> None:
         # At most half after a rejection, so that the retried step cannot be stretched to the same end again.
-        factor = torch.where(accept, factor, factor.clamp(max=0.5))
-        dt = (length * factor).clamp(self.controller.dt_min, self.controller.dt_max)
-        self.dt = torch.where(active, dt, self.dt)
-        last = (scaled, *self.errors[:2])
-        self.errors = tuple(torch.where(accept, new, old) for new, old in zip(last, self.errors, strict=True))
+        dt = torch.where(accept, dt, torch.minimum(dt, length / 2))
+        dt = torch.where(accept & (length < self.dt), torch.maximum(dt, self.dt), dt)
+        self.dt = torch.where(active, dt.clamp(self.controller.dt_min, self.controller.dt_max), self.dt)
+        last = (scaled, self.history[0])
+        self.history = tuple(torch.where(accept, new, old) for new, old in zip(last, self.history, strict=True))

@@ -4,7 +4,16 @@ import torch
 from neuralsde.errors import ConfigError
 from neuralsde.noise import BrownianTree, LevyArea
 from neuralsde.sde import CoxIngersollRoss, DoubleWell, NoiseType, UnderdampedLangevin
-from neuralsde.solvers import ALIGN, DriftImplicitCIR, PIDController, ShARK, SPaRK, integrate, integrate_adaptive
+from neuralsde.solvers import (
+    ALIGN,
+    DriftImplicitCIR,
+    PIDController,
+    RootController,
+    ShARK,
+    SPaRK,
+    integrate,
+    integrate_adaptive,
+)
 from tests.solvers.problems import DOUBLE, NetSDE
 
 COARSE = PIDController(atol=2e-2, dt_min=2.0**-7)
@@ -67,6 +76,41 @@ def test_a_smaller_tolerance_comes_closer_to_the_same_solution(sde, solver, size
     assert errors[1] < errors[0] / 1.3
     assert errors[1] < 0.03
     assert steps[1] > steps[0]
+
+
+def test_a_time_asked_for_costs_its_own_step_and_no_more():
+    """Steps of .05 without error, cut to .025 at each multiple of .125: three each, where growing again takes four."""
+    sde, z0, times = DoubleWell(0.0, 1.0), torch.zeros(2, 1, dtype=DOUBLE), torch.linspace(0, 1, 9, dtype=DOUBLE)
+    controller = PIDController(dt_min=2.0**-9, dt_max=0.05, grow=1.2)
+    found = integrate_adaptive(sde, ShARK(), z0, times, tree(), controller, dt0=0.05)
+    assert (found.accepted == 3 * 8).all()
+    control = integrate_adaptive(sde, ShARK(), z0, times[:2], tree(), controller, dt0=0.025 * 1.2)
+    assert (control.accepted > 3).all()
+
+
+def test_steps_by_the_root_of_the_state_follow_its_law_and_take_one_step_a_trial():
+    sde, z0 = CoxIngersollRoss(1.0, 1.0, 2.2), torch.ones(3, 1, dtype=DOUBLE)
+    calls = []
+
+    class Counted(DriftImplicitCIR):
+        def step(self, *arguments):
+            calls.append(None)
+            return super().step(*arguments)
+
+    controller = RootController(2.0**-4, dt_min=2.0**-9)
+    found = integrate_adaptive(sde, Counted(), z0, TIMES[[0, 2]], tree(), controller, dt0=0.1, record=True)
+    assert len(calls) == len(found.accepted_times)
+    assert (found.rejected > 0).any()
+    assert not found.waiting.any()
+    # The state at the accepted times, once more, with the law written out.
+    for sample in range(3):
+        ends = found.accepted_times[:, sample, 0]
+        ends = torch.cat([torch.zeros(1, dtype=DOUBLE), ends[~ends.isnan()]])
+        z = integrate(sde, DriftImplicitCIR(), z0, ends, tree())[:, sample, 0]
+        lowest = torch.minimum(z[1:], z[:-1])
+        longest = torch.maximum(1.1 * (lowest / 16) ** (2 / 3), torch.tensor(2 * 2.0**-9, dtype=DOUBLE))
+        assert (ends.diff() <= longest + 1e-12).all()
+        assert not (ends.diff() <= longest / 3).all()  # control: a bound that is too small does not hold
 
 
 def test_gradients_flow_through_accepted_steps():

@@ -25,6 +25,7 @@ from neuralsde.solvers import (
     ShARK,
     SlowRK,
     SPaRK,
+    StrangCIR,
     integrate,
 )
 from tests.solvers.problems import DOUBLE, draw, measured_order, rms, solve
@@ -89,6 +90,19 @@ def test_drift_implicit_cir_stays_positive_and_converges():
     times = torch.linspace(0, 1, 65, dtype=DOUBLE)
     assert integrate(sde, DriftImplicitCIR(), z0, times, path).min() >= 0
     assert integrate(sde, EulerMaruyama(), z0, times, path).min() < 0
+
+
+def test_strang_cir_has_its_order_and_the_limit_of_drift_implicit_cir():
+    """Order 1.5 far from zero, where the drift-implicit method (control) has 1; at sigma = 1.5, never negative."""
+    z0, sde = torch.ones(64, 1, dtype=DOUBLE), CoxIngersollRoss(1.0, 1.0, 0.4)
+    orders = [measured_order(sde, solver, z0, range(2, 7))[0] for solver in (StrangCIR(), DriftImplicitCIR())]
+    assert abs(orders[0] - 1.5) < 0.25
+    assert orders[1] < 1.25
+    path = draw(256, (64, 1))
+    strang, implicit = (solve(sde, solver, z0, path, n) for solver, n in ((StrangCIR(), 16), (DriftImplicitCIR(), 256)))
+    assert rms(strang - implicit) < 2e-3
+    assert rms(solve(CoxIngersollRoss(1.0, 1.02, 0.4), StrangCIR(), z0, path, 16) - implicit) > 5e-3  # control
+    assert solve(CoxIngersollRoss(1.0, 1.0, 1.5), StrangCIR(), z0, path, 16).min() >= 0
 
 
 def test_drift_implicit_cir_has_the_right_mean():
