@@ -242,8 +242,8 @@ def test_tables_that_do_not_fit_are_refused(runs, folder, case):
     [
         ("forecast", {"horizon": 5.5}, "forecasts reach 5 d beyond .* at most 2 d"),
         ("forecast", {"horizon": -1.0}, "horizon=-1.0; give a time above 0"),
-        ("forecast", {"horizon": 1.0, "times": ["2024-03-01"]}, "in two ways"),
-        ("forecast", {"every": 1.0}, "in two ways"),
+        ("forecast", {"horizon": 1.0, "times": ["2024-03-01"]}, "give horizon .and every with it., or times"),
+        ("forecast", {"every": 1.0}, "give horizon .and every with it., or times"),
         ("forecast", {"times": [3.0]}, "give ISO dates"),
         ("forecast", {"times": ["2024-02-27T00:00Z"]}, "give a zone to all"),
         ("interpolation", {"horizon": 1.0}, "task is interpolation: for values at other times add rows"),

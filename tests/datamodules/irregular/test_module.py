@@ -41,11 +41,14 @@ def test_times_are_the_series_own_and_increase_in_the_padding(task):
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_only_the_last_rows_of_each_series_are_kept(task):
+def test_the_last_rows_of_each_series_are_kept_back_to_each_channel_s_last_value(task):
     kept, whole = made(task, last_rows=4), made(task)
-    assert kept.spec.observed_bins == 4 < whole.spec.observed_bins
-    for n, k in enumerate(Series(task).read().train.length):
-        first, rows = max(k - 4, 0), min(k, 4)
+    series = Series(task).read().train
+    assert 4 <= kept.spec.observed_bins < whole.spec.observed_bins
+    for n, k in enumerate(series.length):
+        last_known = [np.flatnonzero(known)[-1] for known in ~np.isnan(series.values[n].T) if known.any()]
+        first = min(max(k - 4, 0), *last_known)
+        rows = k - first
         seen = kept.units.width * kept.data.train.heldin[n, :rows] + kept.units.centre
         before = whole.units.width * whole.data.train.heldin[n, first:k] + whole.units.centre
         np.testing.assert_allclose(seen, before, rtol=1e-4)
