@@ -9,6 +9,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -252,6 +253,26 @@ def test_tables_that_do_not_fit_are_refused(runs, folder, case):
 def test_impossible_times_are_refused(runs, folder, task, settings, sentence):
     with pytest.raises(ConfigError, match=sentence):
         runs[task].predict_series(folder / "new.csv", **settings)
+
+
+def test_a_prediction_does_not_overwrite_what_it_reads(runs, folder):
+    for target, data in (("new.csv", "new.csv"), ("own.csv", "new.csv")):
+        before = (folder / target).read_bytes()
+        words = ["predict", str(runs["forecast"].path), str(folder / target), "--data", str(folder / data), "--horizon", "1"]
+        with pytest.raises(ConfigError, match="holds the data that are read, and would be overwritten"):
+            predict.run(parser().parse_args(words))
+        assert (folder / target).read_bytes() == before
+
+
+def test_zones_are_not_mixed_and_whole_numbers_name_series_as_text_does(runs, folder):
+    days = np.array(["2024-02-01", "2024-02-02", "2024-02-03"], "datetime64[us]")
+    table = {"patient": pa.array([47] * 3), "day": days, "weight": [6e4, 61000.0, 62000.0], "temperature": [37.0, 37.1, None]}
+    pq.write_table(pa.table(table), folder / "whole.parquet")
+    told = runs["forecast"].predict_series(folder / "whole.parquet", n_samples=20).to_table()
+    assert set(told["series"].tolist()) == {"47"}
+    pq.write_table(pa.table(table | {"day": pa.array(days, pa.timestamp("us", "UTC"))}), folder / "zoned.parquet")
+    with pytest.raises(DataError, match="have a zone, and those that the model was trained on had none"):
+        runs["forecast"].predict_series(folder / "zoned.parquet")
 
 
 def test_what_is_not_ahead_or_far_away_or_in_another_unit_is_said(runs, folder, capsys):

@@ -5,6 +5,7 @@ import math
 import subprocess
 import sys
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from scipy.stats import kstest
 from benchmarks.scaling import PARTS, Case, build, peak_mib
 from neuralsde.errors import ConfigError
 from neuralsde.inference import Estimator, LatentODE, MatchedSDE, SDEMatching
+from neuralsde.inference.full_marginals import FullMarginals, MovingFullGaussian, root
 from neuralsde.inference.marginals import DiagonalMarginals, MovingGaussian
 from neuralsde.inference.matched_sde import some_bins, step_ends, stratified
 from neuralsde.inference.path import Bound, Matching
@@ -30,6 +32,7 @@ from neuralsde.sde import (
     LearnedOrnsteinUhlenbeck,
     LinearNoise,
     Neural,
+    NeuralAdditive,
     NoiseType,
 )
 from neuralsde.solvers import BAOAB, EulerMaruyama, Heun, LinearNoiseSplitting, LogEuler, Milstein
@@ -274,7 +277,13 @@ def test_the_prior_s_own_marginals_cost_nothing():
     assert match.kl["kl_initial"].abs().max() < 1e-9
 
 
-@pytest.mark.parametrize(("posterior", "kind"), [(OU, "marginals"), (PLANE, "full_marginals")], ids=["diagonal", "full"])
+@pytest.mark.parametrize(
+    ("posterior", "kind"),
+    [
+        pytest.param(OU, "marginals", id="diagonal"),
+        pytest.param(PLANE, "full_marginals", id="full", marks=pytest.mark.slow),
+    ],
+)
 def test_the_prior_s_own_marginals_cost_next_to_nothing_in_steps(posterior, kind, monkeypatch):
     """Which know how the prior's drift moves a state: without, a step contracts as if the observations did it all."""
 
@@ -313,6 +322,24 @@ def test_a_step_is_the_cheapest_between_its_marginals():
         best = minimize_scalar(divergence, bounds=(0.0, 0.999 * after / before), method="bounded", options={"xatol": 1e-12})
         assert abs(divergence(kept) - best.fun) < 1e-9
         assert divergence(kept + 0.01) > best.fun + 1e-6
+
+
+def test_steps_between_full_marginals_reach_them_in_single_precision():
+    """Also where a step adds little to marginals of very unequal axes."""
+    torch.manual_seed(0)
+    sde, n = NeuralAdditive(8), 200
+    with torch.no_grad():
+        sde.log_sigma.fill_(math.log(0.1))
+    mean, std, mixing = torch.randn(2, n, 1, 8), torch.randn(2, n, 1, 8).exp(), torch.randn(2, n, 1, 8, 8).tril(-1)
+    here, there = (MovingFullGaussian(*x, x[0], x[0], x[2], x[2]) for x in zip(mean, std, mixing, strict=True))
+    own, dt = SimpleNamespace(size=8), torch.full((n, 1), 0.01)
+    steps = FullMarginals.steps(own, sde.prepared(), torch.zeros(n, 1), dt, here, there)  # pyright: ignore
+    begin, end, gain, scale = (x.double() for x in (root(here), root(there), steps.features[4], steps.scale))
+    found = gain @ begin @ begin.mT @ gain.mT + 0.1**2 * 0.01 * scale @ scale.mT
+    left = torch.linalg.solve_triangular(end, found, upper=False)
+    error = (torch.linalg.solve_triangular(end, left.mT, upper=False) - torch.eye(8)).abs().amax((-1, -2))
+    assert error.median() < 1e-5
+    assert error.max() < 1e-3
 
 
 def test_few_points_and_observations_estimate_the_same():

@@ -43,7 +43,7 @@ def in_rounds(series: SeriesSet, asked: Sequence[np.ndarray], usual: np.ndarray)
     times. Times that are nearest to one row are asked for in different rounds.
 
     A model learns each row ahead in a unit of its own, and with so many rows after the last one: asked like this it computes
-    as it was trained, whatever the times.
+    as it was trained, whatever the times, of series whose own step is the usual one.
 
     Args:
         series: without anything ahead.

@@ -9,7 +9,8 @@ from tests.helpers.tiny import composed, light_training, shrink
 
 BINS = {"mc_maze": (35, 10), "mc_rtt": (30, 10), "area2_bump": (30, 10), "dmfc_rsg": (75, 10)}  # of 20 ms, Pei et al. 2021
 SESSIONS = ["mc_maze_large", "mc_maze_medium", "mc_maze_small"]  # of MC_Maze's layout
-RECIPES = [*BINS, *(pytest.param(name, marks=pytest.mark.slow) for name in SESSIONS)]
+FAST = ("mc_rtt", "area2_bump")
+RECIPES = [pytest.param(name, marks=[] if name in FAST else pytest.mark.slow) for name in (*BINS, *SESSIONS)]
 
 
 @pytest.mark.parametrize("name", RECIPES)
