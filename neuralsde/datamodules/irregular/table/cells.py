@@ -44,10 +44,13 @@ def unknown_cells(cells: np.ndarray) -> np.ndarray:
     return np.isnan(cells) if cells.dtype.kind == "f" else np.isin(cells, UNKNOWN)
 
 
-def words_of(cells: np.ndarray) -> np.ndarray:
-    """Names, (row,), text; whole numbers without a point, as they are in a file of text."""
-    whole = cells.dtype.kind == "f" and bool((cells == np.round(cells)).all())
-    return (cells.astype(np.int64) if whole else cells).astype(np.str_)
+def names_in(cells: np.ndarray) -> np.ndarray:
+    """Names, (row,), text; whole numbers without a point, as they are in a file of text, and empty where there is none."""
+    if cells.dtype.kind != "f":
+        return cells.astype(np.str_)
+    known = ~np.isnan(cells)
+    whole = (cells[known] == np.round(cells[known])).all()
+    return np.where(known, np.where(known, cells, 0).astype(np.int64 if whole else np.float64).astype(np.str_), "")
 
 
 def numbers_of(cells: np.ndarray) -> np.ndarray:

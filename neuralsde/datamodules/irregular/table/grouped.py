@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from neuralsde.datamodules.irregular.dates import since
-from neuralsde.datamodules.irregular.table.cells import UNKNOWN, Times, number_column, time_column, words_of
+from neuralsde.datamodules.irregular.table.cells import UNKNOWN, Times, names_in, number_column, time_column
 from neuralsde.datamodules.irregular.table.file import Table
 from neuralsde.errors import DataError, warn
 
@@ -66,7 +66,7 @@ def group_series(
     Raises:
         DataError: a series has too few rows, times that do not increase, or nothing known; or a channel has nothing known.
     """
-    cells = words_of(table.column(series_column, "series_column"))
+    cells = names_in(table.column(series_column, "series_column"))
     refuse_nameless(cells, table, series_column)
     times = time_column(table, time_name)
     values = np.stack([number_column(table, name, "channels") for name in channels], -1)

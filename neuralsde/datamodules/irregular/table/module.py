@@ -12,7 +12,7 @@ from neuralsde.datamodules.irregular.dates import SECONDS
 from neuralsde.datamodules.irregular.scaling import KINDS, STATS, standardise
 from neuralsde.datamodules.irregular.series import AbstractReader, SeriesData, SeriesSet
 from neuralsde.datamodules.irregular.split import Split, class_codes, random_split, refuse_absent, stratified_split
-from neuralsde.datamodules.irregular.table.cells import UNKNOWN, number_column, words_of
+from neuralsde.datamodules.irregular.table.cells import UNKNOWN, names_in, number_column
 from neuralsde.datamodules.irregular.table.file import Table, read_table
 from neuralsde.datamodules.irregular.table.grouped import Grouped, constant_cells, group_series
 from neuralsde.datamodules.irregular.table.tasks import with_ahead, with_hidden
@@ -194,7 +194,7 @@ class TableSeries(AbstractReader):
         series = self._with_static(table, found, padded(found.times, found.values, found.names, origin=found.origin))
         if self.label_column is None:
             return series, ()
-        cells = words_of(table.column(self.label_column, "label_column"))
+        cells = names_in(table.column(self.label_column, "label_column"))
         labels = constant_cells(table, found, self.label_column, "label_column", cells).tolist()
         if nameless := [name for name, label in zip(found.names, labels, strict=True) if label in UNKNOWN]:
             raise DataError(
@@ -217,7 +217,7 @@ class TableSeries(AbstractReader):
             if self.task == "classification" and series.labels is not None:
                 return stratified_split(series.labels, class_names, self.shares, self.seed, what=what)
             return random_split(len(series), self.shares, self.seed, what)
-        cells = words_of(table.column(self.split_column, "split_column"))
+        cells = names_in(table.column(self.split_column, "split_column"))
         part = constant_cells(table, found, self.split_column, "split_column", cells)
         other = ~np.isin(part, Split._fields)
         if other.any():
