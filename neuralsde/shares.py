@@ -6,7 +6,10 @@ from typing import NamedTuple
 
 import torch
 import torch.distributed
+from jaxtyping import Float
 from torch import Tensor
+
+from neuralsde.kernels.normals import draw_normals
 
 Draw = Callable[[tuple[int, ...]], Tensor]
 
@@ -109,9 +112,19 @@ def averaged(means: Tensor) -> Tensor:
     return means if _share is None else _share.summed(means * _share.part)
 
 
-def normals(shape: tuple[int, ...], like: Tensor, axis: int = 0, generator: torch.Generator | None = None) -> Tensor:
-    """Standard normals of this process's trials, of the dtype and on the device of `like`; see `drawn`."""
-    return drawn(lambda size: torch.randn(size, generator=generator, dtype=like.dtype, device=like.device), shape, axis)
+def normals(
+    shape: tuple[int, ...],
+    like: Tensor,
+    axis: int = 0,
+    generator: torch.Generator | None = None,
+    std: Float[Tensor, " first"] | None = None,
+) -> Tensor:
+    """Normals of this process's trials, of the dtype and on the device of `like`; see `drawn` and `draw_normals`.
+
+    Args:
+        std: standard deviations along the first axis, which is not that of the trials; 1 if None.
+    """
+    return drawn(lambda size: draw_normals(size, like, generator, std), shape, axis)
 
 
 def uniforms(shape: tuple[int, ...], like: Tensor, axis: int = 0) -> Tensor:

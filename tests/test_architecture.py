@@ -8,7 +8,7 @@ import pytest
 PACKAGE = "neuralsde"
 ROOT = Path(__file__).parents[1] / PACKAGE
 LAYERS = {
-    "errors": 0, "files": 0, "shares": 0, "noise": 0, "nn": 0,
+    "errors": 0, "files": 0, "kernels": 0, "shares": 0, "noise": 0, "nn": 0,
     "sde": 1,
     "solvers": 2, "likelihoods": 2, "metrics": 2, "plots": 2,
     "inference": 3, "datamodules": 3,

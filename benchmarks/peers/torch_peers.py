@@ -8,9 +8,9 @@ import torchsde
 from torch import Tensor
 
 from benchmarks.peers.problem import Case, NetSDE
+from neuralsde.kernels.build import SETTING
 from neuralsde.noise import Brownian
 from neuralsde.solvers import EulerMaruyama, integrate
-from neuralsde.solvers.kernels.build import SETTING
 
 Solve = Callable[[], Tensor]
 

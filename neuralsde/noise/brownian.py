@@ -40,9 +40,10 @@ class Brownian(AbstractNoise):
         """Increments over the `points - 1` steps between `times`; see the base class."""
         dt = times.diff(dim=0).to(dtype or times.dtype)
         size = (len(dt), *shape)
-        draws = [normals(size, dt, 1, self.generator) for _ in VARIANCES[: area + 1]]
-        stds = [(variance * dt).sqrt() for variance in VARIANCES]
-        return Increments(dt, *(x * std if std.requires_grad else x.mul_(std) for x, std in zip(draws, stds, strict=False)))
+        stds = [(variance * dt).sqrt() for variance in VARIANCES[: area + 1]]
+        if dt.numel() == len(dt) and not dt.requires_grad:
+            return Increments(dt, *(normals(size, dt, 1, self.generator, std.flatten()) for std in stds))
+        return Increments(dt, *(normals(size, dt, 1, self.generator) * std for std in stds))
 
     def spawn(self, steps: Sequence[int]) -> list[AbstractNoise]:
         """Sources with a seed of their own each, drawn from the generator."""

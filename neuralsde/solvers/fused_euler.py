@@ -16,12 +16,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from neuralsde.kernels.euler import Net, Step, kernel_euler, kernel_for
 from neuralsde.nn.mlp import LipSwish
 from neuralsde.noise import Increments
 from neuralsde.sde import AbstractChainDrift, AbstractLinearNoise, AbstractSDE, NoiseType, noise_term
 from neuralsde.solvers.base import AbstractSolver
 from neuralsde.solvers.euler_maruyama import EulerMaruyama
-from neuralsde.solvers.kernels.euler import Net, Step, kernel_euler, kernel_for
 
 Activation = Callable[[Tensor], Tensor]
 ROOM = 1 << 26

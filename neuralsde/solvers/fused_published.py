@@ -17,6 +17,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from neuralsde.kernels.euler import Net, Step, kernel_euler, kernel_for
 from neuralsde.noise import Increments
 from neuralsde.sde import (
     AbstractPublishedStable,
@@ -28,7 +29,6 @@ from neuralsde.sde import (
 )
 from neuralsde.solvers.base import AbstractSolver
 from neuralsde.solvers.euler_maruyama import EulerMaruyama
-from neuralsde.solvers.kernels.euler import Net, Step, kernel_euler, kernel_for
 
 
 def is_published(sde: AbstractSDE, solver: AbstractSolver, grid: Float[Tensor, "points *#batch 1"]) -> bool:

@@ -1,5 +1,8 @@
 """C code that is compiled at first use, with the machine's own compiler.
 
+With OpenMP, where the compiler has it: GCC's is then the library that torch has loaded, so that a loop runs in torch's own
+threads (others would wait for a core on which those still spin). Without it a loop runs in one.
+
 The environment variable `NEURALSDE_KERNELS` is 0 to do without, 1 to insist; unset, kernels are used where there is a compiler.
 """
 
@@ -19,7 +22,7 @@ from neuralsde.errors import ConfigError
 
 SETTING = "NEURALSDE_KERNELS"
 FLAGS = "-std=gnu11", "-O3", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "-shared", "-fPIC"
-TARGETS = "-march=native", "-mcpu=native"  # the first that the compiler knows
+CHOICES = [(target, *openmp) for openmp in (["-fopenmp"], []) for target in ("-march=native", "-mcpu=native")]
 TIMEOUT_S = 120
 
 
@@ -64,31 +67,37 @@ def compiled(compiler: str, source: Path) -> Path:
     Raises:
         BuildError: the compiler refuses the source, or takes too long.
     """
-    for target in TARGETS:
+    reason = ""
+    for chosen in CHOICES:  # the first that the compiler knows
+        flags = *FLAGS, *chosen
         # The predefined macros name the compiler's version and all that it may use of this processor.
-        probe = subprocess.run(
-            [compiler, target, *FLAGS, "-dM", "-E", "-x", "c", os.devnull], capture_output=True, text=True, timeout=TIMEOUT_S
-        )
-        if probe.returncode == 0:
-            break
-    else:
-        raise BuildError(_last_line(probe.stderr))
-    made_of = "\0".join([source.read_text(), *FLAGS, target, probe.stdout])
-    name = f"{source.stem}-{hashlib.sha256(made_of.encode()).hexdigest()[:16]}.so"
+        probe = _run([compiler, *flags, "-dM", "-E", "-x", "c", os.devnull])
+        if not probe.returncode:
+            made_of = "\0".join([source.read_text(), *flags, probe.stdout])
+            path = _place(f"{source.stem}-{hashlib.sha256(made_of.encode()).hexdigest()[:16]}.so")
+            if path.is_file():
+                return path
+            temporary = path.with_name(
+                f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}"
+            )  # several processes may be here at once
+            try:
+                probe = _run([compiler, *flags, "-o", str(temporary), str(source)])
+                if not probe.returncode:
+                    return temporary.replace(path)
+            finally:
+                temporary.unlink(missing_ok=True)
+        reason = reason or _last_line(probe.stderr)
+    raise BuildError(reason)
+
+
+def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S)
+
+
+def _place(name: str) -> Path:
+    """Where the file of that name is, or can be written."""
     path = cache_folder() / name
-    if not path.is_file() and not os.access(path.parent, os.W_OK):
-        path = Path(tempfile.mkdtemp(prefix="neuralsde-")) / name
-    if not path.is_file():
-        temporary = path.with_name(f".{name}.{os.getpid()}-{secrets.token_hex(4)}")  # several processes may be here at once
-        command = [compiler, target, *FLAGS, "-o", str(temporary), str(source)]
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S)
-            if done.returncode:
-                raise BuildError(_last_line(done.stderr))
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
-    return path
+    return path if path.is_file() or os.access(path.parent, os.W_OK) else Path(tempfile.mkdtemp(prefix="neuralsde-")) / name
 
 
 def cache_folder() -> Path:

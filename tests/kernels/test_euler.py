@@ -1,15 +1,15 @@
-"""The compiled loop beside torch's, in single precision, and how it comes to be compiled."""
+"""The compiled loop beside torch's, in single precision."""
 
-import shutil
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from neuralsde.errors import ConfigError, DivergenceError
+from neuralsde.errors import DivergenceError
 from neuralsde.inference.driven_sde import HeldPath
+from neuralsde.kernels.build import SETTING, library
+from neuralsde.kernels.euler import SOURCE, Net, Step, kernel_euler
 from neuralsde.nn.mlp import LipSwish
 from neuralsde.noise import FixedPath, Increments
 from neuralsde.sde import (
@@ -22,8 +22,6 @@ from neuralsde.sde import (
     PublishedLinearNoise,
 )
 from neuralsde.solvers import EulerMaruyama, integrate
-from neuralsde.solvers.kernels.build import SETTING, compiled, library
-from neuralsde.solvers.kernels.euler import SOURCE, Net, Step, kernel_euler
 
 TIMES = torch.tensor([0.0, 0.3, 1.0, 1.2])
 EQUATIONS: dict[str, tuple[Callable[[], AbstractSDE], int]] = {  # and how many channels drive it
@@ -128,58 +126,6 @@ def test_divergence_is_reported_as_by_torch(monkeypatch):
         said.append(str(caught.value))
     assert said[0] == said[1]
     assert "3 of 3 samples" in said[0]
-
-
-@pytest.fixture
-def source(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.delenv(SETTING, raising=False)
-    file = tmp_path / "four.c"
-    file.write_text("int four(void) { return 4; }\n")
-    return file
-
-
-@pytest.mark.usefixtures("kernel")
-def test_several_at_once_compile_one_file_that_is_found_again(source):
-    compiler = shutil.which("cc") or shutil.which("gcc") or "clang"
-    with ThreadPoolExecutor(4) as pool:
-        (path,) = set(pool.map(lambda _: compiled(compiler, source), range(4)))
-    made = path.stat().st_mtime_ns
-    assert list(path.parent.iterdir()) == [path]
-    assert compiled(compiler, source).stat().st_mtime_ns == made
-    found = library(source)
-    assert found is not None
-    assert found.four() == 4
-    source.write_text("int four(void) { return 2 + 2; }\n")
-    assert compiled(compiler, source) != path
-
-
-@pytest.mark.usefixtures("kernel")
-def test_what_cannot_be_compiled_is_said_once(source, monkeypatch):
-    source.write_text("int four(void) { return for; }\n")
-    with pytest.warns(UserWarning, match=r"four\.c could not be compiled by .*error: expected expression.*torch's slower loop"):
-        assert library(source) is None
-    assert library(source) is None
-    monkeypatch.setenv(SETTING, "1")
-    with pytest.raises(ConfigError, match=r"is 1, but four\.c could not be compiled"):
-        library(source)
-
-
-def test_without_a_compiler_nothing_is_said_unless_one_is_demanded(source, monkeypatch):
-    monkeypatch.setenv("PATH", str(source.parent))
-    monkeypatch.delenv("CC", raising=False)
-    assert library(source) is None
-    monkeypatch.setenv(SETTING, "1")
-    with pytest.raises(ConfigError, match="NEURALSDE_KERNELS is 1, but there is no C compiler"):
-        library(source)
-
-
-def test_the_setting_is_checked(source, monkeypatch):
-    monkeypatch.setenv(SETTING, "yes")
-    with pytest.raises(ConfigError, match="NEURALSDE_KERNELS is 'yes'; set it to 0 or 1"):
-        library(source)
-    monkeypatch.setenv(SETTING, "0")
-    assert library(source) is None
 
 
 def test_samples_that_share_a_control_path_along_one_of_two_axes_are_solved_as_step_by_step():

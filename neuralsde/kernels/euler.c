@@ -115,19 +115,21 @@ INLINE void fetch(stream_t *s) {
     }
 }
 
-/* ROWS x `vectors` vectors of c = start + a b; the element (r, k) of a is a[r by_row + k by_inner]; start may be NULL for zeros. */
+/* ROWS x `vectors` vectors of c = start + a b; the element (r, k) of a is a[r by_row + k by_inner]; start may be NULL for zeros.
+   It is added last: what is large by now would otherwise be rounded once for each product. */
 INLINE void block(int64_t inner, const float *a, int64_t by_row, int64_t by_inner, const float *b, int64_t b_row,
                   const float *start, int64_t start_row, float *c, int64_t c_row, int vectors) {
     vec sum[ROWS][VECTORS];
     UNROLL for (int r = 0; r < ROWS; r++)
-        UNROLL for (int v = 0; v < vectors; v++) sum[r][v] = start ? OF(start + r * start_row + v * LANES) : all(0);
+        UNROLL for (int v = 0; v < vectors; v++) sum[r][v] = all(0);
     for (int64_t k = 0; k < inner; k++)
         UNROLL for (int r = 0; r < ROWS; r++) {
             float x = a[r * by_row + k * by_inner];
             UNROLL for (int v = 0; v < vectors; v++) sum[r][v] += x * OF(b + k * b_row + v * LANES);
         }
     UNROLL for (int r = 0; r < ROWS; r++)
-        UNROLL for (int v = 0; v < vectors; v++) AT(c + r * c_row + v * LANES) = sum[r][v];
+        UNROLL for (int v = 0; v < vectors; v++)
+            AT(c + r * c_row + v * LANES) = sum[r][v] + (start ? OF(start + r * start_row + v * LANES) : all(0));
 }
 
 INLINE void multiply(int64_t rows, int64_t inner, int64_t columns, const float *a, int64_t by_row, int64_t by_inner, const float *b,
@@ -205,7 +207,7 @@ static void pull_step(const problem_t *p, const sums_t *to, int64_t n, int64_t b
     float *by_bias = to->biases[p->depth], *by_strength = to->strength + n * state;
     vec h = all(p->lengths[n]);
     for (int64_t i = 0; i < state; i += LANES) {
-        vec s = OF(strength + i), bias_sum = OF(by_bias + i), strength_sum = OF(by_strength + i);
+        vec s = OF(strength + i), bias_sum = all(0), strength_sum = all(0);
         for (int64_t r = 0; r < rows; r++) {
             vec y = OF(z + r * reads + i), back = OF(adjoint + r * state + i), moved = back, g = s;
             vec by_g = back * OF(w + r * state + i), by_f = h * back;
@@ -228,8 +230,8 @@ static void pull_step(const problem_t *p, const sums_t *to, int64_t n, int64_t b
             AT(adjoint + r * state + i) = moved;
             strength_sum += by_g, bias_sum += by_f;
         }
-        AT(by_bias + i) = bias_sum;
-        AT(by_strength + i) = strength_sum;
+        AT(by_bias + i) += bias_sum;
+        AT(by_strength + i) += strength_sum;
     }
 }
 
@@ -253,7 +255,7 @@ static void pull_activation(int64_t kind, int64_t rows, int64_t width, const flo
 }
 
 /* Solves the tiles from `first` to before `last`. Returns 0, or 1 if there is no memory. */
-int euler_forward(const problem_t *p, int64_t first, int64_t last) {
+static int solve_tiles(const problem_t *p, int64_t first, int64_t last) {
     int64_t state = p->state, control = p->control, reads = state + control, slot = slot_width(p) * p->tile;
     int64_t most = most_width(p) * p->tile, size = sizeof(float) * (3 * most + (p->kept ? 0 : slot));
     float *z = aligned_alloc(64, size); /* [z, X] */
@@ -295,7 +297,7 @@ int euler_forward(const problem_t *p, int64_t first, int64_t last) {
 }
 
 /* Gradients of the tiles from `first` to before `last`. Returns 0, or 1 if there is no memory. */
-int euler_backward(const problem_t *p, const sums_t *to, int64_t first, int64_t last) {
+static int pull_tiles(const problem_t *p, const sums_t *to, int64_t first, int64_t last) {
     int64_t state = p->state, control = p->control, reads = state + control, slot = slot_width(p) * p->tile, depth = p->depth;
     int64_t most = most_width(p) * p->tile, size = sizeof(float) * 5 * most;
     float *z = aligned_alloc(64, size); /* [z, X] */
@@ -350,4 +352,21 @@ int euler_backward(const problem_t *p, const sums_t *to, int64_t first, int64_t 
     }
     free(z);
     return 0;
+}
+
+/* Both in `parts` threads, `to` having a place for the sums of each. Return 0, or 1 if there is no memory. */
+int euler_forward(const problem_t *p, int64_t parts) {
+    int64_t tiles = (p->rows + p->tile - 1) / p->tile;
+    int failed = 0;
+#pragma omp parallel for num_threads(parts) schedule(static, 1) reduction(| : failed)
+    for (int64_t n = 0; n < parts; n++) failed |= solve_tiles(p, n * tiles / parts, (n + 1) * tiles / parts);
+    return failed;
+}
+
+int euler_backward(const problem_t *p, const sums_t *to, int64_t parts) {
+    int64_t tiles = (p->rows + p->tile - 1) / p->tile;
+    int failed = 0;
+#pragma omp parallel for num_threads(parts) schedule(static, 1) reduction(| : failed)
+    for (int64_t n = 0; n < parts; n++) failed |= pull_tiles(p, to + n, n * tiles / parts, (n + 1) * tiles / parts);
+    return failed;
 }

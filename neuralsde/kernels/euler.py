@@ -2,9 +2,7 @@
 
 import ctypes
 import functools
-import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import pad
 
-from neuralsde.solvers.kernels.build import library
+from neuralsde.kernels.build import library
 
 SOURCE = Path(__file__).with_name("euler.c")
 MOST_LAYERS, LANES, ROWS, TILE = 16, 16, 8, 32  # the first two as in euler.c; rows of a tile are multiples
@@ -151,14 +149,13 @@ class _KernelEuler(torch.autograd.Function):
         tile = min(TILE, -(-rows // (threads * ROWS)) * ROWS)
         tiles = -(-rows // tile)
         parts = min(threads, tiles)
-        shares = [(n * tiles // parts, (n + 1) * tiles // parts) for n in range(parts)]
         slot = tile * (state * (step.drift != "free") + len(first) + sum(map(len, layers[:-2:2])))
         kept = [z0.new_empty(steps * slot) for _ in range(tiles)] if learning else []  # blocks that the allocator can keep
         path = z0.new_empty(steps + 1, rows, state)
         given = dt, z0, w, strength, offset, control, first, *layers
         problem = _problem(step, tile, path, kept, given)
-        _together(kernel.euler_forward, [(problem, *share) for share in shares])
-        ctx.settings = kernel, step, every, tile, shares
+        _check(kernel.euler_forward(ctypes.byref(problem), _Count(parts)))
+        ctx.settings = kernel, step, every, tile, tiles, parts
         if learning:
             ctx.save_for_backward(*given, path, *kept)
         return path if every == 1 else path[::every].clone()
@@ -166,8 +163,7 @@ class _KernelEuler(torch.autograd.Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *cotangents: Tensor) -> tuple[Tensor | None, ...]:
-        kernel, step, every, tile, shares = ctx.settings
-        tiles = shares[-1][1]
+        kernel, step, every, tile, tiles, parts = ctx.settings
         *given, path = ctx.saved_tensors[:-tiles]
         _, z0, w, strength, offset, control, first, *layers = given
         by_path, to_z0 = cotangents[0], torch.empty_like(z0)
@@ -176,44 +172,23 @@ class _KernelEuler(torch.autograd.Function):
         to_offset = torch.empty_like(offset) if offset.shape[1] > 1 else None  # else the samples share it
         problem = _problem(step, tile, path, ctx.saved_tensors[-tiles:], given)
         shared = [first.t(), *(x.t() if x.ndim == 2 else x for x in layers), strength, *([offset] if to_offset is None else [])]
-        by_share = [[x.new_zeros(x.shape) for x in shared] for _ in shares]
-        calls = []
-        for share, sums in zip(shares, by_share, strict=True):
+        by_part = [[x.new_zeros(x.shape) for x in shared] for _ in range(parts)]
+        places = (_Sums * parts)()
+        for n, sums in enumerate(by_part):
             to_first, *rest = sums
             to_layers, to_strength = rest[: len(layers)], rest[len(layers)]
             arrays = by_path, to_z0, to_w, to_control, to_strength, sums[-1] if to_offset is None else to_offset
             at = [None if x is None else x.data_ptr() for x in arrays]
             turned, biases = [to_first, *to_layers[::2]], to_layers[1::2]
             per_layer = _PerLayer(*map(Tensor.data_ptr, turned)), _PerLayer(None, *map(Tensor.data_ptr, biases))
-            calls.append((problem, _Sums(every, *by_path.stride()[:2], *at, *per_layer), *share))
-        _together(kernel.euler_backward, calls)
-        to_first, *rest = (functools.reduce(Tensor.add_, x) for x in zip(*by_share, strict=True))
+            places[n] = _Sums(every, *by_path.stride()[:2], *at, *per_layer)
+        _check(kernel.euler_backward(ctypes.byref(problem), places, _Count(parts)))
+        to_first, *rest = (functools.reduce(Tensor.add_, x) for x in zip(*by_part, strict=True))
         to_layers = (x.t() if x.ndim == 2 else x for x in rest[: len(layers)])
         to_strength, to_offset = rest[len(layers)], rest[-1] if to_offset is None else to_offset
         return (*[None] * 5, to_z0, to_w, to_strength, to_offset, to_control, to_first.t(), *to_layers)
 
 
-def _together(function: Any, calls: Sequence[tuple[Any, ...]]) -> None:
-    """A call in each thread, of structures and counts.
-
-    Raises:
-        MemoryError: one found too little memory.
-    """
-    first, *others = (functools.partial(function, *(_argument(x) for x in call)) for call in calls)
-    pending = [_workers(os.getpid(), len(others)).submit(call) for call in others] if others else []
-    try:
-        failed = [first()]
-    finally:
-        wait(pending)  # an interrupted caller would free what they write to
-    if any([*failed, *(x.result() for x in pending)]):
+def _check(failed: int) -> None:
+    if failed:
         raise MemoryError("There is no memory for the tiles of a compiled loop.")
-
-
-def _argument(x: Any) -> Any:
-    return ctypes.byref(x) if isinstance(x, ctypes.Structure) else _Count(x)
-
-
-@functools.cache
-def _workers(process: int, count: int) -> ThreadPoolExecutor:
-    """Those of this process: threads do not outlive a fork."""
-    return ThreadPoolExecutor(count, thread_name_prefix="neuralsde-kernel")
