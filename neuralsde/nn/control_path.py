@@ -11,6 +11,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from neuralsde.kernels.splines import compiled_fill
+
 
 class Carried(NamedTuple):
     """The last known value of each channel at some times.
@@ -49,6 +51,8 @@ def linear_path(
     query: Float[Tensor, "batch query"] | None = None,
 ) -> Float[Tensor, "batch query channel"]:
     """Linearly between known values of each channel, the first and the last held beyond them."""
+    if query is None and (filled := compiled_fill(times, values, natural=False)) is not None:
+        return filled
     query = times if query is None else query
     row = torch.searchsorted(times.contiguous(), query.contiguous(), right=True) - 1
     before = rows_at(last_known_row(values), row, -1)
@@ -69,10 +73,13 @@ def hermite_path(
 ) -> Float[Tensor, "batch query channel"]:
     """Cubic Hermite spline whose slope at a row is that of the chord before it; rows without a value lie on `linear_path`.
 
+    It differs from that between rows alone.
+
     Reference: Morrill et al., *On the choice of interpolation scheme for neural CDEs*, TMLR 2022.
     """
-    query = times if query is None else query
     nodes = linear_path(times, values)
+    if query is None:
+        return nodes
     steps = times.diff(dim=1)[..., None]
     chords = nodes.diff(dim=1) / torch.where(steps > 0, steps, 1.0).to(nodes.dtype)
     slopes = torch.cat([chords[:, :1], chords], 1) if times.shape[1] > 1 else torch.zeros_like(nodes)
@@ -94,6 +101,8 @@ def natural_cubic_path(
     $h$ the widths and $s$ the slopes between knots, by elimination row by row (Thomas' algorithm): all channels at once, each
     passing over the rows that it does not know.
     """
+    if (filled := compiled_fill(times, values, natural=True)) is not None:
+        return filled
     rows, last = values.transpose(0, 1).contiguous(), values.shape[1] - 1
     y, known, t = rows.nan_to_num(nan=0.0), ~rows.isnan(), times.t()[..., None].to(values.dtype).expand_as(rows).contiguous()
     first_known, last_known = known.to(torch.uint8).argmax(0), last - known.flip(0).to(torch.uint8).argmax(0)
