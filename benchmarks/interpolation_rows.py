@@ -1,6 +1,7 @@
 """What stands beside a model of hidden values: trivial predictors of the same split and masks, and the mTAN metric."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -14,6 +15,13 @@ def trivial_rows(data: SeriesData) -> Iterator[tuple[str, dict[str, float]]]:
     yield "channel_mean", channel_mean(data).scores
     everywhere = linear_interpolation(data, "mtan").scores
     yield "linear_interpolation", linear_interpolation(data).scores | {"mtan_mse": everywhere["mse"]}
+
+
+def heldout(trials: Trials) -> Trials:
+    """Trials of which nothing is to be predicted that a model is shown."""
+    assert trials.targets is not None
+    assert trials.shown is not None
+    return replace(trials, targets=np.where(np.isfinite(trials.shown), np.float32(np.nan), trials.targets))
 
 
 def copied_through(trials: Trials, heldout_mse: float) -> dict[str, float]:

@@ -56,7 +56,7 @@ DYNAMICS, LIKELIHOODS = choices("model/dynamics"), choices("model/likelihood")
 ALIKE = {"neural_lnsde", "neural_gsde", "published_lsde", "published_gsde"}  # to encoders and decoders, as their siblings
 FOR_SERIES = {
     "control_path", "convolution", "path_gru", "rocket", "smoothing", "gru_decay", "neural_lsde", "published_lnsde",
-    "neural_cde", "none", "pooled", "published_classifier",
+    "neural_cde", "none", "pooled", "published_classifier", "path_grid", "gaussian_states", "mtan",
 }  # fmt: skip
 FOR_VALUES = {"neural_lsde", "neural_lnsde", "neural_gsde", "neural_cde", "gru_d", "latent_ode"}  # models of real values
 UNLIKE = [name for name in DYNAMICS if name not in ALIKE]
@@ -70,6 +70,7 @@ GROUPS = [
     for group in ("objective", "optimizer", "schedule", "trainer", "training", "predict", "logger", "data", "experiment")
     for name in choices(group)
 ] + [("search", name) for name in choices("search") if name != "base"]  # what all searches share
+OWN_TIMES = r"has times of its own, but model\.decoder .*: choose model/decoder=mtan"
 HOLDS = {
     "gaussian": "real values",
     "contaminated": "real values",
@@ -136,7 +137,8 @@ def pairs_first(encoders: list[str], dynamics: list[str], decoders: list[str]) -
         square
         | set(product(["convolution", "path_gru", "rocket", "gru"], ["langevin_type", "neural_lsde"], ["mlp", "pooled"]))
         | {("control_path", "published_lnsde", "published_classifier"), ("smoothing", "neural_lsde", "mlp")}
-        | {("gru_decay", "none", "mlp"), ("control_path", "neural_cde", "mlp")}
+        | {("gru_decay", "none", "mlp"), ("control_path", "neural_cde", "mlp"), ("gru", "langevin_type", "mtan")}
+        | {("path_grid", "gaussian_states", "mtan"), ("path_grid", "langevin_type", "mtan"), ("path_grid", "ode", "mlp")}
     )
     return [pytest.param(*c, marks=[] if c in fast else pytest.mark.slow) for c in product(encoders, dynamics, decoders)]
 
@@ -153,6 +155,10 @@ def test_every_two_parts_meet_in_the_fast_lane():
 def test_every_combination_of_parts_trains_on_counts(encoder, dynamics, decoder):
     parts = {"encoder": encoder, "dynamics": dynamics, "decoder": decoder}
     config = mixed(light_config(*TINY_LORENZ, "model=latent_sde"), **parts)
+    if encoder == "path_grid" and decoder != "mtan":
+        with pytest.raises(ConfigError, match=OWN_TIMES):
+            light_training(config, light_data(*TINY_LORENZ))
+        return
     if (encoder, dynamics) == ("smoothing", "released_langevin"):
         config.model.dynamics.potential_rows = 5  # its state is the context, here of 75
     if get_class(config.model.dynamics._target_).wants_evidence:
@@ -175,6 +181,10 @@ def test_parts_for_video_train_with_all_others(encoder, dynamics, decoder):
     parts = {"encoder": encoder, "dynamics": dynamics, "decoder": decoder}
     config = mixed(light_config(*TINY_VIDEO, "model=latent_sde", "model/likelihood=gaussian"), **parts)
     config.model.likelihood.readout = "identity" if decoder == "video" else "linear"
+    if encoder == "path_grid":
+        with pytest.raises(ConfigError, match=OWN_TIMES):
+            light_training(config, light_data(*TINY_VIDEO))
+        return
     if get_class(config.model.dynamics._target_).wants_evidence:
         with pytest.raises(ConfigError, match=r"choose model/decoder=linear .* and an encoder without content"):
             light_training(config, light_data(*TINY_VIDEO))
@@ -229,7 +239,7 @@ def test_every_dynamics_is_driven_by_fractional_noise_or_says_why_not(dynamics):
         with pytest.raises(ConfigError, match=r"is not driven by a noise of choice: set model/noise=brownian"):
             light_training(config, light_data(*words))
         return
-    if dynamics in ("published_lnsde", "published_gsde"):
+    if dynamics in ("published_lnsde", "published_gsde", "gaussian_states"):
         with pytest.raises(ConfigError, match="EulerMaruyama takes the Itô integral, which FractionalBrownian has no limit of"):
             light_training(config, light_data(*words))
         return

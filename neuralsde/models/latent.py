@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from neuralsde.errors import ConfigError
 from neuralsde.inference.path import Estimator, Evidence, LatentPath, LatentProcess, Matching
 from neuralsde.likelihoods import Gaussian, Likelihood
+from neuralsde.nn.control_path import interval
 from neuralsde.nn.decoders import MLPDecoder
 from neuralsde.nn.dropout import Dropout
 from neuralsde.nn.input_noise import InputNoise
@@ -42,6 +43,9 @@ class LatentModel(nn.Module):
     An encoder may say that its last `content_size` channels are content: what stays the same throughout a trial, equal in all
     bins. The decoder reads them beside the path, the dynamics do not. Content is known once a trial has been encoded, so the
     model forecasts; it has no prior, so that the bound is conditional on it, and sampling asks for it.
+
+    An encoder may have times of its own (`context_times`), such as a grid. The dynamics then run on those, and a decoder that
+    reads times decodes at the bins, where latents lie on straight lines between the path's states.
 
     Args:
         encoder: observations to context, with an `output_size` and, where it finds content, a `content_size`.
@@ -79,6 +83,10 @@ class LatentModel(nn.Module):
         # A part that knows which values it sees wants them as they are; another wants the rest scaled up.
         self.reads_mask = getattr(encoder, "reads_mask", False) or self.dynamics.wants_evidence
         self.context_dropout, self.context_noise = Dropout(context_dropout), InputNoise(context_noise)
+        self.has_own_times: bool = hasattr(encoder, "context_times")
+        self.reads_times: bool = getattr(self.decoder, "reads_times", False)
+        if self.has_own_times:
+            self._refuse_parts_at_bins()
         if self.dynamics.wants_evidence and not self._reads_path_linearly():
             raise ConfigError(
                 f"model.dynamics {type(self.dynamics).__name__} knows the exact posterior of a linear read-out with Gaussian "
@@ -100,7 +108,7 @@ class LatentModel(nn.Module):
 
     def sample(
         self,
-        context: Float[Tensor, "batch bin context"],
+        context: Float[Tensor, "batch point context"],
         times: Float[Tensor, "#batch bin"],
         observed_bins: int,
         samples: int = 1,
@@ -109,9 +117,36 @@ class LatentModel(nn.Module):
         decoded: slice = EVERY_BIN,
     ) -> ModelOutput:
         """Posterior paths given the encoder's context, and what they decode to in the bins `decoded`."""
-        path = self.posterior(context, times, observed_bins, samples, estimator, evidence)
+        points, times = self.path_times(times)
+        observed_bins = context.shape[1] if self.has_own_times else observed_bins
+        path = self.posterior(context, points, observed_bins, samples, estimator, evidence)
         read = context if self.decode_context else context[..., self.context_size :]
-        return ModelOutput(self.decode(path.states[:, decoded], read[:, decoded]), path.states, path.kl)
+        if self.reads_times:
+            parameter = self.decode(path.states, read, points, times[:, decoded])
+        else:
+            parameter = self.decode(path.states[:, decoded], read[:, decoded])
+        return ModelOutput(parameter, self.at_bins(path.states, points, times), path.kl)
+
+    def path_times(
+        self, times: Float[Tensor, "#batch bin"]
+    ) -> tuple[Float[Tensor, "#batch point"], Float[Tensor, "#batch bin"]]:
+        """When the path's states are of, and the bins: an encoder's own times begin with a trial's first bin."""
+        own: Callable[[Tensor], Tensor] | None = getattr(self.encoder, "context_times", None)
+        return (times, times) if own is None else (own(times), times - times[:, :1])
+
+    def at_bins(
+        self,
+        states: Float[Tensor, "sample_batch point latent"],
+        points: Float[Tensor, "#batch point"],
+        times: Float[Tensor, "#batch bin"],
+    ) -> Float[Tensor, "sample_batch bin latent"]:
+        """The path at the bins: linearly between its states, where those are at other times."""
+        if not self.has_own_times:
+            return states
+        left, _, share = interval(points.expand(len(times), -1), times)
+        each = len(states) // len(times)
+        left, share = left.repeat(each, 1)[..., None], share.repeat(each, 1)[..., None].to(states.dtype)
+        return torch.lerp(states.take_along_dim(left, 1), states.take_along_dim(left + 1, 1), share)
 
     def match(
         self,
@@ -133,13 +168,19 @@ class LatentModel(nn.Module):
         return ModelOutput(self.decode(match.states, read), match.states, match.kl, match.bins)
 
     def decode(
-        self, states: Float[Tensor, "sample_batch bin latent"], read: Float[Tensor, "batch #bin read"]
+        self,
+        states: Float[Tensor, "sample_batch point latent"],
+        read: Float[Tensor, "batch #point read"],
+        points: Float[Tensor, "#batch point"] | None = None,
+        times: Float[Tensor, "#batch bin"] | None = None,
     ) -> Float[Tensor, "sample_batch bin parameter"]:
-        """The likelihood's parameter, from paths, samples outside and trials inside, and what the decoder reads beside them."""
+        """The likelihood's parameter, from paths, samples outside and trials inside, and what the decoder reads beside them;
+        where it reads times, those of the states and of the bins."""
         if read.shape[2]:
             read = self.context_noise(self.context_dropout(read)).expand(-1, states.shape[1], -1)
             states = torch.cat([states, read.repeat(len(states) // len(read), 1, 1)], dim=2)
-        return widened(self.likelihood(self.decoder(states)))  # what is summed over all entries
+        features = self.decoder(states) if times is None else self.decoder(states, points, times)
+        return widened(self.likelihood(features))  # what is summed over all entries
 
     def posterior(
         self,
@@ -179,6 +220,19 @@ class LatentModel(nn.Module):
         idle = isinstance(self.decoder, MLPDecoder) and self.decoder.is_identity
         return linear and idle and not self.decode_context and not self.content_size
 
+    def _refuse_parts_at_bins(self) -> None:
+        """Raises:
+        ConfigError: the encoder has times of its own, and another part works at the bins.
+        """
+        name = f"model.encoder {type(self.encoder).__name__} has times of its own"
+        if not self.reads_times:
+            raise ConfigError(
+                f"{name}, but model.decoder {type(self.decoder).__name__} decodes a state where it is: choose "
+                "model/decoder=mtan, or an encoder whose context is at the bins."
+            )
+        if self.decode_context or self.content_size:
+            raise ConfigError(f"{name}, but the decoder reads context at the bins: set model.decode_context=false.")
+
     def forecast(
         self,
         values: Float[Tensor, "batch observed_bin channel"],
@@ -193,6 +247,11 @@ class LatentModel(nn.Module):
             ConfigError: the decoder reads the encoder's context, of which there is none beyond the data.
         """
         self.refuse_context("forecast beyond the data")
+        if self.has_own_times:
+            raise ConfigError(
+                f"The model cannot forecast beyond the data: its encoder {type(self.encoder).__name__} has times of its own, "
+                "which end with the trial. Train with another model/encoder."
+            )
         context, evidence = self.encoder(values, seen, times), self.evidence(values, seen)
         path = self.posterior(context, times, values.shape[1], samples, evidence=evidence)
         assert path.end is not None
@@ -200,7 +259,8 @@ class LatentModel(nn.Module):
         clock = torch.cat([times[:, -1:].expand(rows, -1), ahead.expand(rows, -1)], 1)
         states = self.dynamics.go_on(path.end, clock.repeat(samples if len(clock) > 1 else 1, 1))
         content = context[:, :1, self.context_size :]
-        whole = self.decode(torch.cat([path.states, states], 1), content)  # an attention decoder looks back
+        clock = (torch.cat([times.expand(rows, -1), ahead.expand(rows, -1)], 1),) * 2 if self.reads_times else ()
+        whole = self.decode(torch.cat([path.states, states], 1), content, *clock)  # an attention decoder looks back
         return ModelOutput(whole[:, values.shape[1] :], states, {})
 
     def content(
@@ -231,9 +291,11 @@ class LatentModel(nn.Module):
                 f"The model cannot be sampled from without content, of which its encoder {type(self.encoder).__name__} finds "
                 f"{self.content_size} channels in data: give model.generate(n, times, content), or forecast given trials."
             )
-        states = self.dynamics.from_prior(n, times)
+        points, times = self.path_times(times)
+        states = self.dynamics.from_prior(n, points)
         read = states.new_zeros(n, 1, 0) if content is None else content[:, None]
-        return ModelOutput(self.decode(states, read), states, {})
+        clock = (points, times) if self.reads_times else ()
+        return ModelOutput(self.decode(states, read, *clock), self.at_bins(states, points, times), {})
 
     def refuse_context(self, use: str) -> None:
         """Raises:

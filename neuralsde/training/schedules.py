@@ -8,7 +8,7 @@ import math
 from typing import Any
 
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau, StepLR
+from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, ReduceLROnPlateau, StepLR
 
 from neuralsde.training.monitored import less_is_better
 
@@ -40,6 +40,11 @@ def plateau(
 def step(optimizer: Optimizer, total_steps: int, every_epochs: int = 10, factor: float = 0.5) -> dict[str, Any]:
     """Multiply the rate by `factor` after every so many epochs."""
     return {"scheduler": StepLR(optimizer, every_epochs, factor), "interval": "epoch"}
+
+
+def cosine(optimizer: Optimizer, total_steps: int, half_epochs: int = 10, min_lr: float = 1e-5) -> dict[str, Any]:
+    """Fall to `min_lr` along a cosine in so many epochs, and rise again in as many."""
+    return {"scheduler": CosineAnnealingLR(optimizer, half_epochs, min_lr), "interval": "epoch"}
 
 
 def constant(optimizer: Optimizer, total_steps: int) -> None:

@@ -255,14 +255,15 @@ def test_what_needs_a_whole_path_is_not_matched(tmp_path, words, sentence):
 
 @pytest.mark.parametrize("decoder", sorted(choices_of("decoder")))
 def test_a_decoder_says_truly_whether_it_mixes_bins(decoder):
-    spec = {"kind": "real", "total_bins": 5, "target_dim": 64}
+    spec = {"kind": "real", "total_bins": 5, "target_dim": 64, "duration_s": 4.0}
     part = instantiate(OmegaConf.create({"spec": spec, "part": choices_of("decoder")[decoder]}).part)(input_size=4).eval()
-    reaches = set()
+    times, reaches = torch.arange(5.0)[None], set()
+    clock = (times, times) if getattr(part, "reads_times", False) else ()
     for bin in range(5):
         path = torch.randn(1, 5, 4)
         other = path.clone()
         other[:, bin] += torch.randn(4)
-        changed = (part(path) - part(other)).abs().amax(-1)[0] > 1e-5
+        changed = (part(path, *clock) - part(other, *clock)).abs().amax(-1)[0] > 1e-5
         reaches |= {(bin, int(reached)) for reached in changed.nonzero()}
     assert part.mixes_bins == any(bin != reached for bin, reached in reaches)
     assert part.mixes_bins or reaches == {(bin, bin) for bin in range(5)}

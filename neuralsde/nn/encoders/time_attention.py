@@ -113,11 +113,15 @@ class TimeEmbedding(nn.Module):
     Args:
         size: channels.
         duration_s: $T$, time from the first to the last bin, in seconds.
+        published_start: start as a linear layer does, all numbers uniform on $[-1, 1)$.
     """
 
-    def __init__(self, size: int, duration_s: float):
+    def __init__(self, size: int, duration_s: float, published_start: bool = False):
         super().__init__()
         self.duration_s = duration_s
+        if published_start:
+            self.frequency, self.phase = (nn.Parameter(torch.empty(size).uniform_(-1, 1)) for _ in range(2))
+            return
         cycles = torch.logspace(math.log10(0.5), math.log10(20.0), size // 2).repeat_interleave(2)[: size - 1]
         self.frequency = nn.Parameter(torch.cat([torch.ones(1), 2 * math.pi * cycles]))
         self.phase = nn.Parameter(torch.cat([torch.zeros(1), math.pi / 2 * (torch.arange(size - 1) % 2)]))

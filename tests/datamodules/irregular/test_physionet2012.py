@@ -6,8 +6,11 @@ from neuralsde.datamodules.irregular.physionet import VARIABLES, Source, find_so
 from neuralsde.datamodules.irregular.physionet import cache as record_cache
 from neuralsde.datamodules.irregular.physionet2012 import Physionet2012
 from neuralsde.errors import ConfigError, DataError
+from neuralsde.evaluation.load import load
+from neuralsde.workflow import train
 from tests.helpers.physionet_files import HEADER, outcomes_text, record_texts, write_set, write_tar
 from tests.helpers.shared import shared_path
+from tests.helpers.tiny import FAST, composed
 
 
 @pytest.fixture
@@ -152,6 +155,17 @@ def test_test_records_do_not_move_the_training_scale(tmp_path):
     changed = reader(write_set(tmp_path, texts)).read()
     np.testing.assert_array_equal(plain.train.targets, changed.train.targets)
     assert not np.array_equal(reader(write_set(tmp_path, texts), stats="all").read().train.targets, changed.train.targets)
+
+
+def test_the_published_interpolation_trains_on_them_and_predicts_their_own_rows(tmp_path, archive):
+    words = [f"data.reader.path={archive}", "data.reader.cache=false", "data.batch_size=16", "training.baselines=false"]
+    words += ["model.dynamics.process.latent_size=8", "model.encoder.points=8"]
+    train(composed("experiment=stable_sde_paper/physionet2012", *words, *FAST, f"run_dir={tmp_path / 'run'}"))
+    run = load(tmp_path / "run")
+    predicted, series = run.predict(run.data.eval), run.data.eval
+    assert predicted.latents.shape[:2] == predicted.rates.shape[:2] == series.targets.shape[:2]
+    np.testing.assert_array_equal(np.isfinite(predicted.rates).all(-1), series.rows)
+    assert (np.isfinite(series.targets) >= np.isfinite(series.shown)).all()  # learns what it is shown, too
 
 
 def test_mortality_has_labels_and_hides_nothing(archive):
