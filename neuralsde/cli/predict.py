@@ -71,7 +71,7 @@ def refuse_own_source(path: Path, data: str | None, runs: "list[Run]") -> None:
     ConfigError: the file to write is one of those that are read.
     """
     read = [Path(data)] if data is not None else []
-    for source in (*read, *(file for run in runs for file in run.datamodule.files())):
+    for source in (*read, *(file for run in runs for file in (run.unread if run.learned else run.datamodule).files())):
         if path.resolve() == source.resolve():
             raise ConfigError(f"{path} holds the data that are read, and would be overwritten: name another file.")
 

@@ -21,7 +21,8 @@ from neuralsde.datamodules.irregular.ahead import elapsed_ahead, in_rounds, usua
 from neuralsde.datamodules.irregular.assemble import pad_rows, pad_times, padded
 from neuralsde.errors import ConfigError, DataError
 from neuralsde.evaluation import figures
-from neuralsde.evaluation.new_series import refuse_other_unit
+from neuralsde.evaluation.new_series import refuse_other_unit, seed_of
+from neuralsde.evaluation.predict import predict as predict_trials
 from neuralsde.evaluation.prediction import Prediction
 from neuralsde.evaluation.report import write_report
 from neuralsde.workflow import train
@@ -75,22 +76,92 @@ def runs(folder):
 
 def test_a_series_of_the_table_is_told_of_as_in_its_split(runs, folder):
     run = runs["forecast"]
-    settings = {"n_samples": 50, "sample_batch": 10, "batch_size": 32, "interval": 0.8, "quantiles": (0.5,), "seed": 3}
-    split = run.predict("eval", **settings)
-    names = split.axes.names.tolist()
-    cut = [row[:4] for name in names for row in rows_of([f"p{k}" for k in range(30)], 8, 0) if row[0] == name]
+    settings = {"n_samples": 50, "sample_batch": 10, "interval": 0.8, "quantiles": (0.5,)}
+    trials, table = run.data.eval, rows_of([f"p{k}" for k in range(30)], 8, 0)
+    cut = [row[:4] for name in trials.names for row in table if row[0] == name]
     windows = [row for number, row in enumerate(cut) if number % 8 < 6]
     asked = {name: value for name, value in settings.items() if name != "quantiles"}
-    new = run.predict_series(write(folder / "windows.csv", windows, "patient,day,weight,temperature"), **asked)
-    ours, theirs = new.to_table(), split.to_table()
-    assert ours.keys() == theirs.keys()
-    for column, values in theirs.items():
-        np.testing.assert_array_equal(ours[column], values)
+    path = write(folder / "windows.csv", windows, "patient,day,weight,temperature")
+    ours = run.predict_series(path, seed=3, **asked).to_table()
     assert list(ours) == ["series", "time", "channel", "mean", "median", "lower", "upper"]
-    days = [day for name in names for day in [row[1] for row in cut if row[0] == name][6:] * 2]
+    for number, name in enumerate(trials.names.tolist()):
+        alone = predict_trials(run.module, trials[number : number + 1], seed=seed_of(3, name), **settings)
+        theirs, own = run.calibrated(alone).named_by(run.data).to_table(), ours["series"] == name
+        assert theirs.keys() == ours.keys()
+        for column, values in theirs.items():
+            if column in ("mean", "median", "lower", "upper"):
+                np.testing.assert_allclose(ours[column][own], values, rtol=1e-6)
+            else:
+                np.testing.assert_array_equal(ours[column][own], values)
+    days = [day for name in trials.names for day in [row[1] for row in cut if row[0] == name][6:] * 2]
     np.testing.assert_array_equal(ours["time"].astype("datetime64[D]").astype(str), days)
-    apart = run.predict_series(folder / "windows.csv", horizon=1.8, every=0.9, **asked).to_table()
+    apart = run.predict_series(folder / "windows.csv", horizon=1.8, every=0.9, seed=3, **asked).to_table()
     assert (apart["mean"] != ours["mean"]).any()
+
+
+@pytest.mark.parametrize("task", SETTINGS)
+def test_what_is_told_of_a_series_changes_neither_with_those_beside_it_nor_with_their_order(runs, folder, task):
+    rows = [row[:4] for row in rows_of(["b", "a", "c"], 6, 1)]
+    by_name = {name: [row for row in rows if row[0] == name] for name in "abc"}
+    told = {}
+    for order in ("abc", "cab", "a", "b"):
+        path = write(folder / f"{order}.csv", [row for name in order for row in by_name[name]], HEADER.removesuffix(",kind"))
+        told[order] = runs[task].predict_series(path, n_samples=40, sample_batch=15).to_table()
+    for order, names in (("cab", "abc"), ("a", "a"), ("b", "b")):
+        for name in names:
+            ours, theirs = (told[words]["series"] == name for words in (order, "abc"))
+            for column, values in told["abc"].items():
+                np.testing.assert_array_equal(told[order][column][ours], values[theirs])
+    again = runs[task].predict_series(folder / "a.csv", n_samples=40, sample_batch=15, seed=1).to_table()
+    value = "probability" if task == "classification" else "mean"
+    assert (again[value] != told["a"][value]).any()
+
+
+@pytest.mark.parametrize("task", SETTINGS)
+def test_new_series_are_told_of_without_the_training_table(runs, folder, tmp_path, task):
+    before = runs[task].predict_series(folder / "new.csv", n_samples=20).to_table()
+    (folder / "own.csv").rename(folder / "away.csv")
+    try:
+        run = neuralsde.load(folder / task)
+        alone = run.predict_series(folder / "new.csv", n_samples=20).to_table()
+        assert len(run.read_series(folder / "new.csv")["value"])
+        words = ["predict", str(folder / task), str(tmp_path / "told.csv"), "--data", str(folder / "new.csv")]
+        told = predict.run(parser().parse_args(words))
+        with pytest.raises(DataError, match="There is no file"):
+            replace(run, learned={}).predict_series(folder / "new.csv")
+    finally:
+        (folder / "away.csv").rename(folder / "own.csv")
+    assert all((alone[column] == values).all() for column, values in before.items())
+    assert told["lines"] == len(before["series"])
+
+
+def test_runs_of_earlier_versions_read_their_training_table(runs, folder):
+    old = replace(runs["forecast"], learned={})
+    ours, theirs = (run.predict_series(folder / "new.csv", n_samples=20).to_table() for run in (old, runs["forecast"]))
+    assert all((ours[column] == values).all() for column, values in theirs.items())
+
+
+def test_units_go_on_without_a_jump_between_the_rows_of_training(runs, folder):
+    data, rest = runs["forecast"].datamodule, runs["forecast"].datamodule.rest[-2:]
+    series = data.reader.read_new(folder / "new.csv", data.channel_names, data.dated, bool(data.zone))
+
+    def unit(elapsed, data):
+        trials = data.new_trials(series, [t[-1:] + elapsed for t in series.times])
+        return trials.scale[trials.rows][0]
+
+    for elapsed, expected in (
+        (1.0, rest[0]),
+        (2.0, rest[1]),
+        (1.5, np.sqrt(rest[0] * rest[1])),
+        (0.3, rest[0]),
+        (3.0, rest[1]),
+    ):
+        np.testing.assert_allclose(unit(elapsed, data), expected, rtol=1e-5)
+    np.testing.assert_allclose(unit(1.4999, data), unit(1.5001, data), rtol=1e-3)
+    by_row = copy.copy(data)
+    by_row.units_ahead = "row"
+    np.testing.assert_allclose(unit(1.4999, by_row), rest[0], rtol=1e-6)
+    np.testing.assert_allclose(unit(1.5001, by_row), rest[1], rtol=1e-6)
 
 
 def test_files_and_labelled_arrays_keep_names_times_and_what_is_told(runs, tmp_path):
