@@ -238,8 +238,8 @@ def evaluate(
     sums = before = None
     if isinstance(run, Run) and not recording.spec.predicts_inputs:
         sums, before = distributions(run, data, config.predict.n_samples, config.predict.seed)
-    scores |= {} if sums is None else sums.pooled()
-    baselines = {} if before is None else {"before calibration": before.pooled()}
+    scores |= {} if sums is None else sums.pooled(recording.deviations)
+    baselines = {} if before is None else {"before calibration": before.pooled(recording.deviations)}
     baselines |= baseline_table(recording) if config.training.baselines else {}
     channels = {} if sums is None else channel_scores(sums, recording, config.training.baselines)
     content = {**scores, "baselines": baselines, "channels": channels, **provenance(run, data)}
@@ -282,6 +282,7 @@ def provenance(run: Run | Ensemble, data: TrialDataModule) -> dict[str, Any]:
     return {
         "checkpoint": str(run.path),
         "predict": OmegaConf.to_container(run.config.predict, resolve=True),
+        **({"intervals": run.calibration.told()} if isinstance(run, Run) and run.calibration is not None else {}),
         "data": {"name": data.data.name, "source": data.data.source, "eval_trials": len(data.data.eval)},
     }
 

@@ -27,9 +27,14 @@ class Sums(NamedTuple):
     total: np.ndarray
     known: np.ndarray
 
-    def pooled(self) -> dict[str, float]:
-        """Means over the values of all channels."""
-        return dict(zip(NAMES, (self.total.sum(1) / self.known.sum()).tolist(), strict=True))
+    def pooled(self, deviations: np.ndarray | None = None) -> dict[str, float]:
+        """Means over the values of all channels; where these are in units of their own, `scaled_mse` and `scaled_crps`, in
+        `deviations` of each, (channel,)."""
+        if deviations is None:
+            return dict(zip(NAMES, (self.total.sum(1) / self.known.sum()).tolist(), strict=True))
+        units = np.stack([deviations**2, deviations, np.ones_like(deviations), np.ones_like(deviations)])
+        names = ("scaled_mse", "scaled_crps", *NAMES[2:])
+        return dict(zip(names, ((self.total / units).sum(1) / self.known.sum()).tolist(), strict=True))
 
     def by_channel(self, names: Sequence[str]) -> dict[str, dict[str, float]]:
         """Means of each channel, and its `rmse`; of a channel of which no value is known nothing."""

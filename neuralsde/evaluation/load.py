@@ -32,6 +32,8 @@ from neuralsde.training.run_record import read_record
 from neuralsde.training.sizes import other_sizes
 from neuralsde.training.targets import refuse_foreign_targets
 
+PHASES = ("val", "test")
+
 
 @dataclass(frozen=True)
 class Run:
@@ -105,21 +107,27 @@ class Run:
         return replace(self, config=with_data(self.config, settings), moved=moved)
 
     def split(self, name: str) -> Trials:
-        """Trials of the split `train`, `eval`, or of one of the recording's extra ones.
+        """Trials of the split `train`, `eval`, or of one of the recording's extra ones; of data that are scored in phases those
+        of `val` or `test` too.
 
         Raises:
             ConfigError: there is no such split.
         """
         splits = {"train": self.data.train, "eval": self.data.eval, **self.data.extra}
+        phases = PHASES if "phase" in self.config.data else ()
+        if name in phases and name not in splits:
+            return self.with_data(phase=name).data.eval
         if name not in splits:
-            raise ConfigError(f"There is no split {name!r} of {self.data.name}; choose one of {', '.join(splits)}.")
+            known = ", ".join(dict.fromkeys((*splits, *phases)))
+            raise ConfigError(f"There is no split {name!r} of {self.data.name}; choose one of {known}.")
         return splits[name]
 
     def predict(self, trials: Trials | str = "eval", **settings: Any) -> Prediction:
         """Rates and latents of `trials`, with the run's own prediction settings.
 
         Args:
-            trials: the name of a split, or trials with the model's units and bins.
+            trials: the name of a split (`train`, `eval`, `val`, `test`, or an extra one), or trials with the model's units and
+                bins.
             settings: arguments of `neuralsde.evaluation.predict` that replace the run's, such as `n_samples=1000`,
                 `interval=0.9`, `quantiles=(0.05, 0.5, 0.95)`, `average="median"` or `label="…"` for a progress bar.
 

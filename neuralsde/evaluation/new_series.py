@@ -186,6 +186,7 @@ def times_ahead(
                 f"{path}: series `{name}` has values at or after a time to forecast; give later times, or leave it out."
             )
     refuse_too_far(max(float(own[-1] - end) for own, end in zip(asked, last, strict=True)), data)
+    tell_of_early(min(float(own[0] - end) for own, end in zip(asked, last, strict=True)), data)
     return [np.unique(own) for own in asked]
 
 
@@ -240,6 +241,15 @@ def refuse_too_far(farthest: float, data: SeriesDataModule) -> None:
             f"The {said}: ask for at most {FARTHEST:g} times that, or train with data.reader.ahead_time={farthest:.4g}."
         )
     warn(f"{said}; what the model says farther out has not been learned.")
+
+
+def tell_of_early(earliest: float, data: SeriesDataModule) -> None:
+    """Warn where a forecast begins earlier than any of training."""
+    if earliest < data.nearest * (1 - 1e-9):
+        warn(
+            f"forecasts begin {earliest:.4g} {data.time_unit} after a last row, and in training {data.nearest:.4g} at the "
+            "earliest; before that the model is as unsure as there."
+        )
 
 
 def fitting(series: SeriesSet, data: SeriesDataModule, path: Path) -> SeriesSet:

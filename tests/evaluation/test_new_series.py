@@ -258,10 +258,10 @@ def test_test_scores_lie_beside_those_of_validation(runs, folder, capsys):
     assert (folder / "forecast" / "scores.json").read_bytes() == before
     scores = json.loads((folder / "forecast" / "scores_test.json").read_text())
     assert {key: scores[key] for key in found["scores"]} == found["scores"]
-    assert scores["forward_rmse"] != json.loads(before)["forward_rmse"]
+    assert scores["forward_scaled_rmse"] != json.loads(before)["forward_scaled_rmse"]
     report = (folder / "forecast" / "report.html").read_text()
-    assert f"{json.loads(before)['forward_rmse']:.4f}" in report
-    assert f"{scores['forward_rmse']:.4f}" in report
+    assert f"{json.loads(before)['forward_scaled_rmse']:.4f}" in report
+    assert f"{scores['forward_scaled_rmse']:.4f}" in report
     assert "<h3>Test trials</h3>" in report
     again = evaluate.run(parser().parse_args(["evaluate", str(folder / "forecast"), "--phase", "val"]))
     assert again["file"] == "scores.json"
@@ -335,6 +335,48 @@ def test_a_prediction_does_not_overwrite_what_it_reads(runs, folder):
         assert (folder / target).read_bytes() == before
 
 
+def test_advice_names_no_setting_that_nobody_can_set_any_more(runs, folder):
+    run, header = runs["forecast"], HEADER.removesuffix(",kind")
+    with pytest.raises(DataError, match=r"^There is no file .*none.csv; give a .csv or .parquet file.$"):
+        run.predict_series(folder / "none.csv")
+    words = [[*GOOD[0][:2], "much", GOOD[0][3]], *GOOD[1:]]
+    bad = {
+        "leave unknown cells empty.": (words, header),
+        "save it with the separator that the training table had.": (
+            [[";".join(row)] for row in GOOD],
+            header.replace(",", ";"),
+        ),
+        "holds no column `patient`; choose": (GOOD, header.replace("patient", "name")),
+    }
+    for end, (rows, first) in bad.items():
+        with pytest.raises(DataError) as error:
+            run.predict_series(write(folder / "bad.csv", rows, first))
+        assert end in str(error.value)
+        assert "data.reader" not in str(error.value)
+
+
+def test_quantiles_are_a_list(runs, folder):
+    for told in (lambda **s: runs["forecast"].predict_series(folder / "new.csv", **s), runs["forecast"].predict):
+        for quantiles in (0.1, "0.1", [None]):
+            with pytest.raises(ConfigError, match="give a list of probabilities"):
+                told(quantiles=quantiles, n_samples=20)
+
+
+def test_the_test_series_are_a_split_to_predict(runs, folder, tmp_path, capsys):
+    run = runs["forecast"]
+    told = predict.run(parser().parse_args(["predict", str(run.path), str(tmp_path / "test.csv"), "--split", "test"]))
+    lines = list(csv.DictReader((tmp_path / "test.csv").read_text().splitlines()))
+    tested = run.with_data(phase="test").data.eval.names.tolist()
+    assert list(dict.fromkeys(line["series"] for line in lines)) == tested
+    assert not set(tested) & set(run.split("val").names.tolist())
+    assert told["lines"] == len(lines)
+    assert f"{len(lines)} values of {len(tested)} series" in capsys.readouterr().out
+    predict.run(parser().parse_args(["predict", str(run.path), str(tmp_path / "test.h5"), "--split", "test"]))
+    assert f"predictions of {len(tested)} series × 8 rows × 2 channels" in capsys.readouterr().out
+    with pytest.raises(ConfigError, match="choose one of train, eval, val, test"):
+        run.predict("other")
+
+
 def test_zones_are_not_mixed_and_whole_numbers_name_series_as_text_does(runs, folder):
     days = np.array(["2024-02-01", "2024-02-02", "2024-02-03"], "datetime64[us]")
     table = {"patient": pa.array([47] * 3), "day": days, "weight": [6e4, 61000.0, 62000.0], "temperature": [37.0, 37.1, None]}
@@ -352,6 +394,8 @@ def test_what_is_not_ahead_or_far_away_or_in_another_unit_is_said(runs, folder, 
         run.predict_series(folder / "new.csv", times=["2024-02-25"])
     run.predict_series(folder / "new.csv", horizon=3, n_samples=20)
     assert "forecasts reach 3 d beyond a last row, and in training at most 2 d" in capsys.readouterr().err
+    run.predict_series(folder / "new.csv", horizon=1, every=0.25, n_samples=20)
+    assert "forecasts begin 0.25 d after a last row, and in training 1 at the earliest" in capsys.readouterr().err
     kilograms = [[*row[:2], f"{float(row[2]) / 1000:.4f}", row[3]] for row in GOOD]
     run.predict_series(write(folder / "kilograms.csv", kilograms, HEADER.removesuffix(",kind")), n_samples=20)
     assert "column `weight` is" in (said := capsys.readouterr().err)

@@ -159,6 +159,7 @@ class SeriesDataModule(TrialDataModule):
             zone=series.zone,
             source=series.source,
             trivial=self.trivial(bare, scored),
+            deviations=self.deviations,
         )
 
     def learned(self) -> dict[str, Any]:
@@ -185,6 +186,12 @@ class SeriesDataModule(TrialDataModule):
         if found.rest is not None:
             observed = np.repeat(found.rest[:1], self.observed, 0)
             self.rest = np.concatenate([observed, found.rest[1:]]).astype(np.float32)
+
+    @property
+    def deviations(self) -> np.ndarray | None:
+        """Standard deviation of each channel in the training series, of a table's channels in units of their own."""
+        own_units = isinstance(self.reader, TableSeries) and self.reader.scale == "none" and len(self.channel_names) > 1
+        return self.levels.width if own_units and self.task != "classification" else None
 
     def kept(self, split: SeriesSet) -> SeriesSet:
         """The rows of each series that are not forgotten."""
