@@ -12,6 +12,7 @@ import numpy as np
 from neuralsde.datamodules.irregular import SeriesDataModule, TableSeries
 from neuralsde.datamodules.irregular.assemble import last_known_rows, last_rows, padded, rows_of
 from neuralsde.datamodules.irregular.dates import SECONDS, dated, since
+from neuralsde.datamodules.irregular.learned import Learned
 from neuralsde.datamodules.irregular.module import median_step
 from neuralsde.datamodules.irregular.scaling import scaled
 from neuralsde.datamodules.irregular.series import SeriesSet
@@ -119,6 +120,7 @@ def table_of(run: "Run") -> tuple[SeriesDataModule, TableSeries]:
 
     Raises:
         ConfigError: they are no table of series, or forecasts are read off the window's last rows.
+        CheckpointError: what the checkpoint holds of the training series is damaged.
     """
     data = run.unread
     if not isinstance(data, SeriesDataModule) or not isinstance(data.reader, TableSeries):
@@ -128,7 +130,7 @@ def table_of(run: "Run") -> tuple[SeriesDataModule, TableSeries]:
     if data.task == "forecast" and not data.extrapolate:
         raise ConfigError("With data.extrapolate=false a model forecasts at the times of training alone: train it with true.")
     if run.learned:
-        data.recall(run.learned)
+        data.recall(Learned.of(run.learned, run.module.spec))
         return data, data.reader
     data = run.datamodule
     assert isinstance(data, SeriesDataModule)

@@ -19,7 +19,7 @@ from neuralsde.cli import evaluate, predict
 from neuralsde.cli.main import parser
 from neuralsde.datamodules.irregular.ahead import elapsed_ahead, in_rounds, usual_ahead
 from neuralsde.datamodules.irregular.assemble import pad_rows, pad_times, padded
-from neuralsde.errors import ConfigError, DataError
+from neuralsde.errors import CheckpointError, ConfigError, DataError
 from neuralsde.evaluation import figures
 from neuralsde.evaluation.new_series import refuse_other_unit, seed_of
 from neuralsde.evaluation.predict import predict as predict_trials
@@ -139,6 +139,16 @@ def test_runs_of_earlier_versions_read_their_training_table(runs, folder):
     old = replace(runs["forecast"], learned={})
     ours, theirs = (run.predict_series(folder / "new.csv", n_samples=20).to_table() for run in (old, runs["forecast"]))
     assert all((ours[column] == values).all() for column, values in theirs.items())
+
+
+def test_damaged_statistics_are_refused(runs, folder):
+    run = runs["forecast"]
+    wrong = {"observed": 2**60, "means": run.learned["means"][:1], "usual": None, "units": run.learned["means"]}
+    for name, value in wrong.items():
+        with pytest.raises(CheckpointError, match="What the checkpoint holds of its training series is damaged"):
+            replace(run, learned={**run.learned, name: value}).predict_series(folder / "new.csv")
+    with pytest.raises(CheckpointError, match="damaged"):
+        replace(run, learned={"observed": 6}).predict_series(folder / "new.csv")
 
 
 def test_units_go_on_without_a_jump_between_the_rows_of_training(runs, folder):
@@ -346,7 +356,7 @@ def test_advice_names_no_setting_that_nobody_can_set_any_more(runs, folder):
             [[";".join(row)] for row in GOOD],
             header.replace(",", ";"),
         ),
-        "holds no column `patient`; choose": (GOOD, header.replace("patient", "name")),
+        "holds no column `patient`; give one of those there are": (GOOD, header.replace("patient", "name")),
     }
     for end, (rows, first) in bad.items():
         with pytest.raises(DataError) as error:
@@ -356,10 +366,9 @@ def test_advice_names_no_setting_that_nobody_can_set_any_more(runs, folder):
 
 
 def test_quantiles_are_a_list(runs, folder):
-    for told in (lambda **s: runs["forecast"].predict_series(folder / "new.csv", **s), runs["forecast"].predict):
-        for quantiles in (0.1, "0.1", [None]):
-            with pytest.raises(ConfigError, match="give a list of probabilities"):
-                told(quantiles=quantiles, n_samples=20)
+    for quantiles in (0.1, "0.1", [None]):
+        with pytest.raises(ConfigError, match="give a list of probabilities"):
+            runs["forecast"].predict_series(folder / "new.csv", quantiles=quantiles, n_samples=20)
 
 
 def test_the_test_series_are_a_split_to_predict(runs, folder, tmp_path, capsys):

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from neuralsde.datamodules.irregular.scaling import Scale
+from neuralsde.datamodules.trials import DataSpec
 from neuralsde.errors import CheckpointError
 
 DAMAGED = "What the checkpoint holds of its training series is damaged"
@@ -60,11 +61,15 @@ class Learned:
         return {field.name: plain_of(getattr(self, field.name)) for field in fields(self)}
 
     @classmethod
-    def of(cls, plain: dict[str, Any]) -> "Learned":
+    def of(cls, plain: dict[str, Any], spec: DataSpec) -> "Learned":
         """What `plain` gave.
 
+        Args:
+            plain: read from a checkpoint.
+            spec: the model's sizes.
+
         Raises:
-            CheckpointError: it is something else.
+            CheckpointError: it is something else, or of other sizes.
         """
         try:
             values: dict[str, Any] = {name: read(plain[name]) for name, read in READ.items()}
@@ -73,6 +78,8 @@ class Learned:
             fits = found.units.width.shape == found.levels.width.shape == found.fitted.width.shape == (channels,)
             fits &= found.means.shape == (channels,) and found.usual.ndim == 1
             fits &= found.rest is None or found.rest.shape == (1 + len(found.usual), channels)
+            fits &= found.observed == spec.observed_bins and len(found.usual) == spec.forward_bins
+            fits &= len(found.class_names) == spec.n_classes and (spec.n_classes > 0 or channels == spec.target_dim)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise CheckpointError(
                 f"What the checkpoint holds of its training series is damaged ({error}): train again."

@@ -172,20 +172,15 @@ class SeriesDataModule(TrialDataModule):
         times = {"usual": ahead, **{name: getattr(self, name) if len(ahead) else 0.0 for name in ("nearest", "reach")}}
         return Learned(**own, **times, fitted=self.reader.fitted, rest=rest).plain()
 
-    def recall(self, learned: dict[str, Any]) -> None:
-        """Take what an earlier reading of the training series had `learned`, so that `new_trials` needs none of them.
-
-        Raises:
-            CheckpointError: it is something else.
-        """
+    def recall(self, learned: Learned) -> None:
+        """Take what an earlier reading of the training series had learned, so that `new_trials` needs none of them."""
         assert isinstance(self.reader, TableSeries)
-        found = Learned.of(learned)
         for name in (*KEPT, "usual", "nearest", "reach"):
-            setattr(self, name, getattr(found, name))
-        self.reader.fitted, self.rest = found.fitted, None
-        if found.rest is not None:
-            observed = np.repeat(found.rest[:1], self.observed, 0)
-            self.rest = np.concatenate([observed, found.rest[1:]]).astype(np.float32)
+            setattr(self, name, getattr(learned, name))
+        self.reader.fitted, self.rest = learned.fitted, None
+        if learned.rest is not None:
+            observed = np.repeat(learned.rest[:1], self.observed, 0)
+            self.rest = np.concatenate([observed, learned.rest[1:]]).astype(np.float32)
 
     @property
     def deviations(self) -> np.ndarray | None:
