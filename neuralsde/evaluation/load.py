@@ -152,7 +152,8 @@ class Run:
         """What the model says of series in another table with the same columns; `.to_table()` has a line for each value, with
         mean, median and the ends of the interval, in the table's own units and times.
 
-        Intervals and quantiles are of observations: of the paths and of the noise around them.
+        Intervals and quantiles are of observations: of the paths and of the noise around them. The training table is not
+        needed. Noise depends on the seed and a series' name, so that what is told of one does not change with the others.
 
         * Forecasts: times ahead are those of `times`, or from `every` to `horizon` after each series' last row that holds a
           value, or those of the rows without values at a series' end, or else the usual ones of training.

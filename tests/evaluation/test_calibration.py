@@ -70,6 +70,9 @@ def test_channels_share_a_factor_where_values_are_few_and_each_series_is_left_ou
     assert (pooled.series, pooled.values) == (9, 90)
     for number, factor in enumerate(left_out(scores)):
         np.testing.assert_array_equal(factor[0], Calibration.fit(np.delete(scores, number, 0)).factor)
+    parts = left_out(rng.exponential(size=(101, 2, 1)))
+    assert parts.shape == (101, 1, 1)
+    assert len(np.unique(parts)) > 2
     many = rng.exponential(size=(LEAST_VALUES, 1, 2)) * [1, 4]
     first, second = Calibration.fit(many).factor
     assert second > 2 * first

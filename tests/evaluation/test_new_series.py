@@ -219,6 +219,8 @@ def test_times_ahead_are_asked_for_in_the_rows_that_they_are_usually_in():
     assert np.isnan(elapsed_ahead(trained)[0, 3])
     expected = np.median(np.stack([a[:3] - t[-1] for a, t in zip(ahead, times, strict=True)]), axis=0)
     np.testing.assert_allclose(usual[:3], np.maximum.accumulate(expected))
+    padding = replace(trained, ahead_times=np.pad(trained.ahead_times, ((0, 0), (0, 1)), mode="edge"))
+    np.testing.assert_array_equal(usual_ahead(padding), [*usual, usual[-1]])
     asked = [np.sort(t[-1] + rng.uniform(0.1, 6, n)) for t, n in zip(times, (1, 9, 20), strict=True)]
     rounds = in_rounds(seen, asked, usual)
     for name, wanted, last in zip("abc", asked, (t[-1] for t in times), strict=True):
