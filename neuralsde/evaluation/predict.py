@@ -231,10 +231,9 @@ def listed(quantiles: Any) -> list[float]:
     Raises:
         ConfigError: they are none, such as a single number.
     """
-    found = quantiles if isinstance(quantiles, Sequence | np.ndarray) else [None]
-    if not all(isinstance(p, Real) for p in found):
+    if not isinstance(quantiles, Sequence | np.ndarray) or not all(isinstance(p, Real) for p in quantiles):
         raise ConfigError(f"predict got quantiles={quantiles!r}; give a list of probabilities, such as [0.1, 0.9].")
-    return [float(p) for p in found]
+    return [float(p) for p in quantiles]
 
 
 def refuse_no_count(function: str, name: str, value: int) -> None:
