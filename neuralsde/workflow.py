@@ -5,11 +5,13 @@ import json
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import lightning as L
+import numpy as np
 from lightning.pytorch.loggers import Logger, WandbLogger
 from matplotlib.figure import Figure
 from omegaconf import DictConfig, OmegaConf
@@ -17,11 +19,12 @@ from rich.console import Console
 from rich.table import Table
 
 from neuralsde.analysis.dynamics import dynamics_of
-from neuralsde.datamodules.batches import TrialDataModule
+from neuralsde.datamodules.batches import TrialDataModule, stack_targets
 from neuralsde.datamodules.trials import TrialData
 from neuralsde.errors import ConfigError
 from neuralsde.evaluation.analysis_figures import dynamics_figures
 from neuralsde.evaluation.baselines import baseline_table, times_of
+from neuralsde.evaluation.calibration import PROBABILITY, Calibration, conformity, left_out
 from neuralsde.evaluation.distribution import Sums, distribution_sums, trivial_sums
 from neuralsde.evaluation.ensemble import Ensemble
 from neuralsde.evaluation.figures import draw_figures
@@ -35,7 +38,7 @@ from neuralsde.evaluation.scores import score
 from neuralsde.files import remove_leftovers, write_picture, write_whole
 from neuralsde.training.back_off import fit_with_back_off
 from neuralsde.training.build import instantiate_part
-from neuralsde.training.checkpoint import checkpoint_to_resume
+from neuralsde.training.checkpoint import add_to_record, checkpoint_to_resume
 from neuralsde.training.csv_log import CSVLog
 from neuralsde.training.fit import Fit, fill_in_sizes, prepare_fit
 from neuralsde.training.fit_check import check_fit
@@ -48,6 +51,7 @@ from neuralsde.training.targets import check_targets, refuse_own_trust
 from neuralsde.training.wandb_log import log_checkpoints, wandb_logger
 
 MOST_CHANNELS = 8  # in the terminal's table
+CALIBRATION_SAMPLES = 400  # of which the ends of an interval are told well enough
 DYNAMICS_SEEDS = 50  # visited states from which fixed points are looked for, for a run's own pictures
 
 
@@ -88,7 +92,8 @@ def train(config: DictConfig, allow_targets: Sequence[str] = ()) -> float:
     with others_started(prepared.trainer, run_dir, allow_targets):
         fit_with_back_off(config, prepared, again, record, loggers, partial(progress_pictures, config, data, loggers))
     checkpoint = run_dir / "checkpoints" / f"{config.predict.weights}.ckpt"
-    scores = evaluate(load(checkpoint, allow_targets=tuple(allow_targets)), data, run_dir, loggers, config)
+    run = calibrated(load(checkpoint, allow_targets=tuple(allow_targets)), data)
+    scores = evaluate(run, data, run_dir, loggers, config)
     record.end()
     report = write_report(run_dir)
     print(f"{run_dir}: checkpoint {checkpoint.relative_to(run_dir)}, scores.json, metrics.csv, plots/, {report.name}")
@@ -173,6 +178,42 @@ def progress_pictures(config: DictConfig, data: TrialDataModule, loggers: list[L
     return [ProgressPictures(data.data, logger, settings.pictures_every, settings.pictures_share) for logger in shown_by]
 
 
+def calibrated(run: Run, data: TrialDataModule) -> Run:
+    """The run with intervals as wide as its validation trials ask for, which its checkpoint holds from now on; as it is where
+    the data ask for none."""
+    if not data.calibrate:
+        return run
+    if data.phase != "val":
+        print(f"Intervals are not calibrated, as data.phase is {data.phase}: it takes validation trials.")
+        return run
+    found = Calibration.fit(scores_of_intervals(run, data.data))
+    add_to_record(run.path, "calibration", found.plain())
+    print(f"calibrated: {found.told()}")
+    return replace(run, calibration=found)
+
+
+def scores_of_intervals(run: Run, data: TrialData) -> np.ndarray:
+    """How much wider the intervals of the model itself have to be to hold the evaluation trials' values, (trial, bin, channel).
+
+    See `conformity`."""
+    said = replace(run, calibration=None).predict(
+        data.eval, interval=PROBABILITY, n_samples=CALIBRATION_SAMPLES, average="rate"
+    )
+    return conformity(said, data.eval.in_units(stack_targets(data.eval, data.spec)))
+
+
+def distributions(run: Run, data: TrialDataModule, n_samples: int, seed: int) -> tuple[Sums | None, Sums | None]:
+    """Scores of what the run says of the evaluation trials, and of what it would say without its calibration, where it has one.
+    Of trials that it was calibrated on each is told by the factor of the others, so that its coverage says something."""
+    trials, settings = data.data.eval, (n_samples, seed)
+    before = distribution_sums(run.module, trials, *settings)
+    if run.calibration is None or before is None:
+        return before, None
+    scores = scores_of_intervals(run, data.data) if data.phase == "val" else None
+    factor = run.calibration.factor if scores is None else left_out(scores, run.calibration.probability)
+    return distribution_sums(run.module, trials, *settings, factor=factor), before
+
+
 def evaluate(
     run: Run | Ensemble, data: TrialDataModule, run_dir: Path, loggers: list[Logger], config: DictConfig, phase: str = ""
 ) -> dict[str, float]:
@@ -194,12 +235,12 @@ def evaluate(
     extra = {name: rates[name] for name in recording.extra}
     latents = (predictions[name].latents for name in ("train", "eval"))
     scores = score(recording, rates["train"], rates["eval"], extra, *latents)
-    sums = None
+    sums = before = None
     if isinstance(run, Run) and not recording.spec.predicts_inputs:
-        settings = config.predict
-        sums = distribution_sums(run.module, recording.eval, settings.n_samples, settings.seed)
-    scores |= {} if sums is None else sums.pooled()
-    baselines = baseline_table(recording) if config.training.baselines else {}
+        sums, before = distributions(run, data, config.predict.n_samples, config.predict.seed)
+    scores |= {} if sums is None else sums.pooled(recording.deviations)
+    baselines = {} if before is None else {"before calibration": before.pooled(recording.deviations)}
+    baselines |= baseline_table(recording) if config.training.baselines else {}
     channels = {} if sums is None else channel_scores(sums, recording, config.training.baselines)
     content = {**scores, "baselines": baselines, "channels": channels, **provenance(run, data)}
     write_whole(run_dir / f"scores{ending}.json", json.dumps(content, indent=2) + "\n")
@@ -241,6 +282,7 @@ def provenance(run: Run | Ensemble, data: TrialDataModule) -> dict[str, Any]:
     return {
         "checkpoint": str(run.path),
         "predict": OmegaConf.to_container(run.config.predict, resolve=True),
+        **({"intervals": run.calibration.told()} if isinstance(run, Run) and run.calibration is not None else {}),
         "data": {"name": data.data.name, "source": data.data.source, "eval_trials": len(data.data.eval)},
     }
 

@@ -11,10 +11,12 @@ from neuralsde.errors import ConfigError
 if TYPE_CHECKING:
     from neuralsde.evaluation.ensemble import Ensemble
     from neuralsde.evaluation.load import Run
+    from neuralsde.evaluation.prediction import Prediction
 
 HELP = "write rates and latents to a file"
 EXAMPLES = """  neuralsde predict runs/mine rates.h5
   neuralsde predict runs/mine rates.nwb --split train
+  neuralsde predict runs/mine forecasts.csv --split test
   neuralsde predict runs/mine intervals.h5 --n-samples 1000 --interval 0.9 --quantiles 0.05,0.5,0.95
   neuralsde predict runs/seed0 runs/seed1 mean_of_two.h5
   neuralsde predict runs/mine ahead.h5 --ahead 20 --average median
@@ -22,12 +24,17 @@ EXAMPLES = """  neuralsde predict runs/mine rates.h5
   neuralsde predict runs/mine forecasts.csv --data new_patients.csv --times 2024-05-01,2024-05-02
 """
 WRITERS = {".h5": "save", ".hdf5": "save", ".nwb": "to_nwb", ".csv": "save_table", ".parquet": "save_table"}
+TABLES = (".csv", ".parquet")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_checkpoints(parser)
     parser.add_argument("file", metavar="FILE", help="what to write: .h5, .hdf5, .nwb, .csv or .parquet")
-    parser.add_argument("--split", default="eval", help="trials to predict: train, eval, or an extra split (default: eval)")
+    parser.add_argument(
+        "--split",
+        default="eval",
+        help="trials to predict: train, eval (those of the run's scores, the default), val, test, or an extra split",
+    )
     parser.add_argument("--data", metavar="TABLE", help="predict the series of this table, like the one trained on, instead")
     parser.add_argument("--horizon", type=float, metavar="T", help="of --data: forecast so far after each last row")
     parser.add_argument("--every", type=float, metavar="T", help="step of the forecast (default: the usual one in training)")
@@ -60,10 +67,7 @@ def run(arguments: argparse.Namespace) -> Result:
         prediction = model.predict(arguments.split, **settings)
     else:
         prediction = model.forecast(arguments.ahead, arguments.split, **settings)
-    getattr(prediction, WRITERS[path.suffix])(path)
-    n, bins, units = prediction.rates.shape
-    print(f"{path}: rates of {n} trials × {bins} bins × {units} units, {prediction.latents.shape[2]} latents.")
-    return {"file": str(path), "trials": n, "bins": bins, "units": units, "latents": prediction.latents.shape[2]}
+    return written(prediction, path)
 
 
 def refuse_own_source(path: Path, data: str | None, runs: "list[Run]") -> None:
@@ -71,7 +75,7 @@ def refuse_own_source(path: Path, data: str | None, runs: "list[Run]") -> None:
     ConfigError: the file to write is one of those that are read.
     """
     read = [Path(data)] if data is not None else []
-    for source in (*read, *(file for run in runs for file in run.datamodule.files())):
+    for source in (*read, *(file for run in runs for file in (run.unread if run.learned else run.datamodule).files())):
         if path.resolve() == source.resolve():
             raise ConfigError(f"{path} holds the data that are read, and would be overwritten: name another file.")
 
@@ -99,7 +103,29 @@ def of_table(model: "Run | Ensemble", arguments: argparse.Namespace, path: Path,
         raise ConfigError("--data is predicted by one checkpoint, as intervals cannot be averaged: name one.")
     times = [] if arguments.times is None else [number_or_word(part) for part in arguments.times.split(",")]
     prediction = model.predict_series(arguments.data, arguments.horizon, arguments.every, times, **settings)
+    return written(prediction, path)
+
+
+def written(prediction: "Prediction", path: Path) -> Result:
+    """Write a table or arrays, and say what is in them."""
+    return written_table(prediction, path) if path.suffix in TABLES else written_arrays(prediction, path)
+
+
+def written_arrays(prediction: "Prediction", path: Path) -> Result:
+    """Write arrays, and say what they are."""
     getattr(prediction, WRITERS[path.suffix])(path)
+    n, bins, units = prediction.rates.shape
+    counts, table = prediction.axes.kind == "counts", prediction.axes.names is not None
+    what = "rates" if counts else "predictions"
+    words = ("series", "rows", "channels") if table else ("trials", "bins", "units" if counts else "channels")
+    sizes = " × ".join(f"{size} {word}" for size, word in zip((n, bins, units), words, strict=True))
+    print(f"{path}: {what} of {sizes}, {prediction.latents.shape[2]} latents.")
+    return {"file": str(path), "trials": n, "bins": bins, "units": units, "latents": prediction.latents.shape[2]}
+
+
+def written_table(prediction: "Prediction", path: Path) -> Result:
+    """Write a line for each value, and say how many."""
+    prediction.save_table(path)
     table = prediction.to_table()
     lines, series = len(table["series"]), len(set(table["series"].tolist()))
     print(f"{path}: {lines} values of {series} series, with {', '.join(list(table)[1:])}.")

@@ -149,7 +149,8 @@ def as_batch(batch: Any) -> Any:
 class TrialDataModule(L.LightningDataModule, ABC):
     """Batches of a recording; a subclass says how the recording is read.
 
-    Before anything is read, `kind` says what its entries are, as in `DataSpec`.
+    Before anything is read, `kind` says what its entries are, as in `DataSpec`, `phase` which trials are scored, and
+    `calibrate` whether intervals are calibrated on validation trials.
 
     Args:
         batch_size: trials per training batch.
@@ -158,6 +159,8 @@ class TrialDataModule(L.LightningDataModule, ABC):
     """
 
     kind: str = "counts"
+    phase: str = "val"
+    calibrate: bool = False
 
     def __init__(self, batch_size: int, seed: int = 0, eval_batch_size: int = 256):
         super().__init__()
@@ -178,6 +181,10 @@ class TrialDataModule(L.LightningDataModule, ABC):
     def files(self) -> list[Path]:
         """The files that are read, for their checksums in the run's record; none where the data are generated."""
         return []
+
+    def learned(self) -> dict[str, Any]:
+        """What predictions of trials in other files need of the training trials, plain values and tensors for a checkpoint."""
+        return {}
 
     @property
     def data(self) -> TrialData:

@@ -153,6 +153,8 @@ class TrialData:
         zone: offset from UTC that the trials' dates are told in, such as `+00:00`; empty where none was given.
         is_video: whether a bin is a square frame and a channel a pixel, row by row.
         trivial: what trivial predictors say of the evaluation trials' targets, by the predictor's name.
+        deviations: standard deviation of each target in the training trials, (target,), where targets are in units of their
+            own: errors of all together are measured in these; None where one unit is that of all.
         sessions: the recordings that it was joined from, by name.
     """
 
@@ -173,6 +175,7 @@ class TrialData:
     zone: str = ""
     is_video: bool = False
     trivial: dict[str, TrivialPrediction] = field(default_factory=dict)
+    deviations: np.ndarray | None = None
     sessions: dict[str, "Session"] = field(default_factory=dict)
 
 

@@ -206,7 +206,7 @@ def baseline_table(data: TrialData) -> dict[str, dict[str, float]]:
     """
     if data.trivial:
         return {
-            name: score(data, None, said.mean) | trivial_sums(data.eval, data.spec, said).pooled()
+            name: score(data, None, said.mean) | trivial_sums(data.eval, data.spec, said).pooled(data.deviations)
             for name, said in data.trivial.items()
         }
     if data.sessions:

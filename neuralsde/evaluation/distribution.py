@@ -27,9 +27,14 @@ class Sums(NamedTuple):
     total: np.ndarray
     known: np.ndarray
 
-    def pooled(self) -> dict[str, float]:
-        """Means over the values of all channels."""
-        return dict(zip(NAMES, (self.total.sum(1) / self.known.sum()).tolist(), strict=True))
+    def pooled(self, deviations: np.ndarray | None = None) -> dict[str, float]:
+        """Means over the values of all channels; where these are in units of their own, `scaled_mse` and `scaled_crps`, in
+        `deviations` of each, (channel,)."""
+        if deviations is None:
+            return dict(zip(NAMES, (self.total.sum(1) / self.known.sum()).tolist(), strict=True))
+        units = np.stack([deviations**2, deviations, np.ones_like(deviations), np.ones_like(deviations)])
+        names = ("scaled_mse", "scaled_crps", *NAMES[2:])
+        return dict(zip(names, ((self.total / units).sum(1) / self.known.sum()).tolist(), strict=True))
 
     def by_channel(self, names: Sequence[str]) -> dict[str, dict[str, float]]:
         """Means of each channel, and its `rmse`; of a channel of which no value is known nothing."""
@@ -59,7 +64,13 @@ def distribution_scores(
 
 
 def distribution_sums(
-    module: LatentDynamics, trials: Trials, n_samples: int, seed: int = 0, batch_size: int = 256, sample_batch: int = 8
+    module: LatentDynamics,
+    trials: Trials,
+    n_samples: int,
+    seed: int = 0,
+    batch_size: int = 256,
+    sample_batch: int = 8,
+    factor: np.ndarray | float = 1.0,
 ) -> Sums | None:
     """Scores of the mixture of what the sampled paths predict, over the values that are known, in the data's own unit.
 
@@ -73,16 +84,18 @@ def distribution_sums(
         seed: of the paths.
         batch_size: trials at a time.
         sample_batch: samples at a time.
+        factor: by which the mixture is wider around its mean, as `Calibration` has it, a shape that broadcasts to (trial, bin,
+            channel).
     """
     likelihood, sampling = module.model.likelihood, Sampling(n_samples, seed=seed, sample_batch=sample_batch)
     if not isinstance(likelihood, AbstractGaussian):
         return None
     truth, scale = stack_targets(trials, module.spec), 1.0 if trials.scale is None else trials.scale
-    scale = np.broadcast_to(scale, truth.shape)
+    scale, factor = np.broadcast_to(scale, truth.shape), np.broadcast_to(factor, truth.shape)
     total, start = np.zeros((len(NAMES), truth.shape[2])), 0
     with sampled(module, seed):
         for batch in batches(module, trials, batch_size):
-            y, unit = (part[start : start + len(batch.index)] for part in (truth, scale))
+            y, unit, wider = (part[start : start + len(batch.index)] for part in (truth, scale, factor))
             start += len(batch.index)
             known, parts = ~np.isnan(y), []
             inputs = inputs_of(module, batch)
@@ -94,6 +107,8 @@ def distribution_sums(
                 shape = -1, len(y), *y.shape[1:]
                 parts.append([part.double().cpu().numpy().reshape(shape)[:, known] for part in (mean, std, spread)])
             mean, std, weight = (np.concatenate(part) for part in zip(*parts, strict=True))
+            centre = (weight * mean).sum(0)
+            mean, std = centre + wider[known] * (mean - centre), wider[known] * std
             total += of_channels(scored(mean, std, weight, y[known].astype(np.float64), unit[known]), known)
     return Sums(total, np.isfinite(truth).sum((0, 1)))
 

@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from neuralsde.datamodules.checksums import sha256_of
 from neuralsde.datamodules.trials import DataSpec, TrialData, Trials
 from neuralsde.errors import CheckpointError, ConfigError
 from neuralsde.evaluation.artifact import PREFIX, fetch
+from neuralsde.evaluation.calibration import Calibration
 from neuralsde.evaluation.predict import Prediction, forecast, generate, predict
 from neuralsde.training.allocation import AllocationLimit
 from neuralsde.training.build import instantiate_part
@@ -30,6 +31,8 @@ from neuralsde.training.module import LatentDynamics
 from neuralsde.training.run_record import read_record
 from neuralsde.training.sizes import other_sizes
 from neuralsde.training.targets import refuse_foreign_targets
+
+PHASES = ("val", "test")
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,8 @@ class Run:
         path: the checkpoint's file.
         files: name and SHA-256 of each file that it was trained on; empty where that is not known.
         moved: whether other files were named since.
+        learned: what predictions of other tables need of the training series; empty in checkpoints of earlier versions.
+        calibration: how much wider intervals are than the model says; None for not at all.
     """
 
     module: LatentDynamics
@@ -49,6 +54,13 @@ class Run:
     path: Path
     files: frozenset[tuple[str, str]] = frozenset()
     moved: bool = False
+    learned: dict[str, Any] = field(default_factory=dict)
+    calibration: Calibration | None = None
+
+    @property
+    def unread(self) -> TrialDataModule:
+        """The same data as `datamodule`, of which nothing has been read."""
+        return instantiate_part(self.config, "data")
 
     @cached_property
     def datamodule(self) -> TrialDataModule:
@@ -59,7 +71,7 @@ class Run:
                 may be among those to score.
             DataError: a file is missing or damaged, or lacks what was asked for.
         """
-        datamodule = instantiate_part(self.config, "data")
+        datamodule = self.unread
         then, found = other_sizes(self.module.spec, datamodule.spec)
         if found:
             raise CheckpointError(
@@ -95,26 +107,39 @@ class Run:
         return replace(self, config=with_data(self.config, settings), moved=moved)
 
     def split(self, name: str) -> Trials:
-        """Trials of the split `train`, `eval`, or of one of the recording's extra ones.
+        """Trials of the split `train`, `eval`, or of one of the recording's extra ones; of data that are scored in phases those
+        of `val` or `test` too.
 
         Raises:
             ConfigError: there is no such split.
         """
         splits = {"train": self.data.train, "eval": self.data.eval, **self.data.extra}
+        phases = PHASES if "phase" in self.config.data else ()
+        if name in phases and name not in splits:
+            return self.with_data(phase=name).data.eval
         if name not in splits:
-            raise ConfigError(f"There is no split {name!r} of {self.data.name}; choose one of {', '.join(splits)}.")
+            known = ", ".join(dict.fromkeys((*splits, *phases)))
+            raise ConfigError(f"There is no split {name!r} of {self.data.name}; choose one of {known}.")
         return splits[name]
 
     def predict(self, trials: Trials | str = "eval", **settings: Any) -> Prediction:
         """Rates and latents of `trials`, with the run's own prediction settings.
 
         Args:
-            trials: the name of a split, or trials with the model's units and bins.
+            trials: the name of a split (`train`, `eval`, `val`, `test`, or an extra one), or trials with the model's units and
+                bins.
             settings: arguments of `neuralsde.evaluation.predict` that replace the run's, such as `n_samples=1000`,
                 `interval=0.9`, `quantiles=(0.05, 0.5, 0.95)`, `average="median"` or `label="…"` for a progress bar.
+
+        Intervals and quantiles are as wide as the run's `calibration` asks for; `dataclasses.replace(run, calibration=None)`
+        predicts as the model does.
         """
         own = {key: value for key, value in self.config.predict.items() if key != "weights"}
-        return self._named(lambda chosen: predict(self.module, chosen, **{**own, **settings}), trials)
+        return self._named(lambda chosen: self.calibrated(predict(self.module, chosen, **{**own, **settings})), trials)
+
+    def calibrated(self, prediction: Prediction) -> Prediction:
+        """The prediction with intervals as wide as the run's calibration asks for."""
+        return prediction if self.calibration is None else self.calibration.widened(prediction)
 
     def predict_series(
         self,
@@ -127,7 +152,8 @@ class Run:
         """What the model says of series in another table with the same columns; `.to_table()` has a line for each value, with
         mean, median and the ends of the interval, in the table's own units and times.
 
-        Intervals and quantiles are of observations: of the paths and of the noise around them.
+        Intervals and quantiles are of observations: of the paths and of the noise around them. The training table is not
+        needed. Noise depends on the seed and a series' name, so that what is told of one does not change with the others.
 
         * Forecasts: times ahead are those of `times`, or from `every` to `horizon` after each series' last row that holds a
           value, or those of the rows without values at a series' end, or else the usual ones of training.
@@ -295,7 +321,9 @@ def load(path: str | Path, data: dict[str, Any] | None = None, allow_targets: tu
     load_weights(module, checkpoint["state_dict"], path)
     recorded = read_record(path.parent.parent).get("data", {}) if path.parent.name == "checkpoints" else {}
     files = frozenset((file["name"], file["sha256"]) for file in recorded.get("files", []))
-    return Run(module.eval(), config, path, files).with_data(**data or {})
+    calibration = Calibration.of(record["calibration"]) if "calibration" in record else None
+    run = Run(module.eval(), config, path, files, learned=record.get("learned", {}), calibration=calibration)
+    return run.with_data(**data or {})
 
 
 def rebuilt(config: DictConfig, spec: DataSpec, weights: dict[str, Tensor], path: Path) -> LatentDynamics:

@@ -1,5 +1,6 @@
 """Predictions of series that were in no table of the training: from a file of them to values with intervals."""
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC
@@ -11,15 +12,18 @@ import numpy as np
 from neuralsde.datamodules.irregular import SeriesDataModule, TableSeries
 from neuralsde.datamodules.irregular.assemble import last_known_rows, last_rows, padded, rows_of
 from neuralsde.datamodules.irregular.dates import SECONDS, dated, since
+from neuralsde.datamodules.irregular.learned import Learned
 from neuralsde.datamodules.irregular.module import median_step
-from neuralsde.datamodules.irregular.scaling import fit_scale, scaled
+from neuralsde.datamodules.irregular.scaling import scaled
 from neuralsde.datamodules.irregular.series import SeriesSet
 from neuralsde.datamodules.irregular.table.cells import date_or_none
 from neuralsde.datamodules.irregular.table.grouped import LARGEST_RATIO, SUSPECT_STEP
 from neuralsde.datamodules.settings import is_number
+from neuralsde.datamodules.trials import Trials
 from neuralsde.errors import ConfigError, DataError, warn
-from neuralsde.evaluation.predict import predict
+from neuralsde.evaluation.predict import bin_times, coordinates, join, listed, predict, progress
 from neuralsde.evaluation.prediction import Prediction
+from neuralsde.training.module import LatentDynamics
 
 if TYPE_CHECKING:
     from neuralsde.evaluation.load import Run
@@ -30,7 +34,7 @@ FAR_VALUE = 10.0
 """Standard deviations of a channel in training that its median in other series may be away before it is told of."""
 MOST_TIMES = 10_000
 """Times that a series is forecast at, at most."""
-DEFAULTS = {"n_samples": 1000, "sample_batch": 32, "batch_size": 32, "interval": 0.9, "average": "rate", "quantiles": ()}
+DEFAULTS = {"n_samples": 1000, "sample_batch": 250, "batch_size": 32, "interval": 0.9, "average": "rate", "quantiles": ()}
 
 
 def predict_series(
@@ -43,8 +47,7 @@ def predict_series(
 ) -> Prediction:
     """What a model of a table says of the series of another one; arguments and errors as `Run.predict_series`."""
     data, reader = table_of(run)
-    recording = run.data
-    series = reader.read_new(path, data.channel_names, data.dated, bool(data.data.zone))
+    series = reader.read_new(path, data.channel_names, data.dated, bool(data.zone))
     tell_of_other_values(series, data, Path(path))
     refuse_other_unit(series, data, Path(path))
     asked: list[np.ndarray] = []
@@ -59,12 +62,14 @@ def predict_series(
     series = fitting(series, data, Path(path))
     trials = data.new_trials(scaled(series, reader.fitted), asked)
     chosen = {**{key: run.config.predict[key] for key in ("dropout", "seed")}, **DEFAULTS, **settings}
-    if recording.spec.n_classes:
+    if data.class_names:
         chosen |= {"interval": None, "quantiles": ()}
     else:
-        chosen["quantiles"] = tuple(dict.fromkeys((0.5, *chosen["quantiles"])))
-    said = predict(run.module, trials, **chosen).named_by(recording)
-    if recording.spec.n_classes:
+        chosen["quantiles"] = tuple(dict.fromkeys((0.5, *listed(chosen["quantiles"]))))
+    said = run.calibrated(series_by_series(run.module, trials, **chosen))
+    names = {"condition_names": data.class_names, "channel_names": data.class_names or data.channel_names}
+    said = replace(said, coordinates=replace(said.axes, **names, time_unit=data.time_unit, zone=data.zone))
+    if data.class_names:
         return said
 
     def in_units(values: np.ndarray) -> np.ndarray:
@@ -74,10 +79,29 @@ def predict_series(
     return replace(said.mapped(in_units), coordinates=replace(said.axes, shown=shown))
 
 
+def series_by_series(module: LatentDynamics, trials: Trials, seed: int, label: str = "", **settings: Any) -> Prediction:
+    """`predict`, with noise that depends on the seed and on a series' name alone: what is told of a series changes neither with
+    those beside it nor with their order. A series' trials follow each other."""
+    assert trials.names is not None
+    spec, names = module.spec, trials.names
+    parts = np.split(np.arange(len(trials)), np.flatnonzero(names[1:] != names[:-1]) + 1)
+    found: list[Prediction] = []
+    with progress(label, len(parts)) as advance:
+        for own in parts:
+            found.append(predict(module, trials[own], seed=seed_of(seed, str(names[own[0]])), **settings))
+            advance()
+    return join(found, coordinates(spec, trials, bin_times(spec, trials), spec.observed_bins))
+
+
+def seed_of(seed: int, name: str) -> int:
+    """Seed of a series' noise."""
+    return int(np.random.SeedSequence([seed, zlib.crc32(name.encode())]).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
 def read_series(run: "Run", path: str | Path) -> dict[str, np.ndarray]:
     """The values of a table's channels as columns; see `Run.read_series`."""
     data, reader = table_of(run)
-    series = reader.read_new(path, data.channel_names, data.dated, bool(data.data.zone))
+    series = reader.read_new(path, data.channel_names, data.dated, bool(data.zone))
     number, row, channel = np.nonzero(~np.isnan(series.values))
     order = np.lexsort((row, channel, number))
     number, row, channel = number[order], row[order], channel[order]
@@ -91,18 +115,26 @@ def read_series(run: "Run", path: str | Path) -> dict[str, np.ndarray]:
 
 
 def table_of(run: "Run") -> tuple[SeriesDataModule, TableSeries]:
-    """The run's data and what reads them.
+    """The run's data, which know what was learned of the training series, and what reads them. The training table is read only
+    where the checkpoint, of an earlier version, does not hold that.
 
     Raises:
         ConfigError: they are no table of series, or forecasts are read off the window's last rows.
+        CheckpointError: what the checkpoint holds of the training series is damaged.
     """
-    data = run.datamodule
+    data = run.unread
     if not isinstance(data, SeriesDataModule) or not isinstance(data.reader, TableSeries):
         raise ConfigError(
             f"Other series are read from a table, but the data of {run.path} are none (data=csv): predict a split."
         )
     if data.task == "forecast" and not data.extrapolate:
         raise ConfigError("With data.extrapolate=false a model forecasts at the times of training alone: train it with true.")
+    if run.learned:
+        data.recall(Learned.of(run.learned, run.module.spec))
+        return data, data.reader
+    data = run.datamodule
+    assert isinstance(data, SeriesDataModule)
+    assert isinstance(data.reader, TableSeries)
     _ = data.data  # reads the table, whose statistics scale what the model sees
     run.refuse_changed(data.files(), by_name=False)
     return data, data.reader
@@ -156,6 +188,7 @@ def times_ahead(
                 f"{path}: series `{name}` has values at or after a time to forecast; give later times, or leave it out."
             )
     refuse_too_far(max(float(own[-1] - end) for own, end in zip(asked, last, strict=True)), data)
+    tell_of_early(min(float(own[0] - end) for own, end in zip(asked, last, strict=True)), data)
     return [np.unique(own) for own in asked]
 
 
@@ -189,11 +222,11 @@ def moments(times: Sequence[float | int | str], series: SeriesSet, number: int, 
             f"predict got times={list(times)}; give ISO dates, as the table's times are, such as 2024-05-01T13:30."
         )
     assert series.origin is not None
-    if {d.tzinfo is not None for d in dates if d} != {bool(data.data.zone)}:
+    if {d.tzinfo is not None for d in dates if d} != {bool(data.zone)}:
         raise ConfigError(
             f"predict got times={list(times)}; give a zone to all where the table's times have one, else to none."
         )
-    plain = [d.astimezone(UTC).replace(tzinfo=None) if data.data.zone else d for d in dates if d]
+    plain = [d.astimezone(UTC).replace(tzinfo=None) if data.zone else d for d in dates if d]
     return np.sort(since(np.array(plain, "datetime64[us]"), series.origin[number], data.time_unit))
 
 
@@ -210,6 +243,15 @@ def refuse_too_far(farthest: float, data: SeriesDataModule) -> None:
             f"The {said}: ask for at most {FARTHEST:g} times that, or train with data.reader.ahead_time={farthest:.4g}."
         )
     warn(f"{said}; what the model says farther out has not been learned.")
+
+
+def tell_of_early(earliest: float, data: SeriesDataModule) -> None:
+    """Warn where a forecast begins earlier than any of training."""
+    if earliest < data.nearest * (1 - 1e-9):
+        warn(
+            f"forecasts begin {earliest:.4g} {data.time_unit} after a last row, and in training {data.nearest:.4g} at the "
+            "earliest; before that the model is as unsure as there."
+        )
 
 
 def fitting(series: SeriesSet, data: SeriesDataModule, path: Path) -> SeriesSet:
@@ -250,11 +292,11 @@ def refuse_other_unit(series: SeriesSet, data: SeriesDataModule, path: Path) -> 
 def tell_of_other_values(series: SeriesSet, data: SeriesDataModule, path: Path) -> None:
     """Warn of channels whose values lie far from those of the training series: they may be in another unit."""
     assert isinstance(data.reader, TableSeries)
-    trained = fit_scale(data.reader.fitted.undo(data.source.values).reshape(-1, len(data.channel_names)), "z")
+    centres, widths = data.reader.fitted.undo(data.levels.centre), data.reader.fitted.width * data.levels.width
     for channel, name in enumerate(data.channel_names):
         known = series.values[..., channel][~np.isnan(series.values[..., channel])]
-        if len(known) and abs(np.median(known) - trained.centre[channel]) > FAR_VALUE * trained.width[channel]:
+        if len(known) and abs(np.median(known) - centres[channel]) > FAR_VALUE * widths[channel]:
             warn(
-                f"{path}: column `{name}` is {np.median(known):.4g} in the middle, and {trained.centre[channel]:.4g} ± "
-                f"{trained.width[channel]:.3g} in training; if it is in another unit, give it in the same."
+                f"{path}: column `{name}` is {np.median(known):.4g} in the middle, and {centres[channel]:.4g} ± "
+                f"{widths[channel]:.3g} in training; if it is in another unit, give it in the same."
             )

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -63,7 +63,7 @@ class Sampling:
             raise ConfigError(
                 f"predict got interval={self.interval}; give a probability between 0 and 1, such as 0.9, or None."
             )
-        if not all(0 < p < 1 for p in self.quantiles):
+        if not all(0 < p < 1 for p in listed(self.quantiles)):
             raise ConfigError(f"predict got quantiles={list(self.quantiles)}; give probabilities between 0 and 1, such as 0.5.")
         tail = min((p for q in self.probabilities for p in (q, 1 - q)), default=0.5)
         if tail < 1 / (self.n_samples + 1) * (1 - 1e-9):
@@ -223,6 +223,17 @@ def generate(
         draws = likelihood.sample(output.parameter), likelihood.mean(output.parameter), output.latents
     values, means, latents = (part.float().cpu().numpy() for part in draws)
     return values, means, latents
+
+
+def listed(quantiles: Any) -> list[float]:
+    """Probabilities in a list.
+
+    Raises:
+        ConfigError: they are none, such as a single number.
+    """
+    if not isinstance(quantiles, Sequence | np.ndarray) or not all(isinstance(p, Real) for p in quantiles):
+        raise ConfigError(f"predict got quantiles={quantiles!r}; give a list of probabilities, such as [0.1, 0.9].")
+    return [float(p) for p in quantiles]
 
 
 def refuse_no_count(function: str, name: str, value: int) -> None:

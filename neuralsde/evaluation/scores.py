@@ -37,7 +37,8 @@ def score(
       where held-out counts are withheld, no `rate_r2` without true rates. Of behaviour that is a direction `angle_r2`, of
       cosine and sine, and `angle_error_deg`, mean absolute error in degrees, averaged over directions.
     * real: `signal_r2` against the true signal in observed bins, `forward_r2` in forward bins, `missing_rmse` in bins that
-      were hidden; where the truth is not known, `rmse` and `forward_rmse` against what was recorded.
+      were hidden; where the truth is not known, `rmse` and `forward_rmse` against what was recorded, or `scaled_rmse` and
+      `forward_scaled_rmse`, in standard deviations of each channel, where channels are in units of their own.
     * binary, category: `log_loss` in nats, `accuracy`, `auroc` and `calibration_error` against what was recorded in observed
       bins, `forward_log_loss` and so on in forward bins; no `auroc` where only one class was recorded.
     * all: `state_r2`, of the true states from the latents (see `metrics.state_r2`) in observed bins.
@@ -64,7 +65,7 @@ def score_split(data: TrialData, trials: Trials, rates_train: np.ndarray | None,
     """Scores of one split; arguments as `score`."""
     rates = valid_rates(data, trials, rates, "rates")
     if data.spec.kind == "real":
-        return signal_scores(data.spec, trials, rates)
+        return signal_scores(data.spec, trials, rates, data.deviations)
     if data.spec.kind in ("binary", "category"):
         return label_scores(data.spec, trials, rates)
     return (
@@ -89,12 +90,14 @@ def valid_rates(data: TrialData, trials: Trials, rates: np.ndarray, what: str) -
     return rates
 
 
-def signal_scores(spec: DataSpec, trials: Trials, rates: np.ndarray) -> dict[str, float]:
-    """Real values against the true signal, or against what was recorded where it is not known."""
+def signal_scores(spec: DataSpec, trials: Trials, rates: np.ndarray, deviations: np.ndarray | None = None) -> dict[str, float]:
+    """Real values against the true signal, or against what was recorded where it is not known, in units of `deviations`."""
     bins, units = spec.observed_bins, spec.observed_dim
     truth, metric, names = trials.rates, pooled_r2, ("signal_r2", "forward_r2")
     if truth is None:
         truth, metric, names = trials.in_units(stack_targets(trials, spec)), rmse, ("rmse", "forward_rmse")
+        if deviations is not None:
+            truth, rates, names = truth / deviations, rates / deviations, ("scaled_rmse", "forward_scaled_rmse")
     scores = {}
     for name, part in zip(names, (slice(None, bins), slice(bins, None)), strict=True):
         if not np.isnan(truth[:, part]).all():

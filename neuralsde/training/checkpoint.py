@@ -19,6 +19,9 @@ from neuralsde.files import replacing
 from neuralsde.training import plain_values
 from neuralsde.training.sizes import KINDS
 
+BESIDE = ("learned", "calibration")
+"""Parts of a checkpoint's record beside config and sizes, where the data have them."""
+
 
 class AtomicCheckpointIO(TorchCheckpointIO):
     """Writes beside the old file and then takes its place, so that a full disk or a kill leaves the old one.
@@ -108,8 +111,31 @@ def refuse_unsound_record(record: Any, path: Path) -> None:
         raise CheckpointError(f"{path} is of another version of neuralsde ({error}): train again with this one.") from error
     if not complete:
         raise CheckpointError(f"{path} holds no complete config: train again.")
-    if reason := plain_values.fault_of(config) or fault_of_sizes(spec):
+    beside = [record.get(name, {}) for name in BESIDE]
+    if reason := plain_values.fault_of(config) or fault_of_sizes(spec) or next(filter(None, map(fault_of_arrays, beside)), ""):
         raise CheckpointError(f"{path} is no checkpoint of a run, since its record {reason}: use another.")
+
+
+def fault_of_arrays(part: Any) -> str:
+    """Why a part of a record is none of plain values and tensors; empty where it is one."""
+    if not isinstance(part, dict):
+        return f"holds a {type(part).__name__} where names are needed"
+    for name, value in part.items():
+        words = isinstance(value, list) and all(type(word) is str for word in value)
+        if not (words or is_stored(value) or type(value) in plain_values.LEAVES):
+            return f"gives {name!r:.60} as a {type(value).__name__}"
+    return ""
+
+
+def add_to_record(path: Path, name: str, part: dict[str, Any]) -> None:
+    """Put a part of its own into a checkpoint's record.
+
+    Raises:
+        CheckpointError: the file cannot be read or written.
+    """
+    checkpoint = read_checkpoint(path)
+    checkpoint["neuralsde"] = {**checkpoint["neuralsde"], name: part}
+    AtomicCheckpointIO().save_checkpoint(checkpoint, path)
 
 
 def fault_of_sizes(spec: DataSpec) -> str:

@@ -260,6 +260,7 @@ def prepare_fit(config: DictConfig, data: TrialDataModule, run_dir: Path, initia
     if initial is not None:
         initial.refuse_other_sizes(data.spec)
     module = build_module(config, data.spec)
+    module.record |= {"learned": learned} if (learned := data.learned()) else {}
     module.explained = explained_bins(data)
     if initial is not None:
         initial.load_into(module.model)

@@ -60,7 +60,7 @@ def test_predict_forecasts_and_writes_nwb(run, tmp_path):
     path = tmp_path / "ahead.nwb"
     status, out, err = run("predict", SERIES, path, "--ahead", 4, "--average", "median", "--n-samples", 3)
     assert status == 0, err
-    assert "6 trials × 4 bins × 1 units" in out
+    assert "6 trials × 4 bins × 1 channels" in out
     with h5py.File(path) as file:
         assert file["processing/neuralsde/rates/data"].shape == (6 * 4, 1)
 

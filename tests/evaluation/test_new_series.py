@@ -19,9 +19,10 @@ from neuralsde.cli import evaluate, predict
 from neuralsde.cli.main import parser
 from neuralsde.datamodules.irregular.ahead import elapsed_ahead, in_rounds, usual_ahead
 from neuralsde.datamodules.irregular.assemble import pad_rows, pad_times, padded
-from neuralsde.errors import ConfigError, DataError
+from neuralsde.errors import CheckpointError, ConfigError, DataError
 from neuralsde.evaluation import figures
-from neuralsde.evaluation.new_series import refuse_other_unit
+from neuralsde.evaluation.new_series import refuse_other_unit, seed_of
+from neuralsde.evaluation.predict import predict as predict_trials
 from neuralsde.evaluation.prediction import Prediction
 from neuralsde.evaluation.report import write_report
 from neuralsde.workflow import train
@@ -75,22 +76,102 @@ def runs(folder):
 
 def test_a_series_of_the_table_is_told_of_as_in_its_split(runs, folder):
     run = runs["forecast"]
-    settings = {"n_samples": 50, "sample_batch": 10, "batch_size": 32, "interval": 0.8, "quantiles": (0.5,), "seed": 3}
-    split = run.predict("eval", **settings)
-    names = split.axes.names.tolist()
-    cut = [row[:4] for name in names for row in rows_of([f"p{k}" for k in range(30)], 8, 0) if row[0] == name]
+    settings = {"n_samples": 50, "sample_batch": 10, "interval": 0.8, "quantiles": (0.5,)}
+    trials, table = run.data.eval, rows_of([f"p{k}" for k in range(30)], 8, 0)
+    cut = [row[:4] for name in trials.names for row in table if row[0] == name]
     windows = [row for number, row in enumerate(cut) if number % 8 < 6]
     asked = {name: value for name, value in settings.items() if name != "quantiles"}
-    new = run.predict_series(write(folder / "windows.csv", windows, "patient,day,weight,temperature"), **asked)
-    ours, theirs = new.to_table(), split.to_table()
-    assert ours.keys() == theirs.keys()
-    for column, values in theirs.items():
-        np.testing.assert_array_equal(ours[column], values)
+    path = write(folder / "windows.csv", windows, "patient,day,weight,temperature")
+    ours = run.predict_series(path, seed=3, **asked).to_table()
     assert list(ours) == ["series", "time", "channel", "mean", "median", "lower", "upper"]
-    days = [day for name in names for day in [row[1] for row in cut if row[0] == name][6:] * 2]
+    for number, name in enumerate(trials.names.tolist()):
+        alone = predict_trials(run.module, trials[number : number + 1], seed=seed_of(3, name), **settings)
+        theirs, own = run.calibrated(alone).named_by(run.data).to_table(), ours["series"] == name
+        assert theirs.keys() == ours.keys()
+        for column, values in theirs.items():
+            if column in ("mean", "median", "lower", "upper"):
+                np.testing.assert_allclose(ours[column][own], values, rtol=1e-6)
+            else:
+                np.testing.assert_array_equal(ours[column][own], values)
+    days = [day for name in trials.names for day in [row[1] for row in cut if row[0] == name][6:] * 2]
     np.testing.assert_array_equal(ours["time"].astype("datetime64[D]").astype(str), days)
-    apart = run.predict_series(folder / "windows.csv", horizon=1.8, every=0.9, **asked).to_table()
+    apart = run.predict_series(folder / "windows.csv", horizon=1.8, every=0.9, seed=3, **asked).to_table()
     assert (apart["mean"] != ours["mean"]).any()
+
+
+@pytest.mark.parametrize("task", SETTINGS)
+def test_what_is_told_of_a_series_changes_neither_with_those_beside_it_nor_with_their_order(runs, folder, task):
+    rows = [row[:4] for row in rows_of(["b", "a", "c"], 6, 1)]
+    by_name = {name: [row for row in rows if row[0] == name] for name in "abc"}
+    told = {}
+    for order in ("abc", "cab", "a", "b"):
+        path = write(folder / f"{order}.csv", [row for name in order for row in by_name[name]], HEADER.removesuffix(",kind"))
+        told[order] = runs[task].predict_series(path, n_samples=40, sample_batch=15).to_table()
+    for order, names in (("cab", "abc"), ("a", "a"), ("b", "b")):
+        for name in names:
+            ours, theirs = (told[words]["series"] == name for words in (order, "abc"))
+            for column, values in told["abc"].items():
+                np.testing.assert_array_equal(told[order][column][ours], values[theirs])
+    again = runs[task].predict_series(folder / "a.csv", n_samples=40, sample_batch=15, seed=1).to_table()
+    value = "probability" if task == "classification" else "mean"
+    assert (again[value] != told["a"][value]).any()
+
+
+@pytest.mark.parametrize("task", SETTINGS)
+def test_new_series_are_told_of_without_the_training_table(runs, folder, tmp_path, task):
+    before = runs[task].predict_series(folder / "new.csv", n_samples=20).to_table()
+    (folder / "own.csv").rename(folder / "away.csv")
+    try:
+        run = neuralsde.load(folder / task)
+        alone = run.predict_series(folder / "new.csv", n_samples=20).to_table()
+        assert len(run.read_series(folder / "new.csv")["value"])
+        words = ["predict", str(folder / task), str(tmp_path / "told.csv"), "--data", str(folder / "new.csv")]
+        told = predict.run(parser().parse_args(words))
+        with pytest.raises(DataError, match="There is no file"):
+            replace(run, learned={}).predict_series(folder / "new.csv")
+    finally:
+        (folder / "away.csv").rename(folder / "own.csv")
+    assert all((alone[column] == values).all() for column, values in before.items())
+    assert told["lines"] == len(before["series"])
+
+
+def test_runs_of_earlier_versions_read_their_training_table(runs, folder):
+    old = replace(runs["forecast"], learned={})
+    ours, theirs = (run.predict_series(folder / "new.csv", n_samples=20).to_table() for run in (old, runs["forecast"]))
+    assert all((ours[column] == values).all() for column, values in theirs.items())
+
+
+def test_damaged_statistics_are_refused(runs, folder):
+    run = runs["forecast"]
+    wrong = {"observed": 2**60, "means": run.learned["means"][:1], "usual": None, "units": run.learned["means"]}
+    for name, value in wrong.items():
+        with pytest.raises(CheckpointError, match="What the checkpoint holds of its training series is damaged"):
+            replace(run, learned={**run.learned, name: value}).predict_series(folder / "new.csv")
+    with pytest.raises(CheckpointError, match="damaged"):
+        replace(run, learned={"observed": 6}).predict_series(folder / "new.csv")
+
+
+def test_units_go_on_without_a_jump_between_the_rows_of_training(runs, folder):
+    data, rest = runs["forecast"].datamodule, runs["forecast"].datamodule.rest[-2:]
+    series = data.reader.read_new(folder / "new.csv", data.channel_names, data.dated, bool(data.zone))
+
+    def unit(elapsed, data):
+        trials = data.new_trials(series, [t[-1:] + elapsed for t in series.times])
+        return trials.scale[trials.rows][0]
+
+    for elapsed, expected in (
+        (1.0, rest[0]),
+        (2.0, rest[1]),
+        (1.5, np.sqrt(rest[0] * rest[1])),
+        (0.3, rest[0]),
+        (3.0, rest[1]),
+    ):
+        np.testing.assert_allclose(unit(elapsed, data), expected, rtol=1e-5)
+    np.testing.assert_allclose(unit(1.4999, data), unit(1.5001, data), rtol=1e-3)
+    by_row = copy.copy(data)
+    by_row.units_ahead = "row"
+    np.testing.assert_allclose(unit(1.4999, by_row), rest[0], rtol=1e-6)
+    np.testing.assert_allclose(unit(1.5001, by_row), rest[1], rtol=1e-6)
 
 
 def test_files_and_labelled_arrays_keep_names_times_and_what_is_told(runs, tmp_path):
@@ -138,6 +219,8 @@ def test_times_ahead_are_asked_for_in_the_rows_that_they_are_usually_in():
     assert np.isnan(elapsed_ahead(trained)[0, 3])
     expected = np.median(np.stack([a[:3] - t[-1] for a, t in zip(ahead, times, strict=True)]), axis=0)
     np.testing.assert_allclose(usual[:3], np.maximum.accumulate(expected))
+    padding = replace(trained, ahead_times=np.pad(trained.ahead_times, ((0, 0), (0, 1)), mode="edge"))
+    np.testing.assert_array_equal(usual_ahead(padding), [*usual, usual[-1]])
     asked = [np.sort(t[-1] + rng.uniform(0.1, 6, n)) for t, n in zip(times, (1, 9, 20), strict=True)]
     rounds = in_rounds(seen, asked, usual)
     for name, wanted, last in zip("abc", asked, (t[-1] for t in times), strict=True):
@@ -187,10 +270,10 @@ def test_test_scores_lie_beside_those_of_validation(runs, folder, capsys):
     assert (folder / "forecast" / "scores.json").read_bytes() == before
     scores = json.loads((folder / "forecast" / "scores_test.json").read_text())
     assert {key: scores[key] for key in found["scores"]} == found["scores"]
-    assert scores["forward_rmse"] != json.loads(before)["forward_rmse"]
+    assert scores["forward_scaled_rmse"] != json.loads(before)["forward_scaled_rmse"]
     report = (folder / "forecast" / "report.html").read_text()
-    assert f"{json.loads(before)['forward_rmse']:.4f}" in report
-    assert f"{scores['forward_rmse']:.4f}" in report
+    assert f"{json.loads(before)['forward_scaled_rmse']:.4f}" in report
+    assert f"{scores['forward_scaled_rmse']:.4f}" in report
     assert "<h3>Test trials</h3>" in report
     again = evaluate.run(parser().parse_args(["evaluate", str(folder / "forecast"), "--phase", "val"]))
     assert again["file"] == "scores.json"
@@ -264,6 +347,47 @@ def test_a_prediction_does_not_overwrite_what_it_reads(runs, folder):
         assert (folder / target).read_bytes() == before
 
 
+def test_advice_names_no_setting_that_nobody_can_set_any_more(runs, folder):
+    run, header = runs["forecast"], HEADER.removesuffix(",kind")
+    with pytest.raises(DataError, match=r"^There is no file .*none.csv; give a .csv or .parquet file.$"):
+        run.predict_series(folder / "none.csv")
+    words = [[*GOOD[0][:2], "much", GOOD[0][3]], *GOOD[1:]]
+    bad = {
+        "leave unknown cells empty.": (words, header),
+        "save it with the separator that the training table had.": (
+            [[";".join(row)] for row in GOOD],
+            header.replace(",", ";"),
+        ),
+        "holds no column `patient`; give one of those there are": (GOOD, header.replace("patient", "name")),
+    }
+    for end, (rows, first) in bad.items():
+        with pytest.raises(DataError) as error:
+            run.predict_series(write(folder / "bad.csv", rows, first))
+        assert end in str(error.value)
+        assert "data.reader" not in str(error.value)
+
+
+def test_quantiles_are_a_list(runs, folder):
+    for quantiles in (0.1, "0.1", [None]):
+        with pytest.raises(ConfigError, match="give a list of probabilities"):
+            runs["forecast"].predict_series(folder / "new.csv", quantiles=quantiles, n_samples=20)
+
+
+def test_the_test_series_are_a_split_to_predict(runs, folder, tmp_path, capsys):
+    run = runs["forecast"]
+    told = predict.run(parser().parse_args(["predict", str(run.path), str(tmp_path / "test.csv"), "--split", "test"]))
+    lines = list(csv.DictReader((tmp_path / "test.csv").read_text().splitlines()))
+    tested = run.with_data(phase="test").data.eval.names.tolist()
+    assert list(dict.fromkeys(line["series"] for line in lines)) == tested
+    assert not set(tested) & set(run.split("val").names.tolist())
+    assert told["lines"] == len(lines)
+    assert f"{len(lines)} values of {len(tested)} series" in capsys.readouterr().out
+    predict.run(parser().parse_args(["predict", str(run.path), str(tmp_path / "test.h5"), "--split", "test"]))
+    assert f"predictions of {len(tested)} series × 8 rows × 2 channels" in capsys.readouterr().out
+    with pytest.raises(ConfigError, match="choose one of train, eval, val, test"):
+        run.predict("other")
+
+
 def test_zones_are_not_mixed_and_whole_numbers_name_series_as_text_does(runs, folder):
     days = np.array(["2024-02-01", "2024-02-02", "2024-02-03"], "datetime64[us]")
     table = {"patient": pa.array([47] * 3), "day": days, "weight": [6e4, 61000.0, 62000.0], "temperature": [37.0, 37.1, None]}
@@ -281,6 +405,8 @@ def test_what_is_not_ahead_or_far_away_or_in_another_unit_is_said(runs, folder, 
         run.predict_series(folder / "new.csv", times=["2024-02-25"])
     run.predict_series(folder / "new.csv", horizon=3, n_samples=20)
     assert "forecasts reach 3 d beyond a last row, and in training at most 2 d" in capsys.readouterr().err
+    run.predict_series(folder / "new.csv", horizon=1, every=0.25, n_samples=20)
+    assert "forecasts begin 0.25 d after a last row, and in training 1 at the earliest" in capsys.readouterr().err
     kilograms = [[*row[:2], f"{float(row[2]) / 1000:.4f}", row[3]] for row in GOOD]
     run.predict_series(write(folder / "kilograms.csv", kilograms, HEADER.removesuffix(",kind")), n_samples=20)
     assert "column `weight` is" in (said := capsys.readouterr().err)

@@ -34,8 +34,26 @@ def elapsed_ahead(series: SeriesSet) -> np.ndarray:
 
 
 def usual_ahead(series: SeriesSet) -> np.ndarray:
-    """Median time from the last row to each row ahead, (ahead,), not decreasing."""
-    return np.maximum.accumulate(np.nanmedian(elapsed_ahead(series), axis=0))
+    """Median time from the last row to each row ahead, (ahead,), not decreasing; of rows that no series has that of the last
+    one that some have."""
+    elapsed = elapsed_ahead(series)
+    rows = int((~np.isnan(elapsed)).any(0).sum())  # those of the longest
+    usual = np.maximum.accumulate(np.nanmedian(elapsed[:, :rows], axis=0))
+    return np.pad(usual, (0, elapsed.shape[1] - rows), mode="edge")
+
+
+def unit_at(elapsed: np.ndarray, usual: np.ndarray, unit: np.ndarray) -> np.ndarray:
+    """Units of what is predicted at times ahead: between those of the rows whose usual times are before and after, linear in
+    their logarithms, and held before the first and after the last, (series, ahead, target), float32.
+
+    Args:
+        elapsed: as `elapsed_ahead` gives them; where they are NaN a row's own unit is given.
+        usual: as `usual_ahead` gives them, (ahead,).
+        unit: of each row ahead, above 0, (ahead, target).
+    """
+    at = np.where(np.isnan(elapsed), usual, elapsed)
+    logs = np.log(unit.astype(np.float64))
+    return np.exp(np.stack([np.interp(at, usual, own) for own in logs.T], -1)).astype(np.float32)
 
 
 def in_rounds(series: SeriesSet, asked: Sequence[np.ndarray], usual: np.ndarray) -> Rounds:

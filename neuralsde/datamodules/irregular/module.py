@@ -3,18 +3,21 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from neuralsde.datamodules.batches import FreshTrials, TrialDataModule
-from neuralsde.datamodules.irregular.ahead import elapsed_ahead, in_rounds, real_rows, usual_ahead
+from neuralsde.datamodules.irregular.ahead import elapsed_ahead, in_rounds, real_rows, unit_at, usual_ahead
 from neuralsde.datamodules.irregular.assemble import inside, last_known_rows
 from neuralsde.datamodules.irregular.baselines.known import channel_means
 from neuralsde.datamodules.irregular.checks import checked_choice, checked_share
 from neuralsde.datamodules.irregular.dates import dated
+from neuralsde.datamodules.irregular.learned import Learned
 from neuralsde.datamodules.irregular.residual import PREDICTORS
 from neuralsde.datamodules.irregular.scaling import fit_scale, seen_rows
 from neuralsde.datamodules.irregular.series import AbstractReader, SeriesData, SeriesSet
+from neuralsde.datamodules.irregular.table import TableSeries
 from neuralsde.datamodules.lorenz import at_least
 from neuralsde.datamodules.trials import DataSpec, TrialData, Trials, TrivialPrediction
 from neuralsde.errors import ConfigError, warn
@@ -22,6 +25,11 @@ from neuralsde.errors import ConfigError, warn
 LEAST_STEP = 1e-3
 """Least time between rows, in median steps: in the rows that pad a series next to nothing happens, and times increase."""
 TASKS = ("classification", "interpolation", "forecast")
+KEPT = (
+    "channel_names", "class_names", "time_unit", "zone", "dated", "observed", "step", "least", "units", "levels", "means",
+    "static",
+)  # fmt: skip
+"""Attributes that are kept as they are in what a datamodule has learned."""
 DEFAULT = {"classification": None, "interpolation": "linear", "forecast": "persistence"}
 
 
@@ -57,6 +65,10 @@ class SeriesDataModule(TrialDataModule):
             (published for the archives: a half).
         last_rows: keep so many last rows of each series, those back to the last known value of each channel too, and forget
             those before: fewer for a model to run through, where what was long ago tells little. None keeps all.
+        units_ahead: of a forecast's errors: those of the `row` ahead, or those of the `time` ahead, which lie between those of
+            the rows that are usually before and after it, linear in their logarithms, so that what is told of any time goes
+            on without a jump. The same where all series have one step.
+        calibrate: after training, fit how wide intervals are by split conformal prediction on the validation series.
 
     Raises:
         ConfigError: an impossible setting, or series that lack what the task asks for.
@@ -78,6 +90,8 @@ class SeriesDataModule(TrialDataModule):
         extrapolate: bool = True,
         batch_share: float | None = None,
         last_rows: int | None = None,
+        units_ahead: str = "row",
+        calibrate: bool = False,
     ):
         super().__init__(batch_size, seed, eval_batch_size)
         self.task = checked_choice("task", task, TASKS, "data")
@@ -89,6 +103,7 @@ class SeriesDataModule(TrialDataModule):
             "standardise": standardise,
             "learn_kept": learn_kept,
             "extrapolate": extrapolate,
+            "calibrate": calibrate,
         }
         for key, value in switches.items():
             if type(value) is not bool:
@@ -100,7 +115,8 @@ class SeriesDataModule(TrialDataModule):
         self.batch_share = None if batch_share is None else checked_share("batch_share", batch_share)
         if last_rows is not None:
             at_least("last_rows", last_rows, 1)
-        self.last_rows = last_rows
+        self.last_rows, self.calibrate = last_rows, calibrate and task != "classification"
+        self.units_ahead = checked_choice("units_ahead", units_ahead, ("row", "time"), "data")
         self.kind = "category" if task == "classification" else "real"
 
     def files(self) -> list[Path]:
@@ -120,26 +136,57 @@ class SeriesDataModule(TrialDataModule):
         longest = max(float(np.ptp(split.times, axis=1).max()) for split in (train, series.val, series.test))
         self.least = max(LEAST_STEP * self.step, 4 * np.finfo(np.float32).eps * longest)  # apart in single precision too
         self.observed = max(int(split.length.max()) for split in (train, series.val, series.test))
-        self.units = fit_scale(train.values[inside(train)], "z" if self.standardise else "none")
+        self.levels = fit_scale(train.values[inside(train)], "z")
+        self.units = self.levels if self.standardise else fit_scale(train.values[inside(train)], "none")
+        self.static = None if train.static is None else fit_scale(train.static, "z")
         self.means = channel_means(train)
-        self.channel_names, self.dated = series.channel_names, train.origin is not None
+        self.channel_names, self.dated, self.zone = series.channel_names, train.origin is not None, series.zone
+        self.class_names = series.class_names if self.task == "classification" else ()
         if self.task == "forecast":
-            self.usual, self.reach = usual_ahead(train), float(np.nanmax(elapsed_ahead(train)))
+            elapsed = elapsed_ahead(train)
+            self.usual, self.nearest, self.reach = usual_ahead(train), float(np.nanmin(elapsed)), float(np.nanmax(elapsed))
         bare = self.trials(train)
         self.rest = self.rest_scale(bare)
-        learned, evaluated = self.in_rest_units(bare), self.in_rest_units(self.trials(scored))
+        learned, evaluated = self.in_rest_units(bare, train), self.in_rest_units(self.trials(scored), scored)
         return TrialData(
             name=series.name,
             spec=self.sizes(series, learned.heldin.shape[2]),
             train=learned,
             eval=evaluated,
-            condition_names=series.class_names if self.task == "classification" else (),
-            target_names=series.class_names if self.task == "classification" else series.channel_names,
+            condition_names=self.class_names,
+            target_names=self.class_names or series.channel_names,
             time_unit=series.time_unit,
             zone=series.zone,
             source=series.source,
             trivial=self.trivial(bare, scored),
+            deviations=self.deviations,
         )
+
+    def learned(self) -> dict[str, Any]:
+        if not isinstance(self.reader, TableSeries) or (self.task == "forecast" and not self.extrapolate):
+            return {}
+        _ = self.data
+        ahead = self.usual if self.task == "forecast" else np.zeros(0)
+        rest = None if self.rest is None else self.rest[self.observed - 1 : self.observed + len(ahead)]
+        own = {name: getattr(self, name) for name in KEPT}
+        times = {"usual": ahead, **{name: getattr(self, name) if len(ahead) else 0.0 for name in ("nearest", "reach")}}
+        return Learned(**own, **times, fitted=self.reader.fitted, rest=rest).plain()
+
+    def recall(self, learned: Learned) -> None:
+        """Take what an earlier reading of the training series had learned, so that `new_trials` needs none of them."""
+        assert isinstance(self.reader, TableSeries)
+        for name in (*KEPT, "usual", "nearest", "reach"):
+            setattr(self, name, getattr(learned, name))
+        self.reader.fitted, self.rest = learned.fitted, None
+        if learned.rest is not None:
+            observed = np.repeat(learned.rest[:1], self.observed, 0)
+            self.rest = np.concatenate([observed, learned.rest[1:]]).astype(np.float32)
+
+    @property
+    def deviations(self) -> np.ndarray | None:
+        """Standard deviation of each channel in the training series, of a table's channels in units of their own."""
+        own_units = isinstance(self.reader, TableSeries) and self.reader.scale == "none" and len(self.channel_names) > 1
+        return self.levels.width if own_units and self.task != "classification" else None
 
     def kept(self, split: SeriesSet) -> SeriesSet:
         """The rows of each series that are not forgotten."""
@@ -239,9 +286,10 @@ class SeriesDataModule(TrialDataModule):
             rounds = in_rounds(series, asked, self.usual)
             trials = self.trials(rounds.series)
             rows = np.concatenate([np.zeros((len(trials), self.observed), bool), rounds.asked], 1)
-            return self.in_rest_units(replace(trials, rows=rows))
+            return self.in_rest_units(replace(trials, rows=rows), rounds.series)
         if self.task == "interpolation":
-            return self.in_rest_units(self.trials(replace(series, targets=series.values)))
+            whole = replace(series, targets=series.values)
+            return self.in_rest_units(self.trials(whole), whole)
         trials = self.trials(replace(series, labels=np.zeros(len(series), np.int64)))
         unknown = np.full((len(series), self.observed, 1), np.nan, np.float32)
         return replace(trials, condition=None, targets=unknown)
@@ -252,8 +300,8 @@ class SeriesDataModule(TrialDataModule):
         if split.static is None or not split.static.shape[1]:
             return values
         static = np.full((*values.shape[:2], split.static.shape[1]), np.nan, np.float32)
-        assert self.source.static is not None
-        static[:, 0] = fit_scale(self.source.static, "z")(split.static)
+        assert self.static is not None
+        static[:, 0] = self.static(split.static)
         return np.concatenate([values, static], 2)
 
     def targets(self, split: SeriesSet) -> np.ndarray:
@@ -312,11 +360,14 @@ class SeriesDataModule(TrialDataModule):
         """Root mean square channel by channel, (row, target)."""
         return np.broadcast_to(root_mean_square(values, (0, 1)), values.shape[1:]).copy()
 
-    def in_rest_units(self, trials: Trials) -> Trials:
-        """The same trials with targets as a model learns them."""
+    def in_rest_units(self, trials: Trials, split: SeriesSet) -> Trials:
+        """The trials of `split` with targets as a model learns them."""
         if self.rest is None or trials.targets is None:
             return trials
         offset, scale = trials.offset, np.broadcast_to(self.rest, trials.targets.shape)
+        if self.units_ahead == "time" and self.extrapolate:
+            ahead = unit_at(elapsed_ahead(split), self.usual, self.rest[self.observed :])
+            scale = np.concatenate([scale[:, : self.observed], ahead], 1)
         if offset is None:  # the values themselves, in the units of the inputs
             offset = np.broadcast_to(self.units.centre.astype(np.float32), trials.targets.shape)
             scale = np.broadcast_to(self.units.width.astype(np.float32), trials.targets.shape)
@@ -354,7 +405,7 @@ class SeriesDataModule(TrialDataModule):
         order = batches_alike(self.source.length, self.batch_size, (self.seed, epoch))
         again = self.reader.redraw(self.source[order[np.asarray(numbers) % len(self.source)]], epoch)
         assert again is not None
-        trials = self.in_rest_units(self.trials(again))
+        trials = self.in_rest_units(self.trials(again), again)
         if self.task != "interpolation":
             return trials
         longest = self.source.length[order[batch * self.batch_size :][: self.batch_size]].max()

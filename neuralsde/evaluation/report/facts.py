@@ -84,6 +84,8 @@ def model_of(record: dict[str, Any], config: DictConfig, scores: dict[str, Any])
     predict = scores.get("predict", {})
     if predict:
         facts.append(Fact("Scored", [f"{predict['weights']} checkpoint, {predict['n_samples']} posterior samples per trial"]))
+    if "intervals" in scores:
+        facts.append(Fact("Intervals", [scores["intervals"]]))
     return facts
 
 

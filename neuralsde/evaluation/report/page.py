@@ -22,6 +22,7 @@ from neuralsde.training.shape import NUMBER, Names
 PAGE = files("neuralsde.evaluation.report") / "page"
 SCORES = {
     "baselines?": Names(Names((*NUMBER, type(None)))),
+    "intervals?": str,
     "channels?": Names(Names(Names(NUMBER))),
     "predict?": {"weights": str, "n_samples": int},
     "data?": {"name": str, "source": str, "eval_trials": int},

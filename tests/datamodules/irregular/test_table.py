@@ -183,6 +183,26 @@ def test_what_may_be_another_unit_or_lose_its_digits_is_told(written, capsys):
     )
 
 
+def test_columns_of_whole_series_units_of_dates_and_empty_static_cells_are_told(written, capsys):
+    def told(channels=("x", "y"), dates=False, empty=(), **settings):
+        days = np.arange(np.datetime64("2024-03-01"), np.datetime64("2024-03-06"))
+        times = days.astype(str) if dates else [f"{t}" for t in range(5)]
+        ages = ["" if k in empty else f"{50 + k}" for k in range(20)]
+        rows = [[f"s{k}", t, f"{k + n**2}", f"{n}", age] for k, age in enumerate(ages) for n, t in enumerate(times)]
+        path = written(csv_text(rows, ["series", "time", "x", "y", "age"]))
+        reader(path, channels=channels, **settings).read()
+        return capsys.readouterr().err
+
+    assert told() == ""
+    assert "column `age` changes in no series; if it belongs to the series as a whole, give 'data.reader.static=[age]'" in told(
+        ("x", "y", "age")
+    )
+    assert told(static=["age"]) == ""
+    assert "column `age` is empty for 2 of 20 series (first `s3`); the model is told" in told(static=["age"], empty=(3, 8))
+    assert "dates are 86400 s apart in the middle; data.reader.time_unit=d tells horizons" in told(dates=True)
+    assert told(dates=True, time_unit="d") == ""
+
+
 def test_one_class_is_refused_by_the_file(written, rows):
     path = written(csv_text([[*row[:5], "up"] for row in rows]))
     with pytest.raises(DataError, match=r"mine\.csv: all 20 series are of class `up`"):

@@ -10,7 +10,7 @@ from scipy.stats import norm
 import neuralsde
 from neuralsde.datamodules.batches import stack_targets
 from neuralsde.errors import CheckpointError, ConfigError
-from neuralsde.evaluation.distribution import distribution_scores
+from neuralsde.evaluation.distribution import distribution_scores, trivial_sums
 from neuralsde.metrics import coverage, crps
 from neuralsde.workflow import train
 from tests.helpers.table_files import csv_text, random_rows
@@ -49,13 +49,16 @@ def test_scores_are_those_of_the_prediction_in_the_tables_units(runs, task):
     assert np.abs(predicted.rates[known] - 1000).max() < 10
     again = distribution_scores(run.module, trials, 64, seed=1)
     assert again["mse"] == pytest.approx(np.mean((predicted.rates[known] - truth[known]) ** 2), rel=0.05)
-    assert {"mse", "crps", "nll", "coverage_90"} <= scores.keys()
+    assert {"scaled_mse", "scaled_crps", "nll", "coverage_90"} <= scores.keys()
     trivial = scores["baselines"]["training_mean"]
-    assert trivial["forward_rmse" if task == "forecast" else "rmse"] == pytest.approx(trivial["mse"] ** 0.5)
+    assert trivial["forward_scaled_rmse" if task == "forecast" else "scaled_rmse"] == pytest.approx(
+        trivial["scaled_mse"] ** 0.5
+    )
     said = run.data.trivial["training_mean"]
     errors, stds = (part[known] for part in (truth - said.mean, np.broadcast_to(said.std, truth.shape)))
     assert trivial["nll"] == pytest.approx(-norm.logpdf(errors, scale=stds).mean(), rel=1e-4)
-    assert trivial["crps"] == pytest.approx(crps(norm.ppf(np.linspace(0.0005, 0.9995, 1000))[:, None] * stds, errors), rel=0.01)
+    scaled = trivial_sums(trials, run.data.spec, said).pooled()
+    assert scaled["crps"] == pytest.approx(crps(norm.ppf(np.linspace(0.0005, 0.9995, 1000))[:, None] * stds, errors), rel=0.01)
 
 
 @pytest.mark.parametrize("task", ["interpolation", "forecast"])
@@ -65,10 +68,13 @@ def test_channels_are_scored_in_their_own_units(runs, task):
     truth = trials.in_units(stack_targets(trials, run.data.spec))
     known = np.isfinite(truth).sum((0, 1))
     assert list(channels) == ["x", "y"]
+    sd = np.nanstd(run.datamodule.source.values.astype(np.float64), axis=(0, 1))
     for row in ("this model", "training_mean"):
         pooled = scores if row == "this model" else scores["baselines"][row]
-        for key in ("mse", "crps", "nll", "coverage_90"):
-            assert np.average([channels[name][row][key] for name in channels], weights=known) == pytest.approx(pooled[key])
+        units = {"scaled_mse": sd**2, "scaled_crps": sd, "nll": np.ones(2), "coverage_90": np.ones(2)}
+        for key, unit in units.items():
+            own = [channels[name][row][key.removeprefix("scaled_")] for name in channels] / unit
+            assert np.average(own, weights=known) == pytest.approx(pooled[key], rel=1e-5)
     errors = truth - run.data.trivial["training_mean"].mean
     rmse = np.sqrt(np.nanmean(errors.astype(np.float64) ** 2, axis=(0, 1)))
     np.testing.assert_allclose([channels[name]["training_mean"]["rmse"] for name in channels], rmse)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from neuralsde.datamodules.irregular.dates import since
+from neuralsde.datamodules.irregular.dates import SECONDS, since
 from neuralsde.datamodules.irregular.table.cells import UNKNOWN, Times, names_in, number_column, time_column
 from neuralsde.datamodules.irregular.table.file import Table
 from neuralsde.errors import DataError, warn
@@ -176,6 +176,30 @@ def tell_of_other_units(found: Grouped, channels: Sequence[str], table: Table) -
         if pair := gap(sizes, SUSPECT_LEVEL):
             small, large = (f"{sizes[k]:g} in series `{found.names[k]}`" for k in pair)
             warn(f"{table.path}: values of column `{name}` are about {large} and {small}; if these are several units, use one.")
+
+
+def tell_of_long_steps(found: Grouped, unit: str, table: Table) -> None:
+    """Warn where dates are told in seconds and rows are an hour or more apart: nobody has chosen the unit."""
+    steps = np.concatenate([np.diff(t) for t in found.times])
+    if found.origin is None or unit != "s" or (usual := median_or_nan(steps)) < SECONDS["h"]:
+        return
+    other = "d" if usual >= SECONDS["d"] else "h"
+    warn(
+        f"{table.path}: dates are {usual:g} s apart in the middle; data.reader.time_unit={other} tells horizons, steps and "
+        f"reports in {'days' if other == 'd' else 'hours'}."
+    )
+
+
+def tell_of_static_channels(found: Grouped, channels: Sequence[str], table: Table) -> None:
+    """Warn of channels that differ from series to series and change within none: they are none to predict."""
+    for channel, name in enumerate(channels):
+        own = [values[~np.isnan(values[:, channel]), channel] for values in found.values]
+        several = [values for values in own if len(values) > 1]
+        if several and all((v == v[0]).all() for v in several) and len({v[0] for v in several}) > 1:
+            warn(
+                f"{table.path}: column `{name}` changes in no series; if it belongs to the series as a whole, give "
+                f"'data.reader.static=[{name}]', so that it is not predicted."
+            )
 
 
 def median_or_nan(values: np.ndarray) -> float:

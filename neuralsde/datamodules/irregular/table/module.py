@@ -1,5 +1,6 @@
 """A user's own irregular series, from a CSV or Parquet file to three splits."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,13 +15,27 @@ from neuralsde.datamodules.irregular.series import AbstractReader, SeriesData, S
 from neuralsde.datamodules.irregular.split import Split, class_codes, random_split, refuse_absent, stratified_split
 from neuralsde.datamodules.irregular.table.cells import UNKNOWN, names_in, number_column
 from neuralsde.datamodules.irregular.table.file import Table, read_table
-from neuralsde.datamodules.irregular.table.grouped import Grouped, constant_cells, group_series
+from neuralsde.datamodules.irregular.table.grouped import (
+    Grouped,
+    constant_cells,
+    group_series,
+    tell_of_long_steps,
+    tell_of_static_channels,
+)
 from neuralsde.datamodules.irregular.table.tasks import with_ahead, with_hidden
 from neuralsde.datamodules.lorenz import above_zero, at_least
-from neuralsde.errors import ConfigError, DataError
+from neuralsde.errors import ConfigError, DataError, warn
 
 TASKS = ("interpolation", "forecast", "classification")
 WAYS = ("values", "points")
+ADVICE = {
+    r" \(data\.reader\.[^)]*\)": "",
+    r"; set data\.reader\.path to": "; give",
+    r", and other columns out of data\.reader\.\w+": "",
+    r", or set data\.reader\.check_spans=false": "",
+    r"give \S*data\.reader\.separator=.* on the command line": "save it with the separator that the training table had",
+}
+"""What sentences about a training table say of settings, which nobody can set any more when another table is read."""
 
 
 class TableSeries(AbstractReader):
@@ -119,6 +134,8 @@ class TableSeries(AbstractReader):
         table = read_table(self.path, self.separator)
         channels = self.channels or self._other_columns(table)
         found = group_series(table, self.series_column, self.time_column, channels, self.time_unit, self.check_spans)
+        tell_of_long_steps(found, self.time_unit, table)
+        tell_of_static_channels(found, channels, table)
         series, class_names = self._as_set(table, found)
         split = self._split(table, found, series, class_names)
         asked = self._asked(series)
@@ -143,7 +160,16 @@ class TableSeries(AbstractReader):
         Raises:
             DataError: the table is missing or damaged, has other columns or other times, or a series does not hold one value.
         """
-        table = read_table(Path(path).expanduser(), self.separator)
+        try:
+            return self._read_new(Path(path).expanduser(), channels, are_dates, zoned)
+        except DataError as error:
+            text = str(error)
+            for advice, instead in ADVICE.items():
+                text = re.sub(advice, instead, text)
+            raise DataError(text) from error
+
+    def _read_new(self, path: Path, channels: Sequence[str], are_dates: bool, zoned: bool) -> SeriesSet:
+        table = read_table(path, self.separator)
         self._refuse_other_columns(table, channels)
         settings = self.time_unit, self.check_spans
         found = group_series(table, self.series_column, self.time_column, channels, *settings, least_rows=1, learn=False)
@@ -208,6 +234,12 @@ class TableSeries(AbstractReader):
         if not self.static:
             return series
         columns = [constant_cells(table, found, n, "static", number_column(table, n, "static")) for n in self.static]
+        for name, cells in zip(self.static, columns, strict=True):
+            if len(empty := [series for series, cell in zip(found.names, cells, strict=True) if np.isnan(cell)]):
+                warn(
+                    f"{table.path}: column `{name}` is empty for {len(empty)} of {len(cells)} series (first `{empty[0]}`); the "
+                    "model is told that it is not known."
+                )
         return replace(series, static=np.stack(columns, -1).astype(np.float32))
 
     def _split(self, table: Table, found: Grouped, series: SeriesSet, class_names: tuple[str, ...]) -> Split:
