@@ -1,5 +1,6 @@
 """Learning without simulating: against exact posteriors, brute-force Gaussians, simulation and the solver's own bound."""
 
+import itertools
 import json
 import math
 import subprocess
@@ -114,7 +115,7 @@ def plane(moments, covariance="full", **settings):
     return exact(2, moments, partial(Rotating, a=TURN, sigma=0.7), covariance=covariance, **settings)
 
 
-def bounds(process, posterior, trials=20000, matching=None, seed=0):
+def bounds(process, posterior, trials=8000, matching=None, seed=0):
     """Samples of the bound, (trials,), and the log-evidence."""
     torch.manual_seed(seed)
     context = torch.zeros(trials, BINS, 3).double()
@@ -168,15 +169,15 @@ def gradients(value, process):
 
 def test_gradients_of_the_prior_are_those_of_the_log_evidence_and_of_the_solver_s_bound():
     process = ornstein_uhlenbeck(substeps=5)
-    matched = gradients(bounds(process, OU, trials=20000)[0].mean(), process)
+    matched = gradients(bounds(process, OU, trials=10000)[0].mean(), process)
     rate, deviation = (p.detach().clone().requires_grad_() for p in (process.sde.log_rate, process.sde.log_deviation))
     variance = (2 * deviation + math.log(2) + rate).exp()[None]
     posterior = LinearPosterior(-rate.exp()[None], variance, matrix([1.0]), matrix([1.0]), T, Y, NOISE)
     true = torch.stack([g.squeeze() for g in torch.autograd.grad(posterior.log_evidence(), [rate, deviation])])
     torch.manual_seed(1)
-    path = process(torch.zeros(20000, BINS, 3).double(), TIMES, BINS)
+    path = process(torch.zeros(10000, BINS, 3).double(), TIMES, BINS)
     solved = gradients((log_likelihood(path.states[:, SEEN], OU) - sum(path.kl.values())).mean(), process)
-    # 20,000 trials leave an error of about .004; the solver's steps, a fifth of a bin each, one of .05.
+    # 10,000 trials leave an error of about .006; the solver's steps, a fifth of a bin each, one of .05.
     torch.testing.assert_close(matched, true, atol=0.02, rtol=0.0)
     torch.testing.assert_close(solved, true, atol=0.08, rtol=0.0)
     assert (true.abs() > 0.2).all()  # there is something to be equal to
@@ -240,7 +241,7 @@ class Wavy(AbstractSDE):
 def test_the_drift_keeps_the_marginals_under_noise_that_depends_on_the_state(slope):
     """m = sin 2t, s = .5 + .4 t to t = 1 (spec: KS distance .002, and .17 without the slope of the diffusion)."""
     torch.manual_seed(4)
-    paths, steps = 40000, 400
+    paths, steps = 10000, 400
     sde, marginals = Wavy(), DiagonalMarginals(partial(SplineCurves), 1, 1, 0.0).double()
     z = 0.5 * torch.randn(paths, 1).double()
     for n in range(steps):
@@ -253,8 +254,8 @@ def test_the_drift_keeps_the_marginals_under_noise_that_depends_on_the_state(slo
         drift = g * (u - (1 - slope) * g_slope)
         z = z + drift / steps + g * torch.randn_like(z) / steps**0.5
     found = kstest(((z[:, 0] - math.sin(2.0)) / 0.9).numpy(), "norm").statistic
-    # The 1e-4 quantile of the statistic at 40,000 paths is .011.
-    assert found < 0.011 if slope else found > 0.1
+    # The 1e-4 quantile of the statistic at 10,000 paths is .022.
+    assert found < 0.022 if slope else found > 0.1
 
 
 def test_the_drift_is_that_of_amortised_reparametrisation():
@@ -440,9 +441,14 @@ def process_of(name, covariance="full", **settings):
     return MatchedSDE(5, 4, curves=SplineCurves, sde=sde, solver=solver(), covariance=covariance, **time, **settings).double()
 
 
-@pytest.mark.parametrize("bound", list(Bound))
-@pytest.mark.parametrize("covariance", ["full", "diagonal"])
-@pytest.mark.parametrize("name", PROCESSES)
+def half(*values):
+    """All combinations; every second one, among which every two values meet, in the fast lane."""
+    for places in itertools.product(*map(enumerate, values)):
+        even = sum(i for i, _ in places) % 2 == 0
+        yield pytest.param(*(value for _, value in places), marks=[] if even else pytest.mark.slow)
+
+
+@pytest.mark.parametrize(("name", "covariance", "bound"), half(PROCESSES, ["full", "diagonal"], list(Bound)))
 def test_every_parameter_is_learned_by_matching_and_by_simulating(name, covariance, bound):
     process = process_of(name, covariance)
     context = torch.randn(3, 12, 5).double()
