@@ -88,6 +88,7 @@ def test_real_recordings(name, bin_ms, phase):
     assert_equal_to_oracle(data, oracle)
 
 
+@pytest.mark.slow
 def test_genuine_test_file():
     path = shared_path("data/neural/sub-Jenkins_ses-small_desc-test_ecephys.nwb")
     make_tensors, nwb_interface = load_oracle()
