@@ -443,9 +443,11 @@ def process_of(name, covariance="full", **settings):
 
 def half(*values):
     """All combinations; every second one, among which every two values meet, in the fast lane."""
-    for places in itertools.product(*map(enumerate, values)):
-        even = sum(i for i, _ in places) % 2 == 0
-        yield pytest.param(*(value for _, value in places), marks=[] if even else pytest.mark.slow)
+    every = itertools.product(*map(enumerate, values))
+    return [
+        pytest.param(*(value for _, value in places), marks=[] if sum(i for i, _ in places) % 2 == 0 else pytest.mark.slow)
+        for places in every
+    ]
 
 
 @pytest.mark.parametrize(("name", "covariance", "bound"), half(PROCESSES, ["full", "diagonal"], list(Bound)))
