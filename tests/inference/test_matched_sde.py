@@ -183,8 +183,15 @@ def test_gradients_of_the_prior_are_those_of_the_log_evidence_and_of_the_solver_
     assert (true.abs() > 0.2).all()  # there is something to be equal to
 
 
-@pytest.mark.parametrize("substeps", [1, 3])
-@pytest.mark.parametrize("make", [ornstein_uhlenbeck, lambda **s: plane_of_steps(**s)], ids=["diagonal", "full"])
+@pytest.mark.parametrize(
+    ("make", "substeps"),
+    [
+        pytest.param(ornstein_uhlenbeck, 3, id="diagonal"),
+        pytest.param(lambda **s: plane_of_steps(**s), 1, id="full"),
+        pytest.param(ornstein_uhlenbeck, 1, id="diagonal-whole", marks=pytest.mark.slow),
+        pytest.param(lambda **s: plane_of_steps(**s), 3, id="full-substeps", marks=pytest.mark.slow),
+    ],
+)
 def test_the_discrete_bound_is_the_solver_s(make, substeps):
     """In expectation, for Euler steps of additive noise: they take the marginals of a step's start to those of its end."""
     process, trials = make(substeps=substeps), 4000
@@ -401,7 +408,7 @@ def memory_of_matching(process, bins, bound, learn_context=False):
     return peak_mib(step)
 
 
-@pytest.mark.parametrize("dynamics", ["langevin_type", "underdamped_langevin"])
+@pytest.mark.parametrize("dynamics", ["langevin_type", pytest.param("underdamped_langevin", marks=pytest.mark.slow)])
 def test_matching_takes_no_more_memory_in_a_longer_trial(dynamics):
     """But for the times, and for the gradient in the context where it is asked for: a control that must grow."""
     process, long, mib = build(Case(PARTS[0], dynamics, "matching", 100)).model.dynamics, 4000, 4 / 2**20

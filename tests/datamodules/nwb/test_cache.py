@@ -88,6 +88,7 @@ def test_a_damaged_entry_is_made_again(pair, tmp_path, builds, damage):
     assert len(builds) == 2
 
 
+@pytest.mark.slow
 def test_runs_at_once(pair, tmp_path):
     results, path = [None] * 4, pair("mc_rtt")
 
