@@ -12,11 +12,11 @@ train: $(STAMP)            ## train and score a model: make train ARGS="model=la
 	$(BIN)/python train.py $(ARGS)
 
 test: $(STAMP)             ## the fast tests, on two cores
-	$(BIN)/python -m pytest -n 2 --dist loadfile -q -m "not slow" $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist worksteal -q -m "not slow" $(ARGS)
 
-test-slow: $(STAMP)        ## the tests that take minutes
+test-slow: $(STAMP)        ## the tests that take minutes, on two cores
 	$(PIP) -q --editable ".[test,search]"
-	$(BIN)/python -m pytest -q -m slow $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist worksteal -q -m slow $(ARGS)
 
 install: $(STAMP)          ## make .venv and install everything that training and testing need
 

@@ -1,7 +1,11 @@
 import importlib
 import os
 
+import jaxtyping._decorator
+
 import tests.helpers.shapes  # noqa: F401  jaxtyping looks its checker up among the attributes of `tests`
+
+jaxtyping._decorator._tb_flag = False  # or it loads JAX, where that is installed, to shorten JAX's tracebacks
 
 # Two test processes on two cores: one thread each, also in the processes that tests start. Before torch is imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -4,7 +4,7 @@ import copy
 import dataclasses
 import functools
 import re
-from itertools import product
+from itertools import product, zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -65,11 +65,16 @@ SERIES = {"csv", "mujoco", "physionet2012", "sepsis2019", "speech_commands", "uc
 FILES = {"lfads_lorenz", "nwb", "plan8", "reach8", "trial_file"} | ARRAYS | SERIES
 RECORDED = FILES | {n for n in choices("data") if n.startswith("nlb_")}
 GENERATED = [name for name in choices("data") if "/" not in name and name not in RECORDED]
-GROUPS = [
-    (group, name)
-    for group in ("objective", "optimizer", "schedule", "trainer", "training", "predict", "logger", "data", "experiment")
+FREE = [
+    [f"{group}={name}" for name in choices(group)]
+    for group in ("objective", "optimizer", "schedule", "trainer", "training", "predict", "logger")
+]  # which go with each other, so that one composition has a choice of each
+CHOICES = [[word for word in words if word] for words in zip_longest(*FREE)] + [
+    [f"{group}={name}"]
+    for group in ("data", "experiment", "search")
     for name in choices(group)
-] + [("search", name) for name in choices("search") if name != "base"]  # what all searches share
+    if (group, name) != ("search", "base")  # what all searches share
+]
 OWN_TIMES = r"has times of its own, but model\.decoder .*: choose model/decoder=mtan"
 HOLDS = {
     "gaussian": "real values",
@@ -82,9 +87,9 @@ HOLDS = {
 }  # what a likelihood describes, and what an observation of simulated data of that name gives
 
 
-@pytest.mark.parametrize(("group", "name"), GROUPS, ids=lambda value: value)
-def test_every_choice_builds_a_module(group, name):
-    config = composed("run_dir=unused", f"{group}={name}")
+@pytest.mark.parametrize("words", CHOICES, ids=" ".join)
+def test_every_choice_builds_a_module(words):
+    config = composed("run_dir=unused", *words)
     for key in OmegaConf.missing_keys(config.data):
         OmegaConf.update(config, key, "given by the user")
     spec = FRAMES if config.model.decoder._target_.endswith("VideoDecoder") else SPEC
@@ -112,9 +117,10 @@ def mixed(config: DictConfig, **parts: str) -> DictConfig:
     return config
 
 
-def some_of(names: list[str], fast: set[str]) -> list:
-    """All names, those that are not `fast` in the slow lane: each of them trains without a Trainer in the fast one."""
-    return [pytest.param(name, marks=[] if name in fast else pytest.mark.slow) for name in names]
+def some_of(names: list[str], fast: set[str], *before) -> list:
+    """All names, after values of other arguments; those that are not `fast` in the slow lane: each of them trains without a
+    Trainer in the fast one."""
+    return [pytest.param(*before, name, marks=[] if name in fast else pytest.mark.slow) for name in names]
 
 
 def trains_and_predicts(config: DictConfig, words: list[str]) -> None:
@@ -168,10 +174,16 @@ def test_every_combination_of_parts_trains_on_counts(encoder, dynamics, decoder)
     trains_and_predicts(config, TINY_LORENZ)
 
 
+SOME_FOR_VIDEO = {"langevin_type", "linear_gaussian", "ode", "released_langevin", "none"}
+
+
 @pytest.mark.parametrize(
     ("encoder", "dynamics", "decoder"),
     [
-        *(("video", name, "video") for name in DYNAMICS),
+        *(
+            pytest.param("video", name, "video", marks=[] if name in SOME_FOR_VIDEO else pytest.mark.slow)
+            for name in DYNAMICS  # which see a context and a state, whatever they are of
+        ),
         *(("video", "langevin_type", name) for name in DECODERS),
         *((name, "langevin_type", "video") for name in ENCODERS),
     ],
@@ -199,14 +211,33 @@ def test_parts_for_video_refuse_what_is_no_frame(part):
         light_training(config, light_data(*TINY_LORENZ))
 
 
-@pytest.mark.parametrize(("data", "likelihood"), list(product(GENERATED, LIKELIHOODS)), ids=lambda value: value)
+def fitting_first(datasets: list[str]) -> list:
+    """Every set of data with every likelihood; refusals but those of one set of each kind in the slow lane."""
+    cases, kinds = [], set()
+    for data in sorted(datasets, key="chaos".__eq__):  # which is not always there
+        kind = kind_of(data)
+        cases += [
+            pytest.param(data, name, marks=[] if HOLDS[name] == kind or kind not in kinds else pytest.mark.slow)
+            for name in LIKELIHOODS
+        ]
+        kinds.add(kind)
+    return cases
+
+
+def kind_of(data: str) -> str:
+    """What simulated data hold."""
+    if data in ("lorenz", "moving_digits"):
+        return {"lorenz": "counts", "moving_digits": "real values"}[data]
+    return HOLDS[OmegaConf.load(ROOT / "data" / f"{data}.yaml").defaults[0].observation.removesuffix("_precise")]
+
+
+@pytest.mark.parametrize(("data", "likelihood"), fitting_first(GENERATED), ids=lambda value: value)
 def test_every_likelihood_trains_on_the_data_that_it_describes(data, likelihood):
     if data == "chaos":
         pytest.importorskip("dysts", reason="data=chaos needs the package dysts")
-    words, found = {"lorenz": (TINY_LORENZ, "counts"), "moving_digits": (TINY_VIDEO, "real values")}.get(data, (None, ""))
-    words = words or tiny_simulated(data)
+    words = {"lorenz": TINY_LORENZ, "moving_digits": TINY_VIDEO}.get(data) or tiny_simulated(data)
     config = mixed(light_config(*words, "model=latent_sde"), likelihood=likelihood)
-    found = found or HOLDS[config.data.observation._target_.split(".")[-1].lower()]
+    found = kind_of(data)
     if HOLDS[likelihood] == found:
         trains_and_predicts(config, words)
         return
@@ -216,8 +247,17 @@ def test_every_likelihood_trains_on_the_data_that_it_describes(data, likelihood)
         light_training(config, light_data(*words))
 
 
-@pytest.mark.parametrize("estimator", ["analytic", "sampled", "landing"])
-@pytest.mark.parametrize("dynamics", DYNAMICS)
+SOME_DYNAMICS = {"langevin_type", "underdamped_langevin"}
+
+
+@pytest.mark.parametrize(
+    ("estimator", "dynamics"),
+    [
+        *(("analytic", name) for name in DYNAMICS),  # tests/inference has all estimators of each process
+        *some_of(DYNAMICS, SOME_DYNAMICS, "sampled"),
+        *some_of(DYNAMICS, SOME_DYNAMICS, "landing"),
+    ],
+)
 def test_every_dynamics_trains_on_values_at_random_times_some_of_them_missing(dynamics, estimator):
     words = [*tiny_simulated("stochastic_lorenz"), "data.irregular=true", "data.train_drop=0.3", "data.eval_drop=0.3"]
     samples = 3 if estimator == "sampled" else 1
@@ -284,7 +324,7 @@ def test_every_model_trains_and_scores_on_its_own(model, tmp_path):
     assert train(tiny_config(tmp_path, *of_values, f"model={model}", "training.baselines=false", "trainer.max_epochs=1")) > -50
 
 
-@pytest.mark.parametrize("dynamics", some_of(DYNAMICS, {"langevin_type", "underdamped_langevin", "ode", "published_lnsde"}))
+@pytest.mark.parametrize("dynamics", some_of(DYNAMICS, SOME_DYNAMICS))
 def test_every_dynamics_trains_and_scores_on_its_own(dynamics, tmp_path):
     words = [
         *tiny_simulated("stochastic_lorenz"),

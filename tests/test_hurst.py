@@ -73,7 +73,7 @@ def test_observation_noise_is_allowed_for(hurst):
 
 
 @pytest.mark.parametrize("estimator", ALL)
-@pytest.mark.parametrize("hurst", [0.25, 0.75])
+@pytest.mark.parametrize("hurst", [0.25, pytest.param(0.75, marks=pytest.mark.slow)])
 def test_the_standard_error_is_the_deviation_between_repeats(estimator, hurst):
     """40 repeats of 16 paths of 65 times: their deviation is known to 11 % of itself, and 4 times that is allowed."""
     estimates = [estimator(motion(hurst, 16, 65, seed)) for seed in range(40)]

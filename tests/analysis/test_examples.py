@@ -13,6 +13,7 @@ from tests.helpers.tiny import tiny_config
 FRACTIONAL = next((Path(__file__).parents[1] / "data").glob("fractional-*.ckpt"))
 
 
+@pytest.mark.slow  # the docs decode in the fast lane, and `test_decode.py` with each decoder
 def test_velocity_is_decoded_four_ways_beside_smoothed_spikes(reaching, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("neuralsde.analysis.gru.MOST_EPOCHS", 3)
     monkeypatch.setattr(neuralsde, "load", lambda path: reaching)

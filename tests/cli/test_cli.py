@@ -1,5 +1,7 @@
-"""The commands as a user types them: one in a process of its own, the others in this one, which has loaded torch already."""
+"""The commands as a user types them, in this process, which has loaded torch already; the slow lane has one of its own."""
 
+import contextlib
+import io
 import json
 import os
 import resource
@@ -10,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from neuralsde.cli import train
 from neuralsde.cli.console import data_settings
 from neuralsde.cli.main import parser
 from neuralsde.workflow import print_table
@@ -27,16 +30,24 @@ def process(*words):
     return done.returncode, done.stdout, done.stderr
 
 
+def bare(folder):
+    """Words of a run that logs and draws as it does when nothing is said of it."""
+    return [word for word in tiny_overrides(folder) if not word.startswith(("logger", "training.plots"))]
+
+
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
+    """A run's folder, and what was printed."""
     folder = tmp_path_factory.mktemp("cli") / "run"
-    words = [w for w in tiny_overrides(folder) if not w.startswith(("logger", "training.plots"))]
-    return folder, process("train.py", *words)
+    out = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(out):
+        patch.setattr(sys, "argv", ["train.py", *bare(folder)])
+        train()
+    return folder, out.getvalue()
 
 
 def test_the_bare_command_trains_scores_and_leaves_everything_in_its_folder(trained):
-    folder, (status, out, err) = trained
-    assert status == 0, err
+    folder, out = trained
     assert "co-bps" in out
     assert "smoothing" in out
     assert f"neuralsde.load('{folder}')" in out
@@ -52,13 +63,17 @@ def test_the_bare_command_trains_scores_and_leaves_everything_in_its_folder(trai
     assert {"raster", "latents", "training", "rates"} <= images
 
 
-def test_the_installed_command_is_the_same_from_anywhere(trained, run, tmp_path, monkeypatch):
+@pytest.mark.slow
+def test_a_process_of_its_own_and_the_installed_command_train_the_same(trained, run, tmp_path, monkeypatch):
     folder, _ = trained
+    status, out, err = process("train.py", *bare(tmp_path / "process"))
+    assert status == 0, err
+    assert f"neuralsde.load('{tmp_path / 'process'}')" in out
     monkeypatch.chdir(tmp_path)
     status, _, err = run("train", *tiny_overrides(tmp_path / "run"))
     assert status == 0, err
-    first, second = (json.loads((f / "scores.json").read_text()) for f in (folder, tmp_path / "run"))
-    assert first["co_bps"] == second["co_bps"]
+    first, *others = (json.loads((f / "scores.json").read_text()) for f in (folder, tmp_path / "process", tmp_path / "run"))
+    assert [other["co_bps"] for other in others] == [first["co_bps"]] * 2
 
 
 def test_a_folder_that_holds_a_run_is_not_overwritten(trained, run):

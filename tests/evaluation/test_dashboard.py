@@ -130,7 +130,10 @@ def test_drawing_keeps_to_its_epochs_and_to_its_share_of_the_time(recording):
     assert drawn == [50, 100, 200, 400]
 
 
-@pytest.mark.parametrize("kind", ["counts", "real", "category"])
+@pytest.mark.parametrize(
+    "kind",
+    ["counts", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("real", "category"))],  # as test_figures has
+)
 def test_every_kind_of_data_has_its_picture(recording, real_data, label_data, kind):
     data = {"counts": recording, "real": real_data, **label_data}[kind]
     latents = np.random.default_rng(0).normal(size=(len(data.eval), data.spec.total_bins, 4)).astype(np.float32)

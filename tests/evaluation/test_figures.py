@@ -29,7 +29,7 @@ def test_counts_get_a_raster(recording, tmp_path):
     assert drawn(recording, tmp_path)[0] == {"raster", "rates", "latents"}
 
 
-@pytest.mark.parametrize("interval", [False, True])
+@pytest.mark.parametrize("interval", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_real_values_get_a_series_with_the_interval_that_was_predicted(real_data, tmp_path, interval):
     names, legend = drawn(real_data, tmp_path, interval)
     assert names == {"series", "latents"}
@@ -37,7 +37,7 @@ def test_real_values_get_a_series_with_the_interval_that_was_predicted(real_data
     assert {"observed", "recorded, not observed", "true", "predicted", "forecast begins"} <= legend
 
 
-@pytest.mark.parametrize("kind", ["binary", "category"])
+@pytest.mark.parametrize("kind", [pytest.param("binary", marks=pytest.mark.slow), "category"])
 def test_labels_get_their_probabilities_without_an_interval(label_data, tmp_path, kind):
     names, legend = drawn(label_data[kind], tmp_path, interval=True)
     assert names == {"series", "latents"}

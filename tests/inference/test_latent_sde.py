@@ -101,9 +101,9 @@ def test_gradients_reach_every_parameter(name):
 def test_the_divergence_is_that_of_the_law_that_is_sampled(name):
     r"""Two-sided, for every solver: $E_q[f(z)\, p/q] = E_p[f(z)]$ with $f = 1$ and $f$ the end's first coordinate.
 
-    A mild control and increments a tenth narrower; 40,000 paths, six standard errors. The weights must fail with the
+    A mild control and increments a tenth narrower; 20,000 paths, six standard errors. The weights must fail with the
     divergence halved, or with the narrowing left out of it (controls)."""
-    mild = process(name, size=2)
+    mild, n = process(name, size=2), 20_000
     nn.init.zeros_(mild.initial.weight), nn.init.zeros_(mild.initial.bias)
     mild.initial_log_var = 0.0
     with torch.no_grad():
@@ -111,17 +111,17 @@ def test_the_divergence_is_that_of_the_law_that_is_sampled(name):
         for module in mild.control.modules():
             if isinstance(module, nn.Linear) and module is not mild.control.scale:
                 module.weight.mul_(0.3)
-        context = 0.5 * torch.randn(1, 4, 5, dtype=torch.float64).expand(40_000, -1, -1)
+        context = 0.5 * torch.randn(1, 4, 5, dtype=torch.float64).expand(n, -1, -1)
         path = mild(context, times(4, 0.05), 4, Estimator.SAMPLED)
-        free = mild.sde.prepared().coordinates(mild.from_prior(40_000, times(4, 0.05))[:, -1])[:, 0]
+        free = mild.sde.prepared().coordinates(mild.from_prior(n, times(4, 0.05))[:, -1])[:, 0]
         end = mild.sde.prepared().coordinates(path.end[:, :2])[:, 0]
     log_weight = -path.kl["kl_path"]
     narrowing = -3 * mild.sde.noise_size(2) * mild.control.scale.bias[0].exp().log1p()  # the sum of ln s over steps
 
     def agree(log_weight):
         weight = log_weight.exp()
-        error = 6 * (((weight * end).var() + free.var()) / 40_000).sqrt()
-        return bool(abs(weight.mean() - 1) < 6 * weight.std() / 200 and abs((weight * end).mean() - free.mean()) < error)
+        error = 6 * (((weight * end).var() + free.var()) / n).sqrt()
+        return bool(abs(weight.mean() - 1) < 6 * weight.std() / n**0.5 and abs((weight * end).mean() - free.mean()) < error)
 
     assert agree(log_weight)
     assert not agree(log_weight / 2)
@@ -145,24 +145,24 @@ class Returning(Control):
 def test_path_kl_is_that_of_two_ornstein_uhlenbeck_processes():
     r"""Against $\frac12 \int E u^2 dt$ in closed form: prior rate 1.5, posterior rate 4 around 0.7, sigma 0.9, from 0.3 on.
 
-    2000 steps, 4000 paths of two states, four standard errors; a divergence averaged over states must fail (control)."""
+    1000 steps, 2000 paths of two states, four standard errors; a divergence averaged over states must fail (control)."""
     a, b, m, sigma, z0, duration = 1.5, 4.0, 0.7, 0.9, 0.3, 1.0
     slope, shift = (a - b) / sigma, b * m / sigma
     prior = LatentSDE(
         5, 2, sde=partial(LearnedOrnsteinUhlenbeck, rates=(a, a), deviation=sigma / math.sqrt(2 * a)),
-        control=partial(Returning, slope=slope, shift=shift), solver=EulerMaruyama(), duration_s=1.0, substeps=200,
+        control=partial(Returning, slope=slope, shift=shift), solver=EulerMaruyama(), duration_s=1.0, substeps=100,
     ).double()  # fmt: skip
     nn.init.zeros_(prior.initial.weight)
     with torch.no_grad():
         prior.initial.bias.copy_(torch.tensor([z0, z0, -60.0, -60.0]))
     with torch.no_grad():
-        path = prior(torch.zeros(4000, 11, 5, dtype=torch.float64), times(11, 0.1), 11)
+        path = prior(torch.zeros(2000, 11, 5, dtype=torch.float64), times(11, 0.1), 11)
     # u = slope z + shift with z Gaussian: mean m + (z0 - m) e^{-bt}, variance sigma^2 (1 - e^{-2bt}) / 2b.
     t = torch.linspace(0, duration, 20_001, dtype=torch.float64)
     mean, variance = m + (z0 - m) * torch.exp(-b * t), sigma**2 * (1 - torch.exp(-2 * b * t)) / (2 * b)
     exact = 2 * 0.5 * torch.trapezoid((slope * mean + shift) ** 2 + slope**2 * variance, t)
     cost = path.kl["kl_path"]
-    assert abs(cost.mean() - exact) < 4 * cost.std() / math.sqrt(len(cost)) + 0.002 * exact  # and the steps' own error
+    assert abs(cost.mean() - exact) < 4 * cost.std() / math.sqrt(len(cost)) + 0.004 * exact  # and the steps' own error
     assert abs(cost.mean() / 2 - exact) > 0.1 * exact
 
 

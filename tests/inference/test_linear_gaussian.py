@@ -125,14 +125,14 @@ def test_an_untrained_bound_stays_below_the_log_evidence(seed):
 
 @pytest.mark.parametrize("estimator", [pytest.param(Estimator.SAMPLED, marks=pytest.mark.slow), Estimator.LANDING])
 def test_estimators_agree_in_value_and_in_gradient(estimator):
-    """Of the divergences alone, over the same 50 x 800 paths, for every parameter that they depend on; six standard errors.
+    """Of the divergences alone, over the same 50 x 400 paths, for every parameter that they depend on; six standard errors.
 
     A divergence that is a fifth too large, and one of the other sign, must be seen (controls)."""
     made = model(LatentSDE, Pull).dynamics
     with torch.no_grad():
         made.control.target.bias.fill_(0.7), made.control.rate.bias.fill_(0.5), made.control.out.weight.normal_(std=0.3)
     parameters = dict(made.named_parameters())
-    context = torch.randn(1, BINS, 16, dtype=torch.float64).expand(800, -1, -1)
+    context = torch.randn(1, BINS, 16, dtype=torch.float64).expand(400, -1, -1)
     estimates = {}
     for choice in (Estimator.ANALYTIC, estimator):
         rows = []
@@ -167,7 +167,7 @@ def test_sticking_the_landing_has_less_variance_the_finer_the_steps():
         made.dynamics.__class__ = UnitScale
         with torch.no_grad():
             for estimator in (Estimator.LANDING, Estimator.ANALYTIC):
-                deviations[estimator, substeps] = log_weights(made, y, seen, 2000, estimator).std()
+                deviations[estimator, substeps] = log_weights(made, y, seen, 1000, estimator).std()
     landing = [deviations[Estimator.LANDING, n] for n in (2, 8, 32)]
     assert landing[0] > 1.5 * landing[1] > 2.25 * landing[2]
     assert deviations[Estimator.ANALYTIC, 32] > 5 * landing[2]

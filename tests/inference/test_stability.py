@@ -17,7 +17,7 @@ def test_two_thousand_steps_at_ten_times_the_time_step_stay_finite(dynamics):
         "model.encoder.hidden_size=16",
         "model.dynamics.latent_size=4",
     ]
-    module, data = prepared(dynamics, 10.0, *small, "data.observed_bins=20")
+    module, data = prepared(dynamics, 10.0, *small, "data.observed_bins=8", "data.forward_bins=4")
     assert train(module.train(), data, 2000)
     with torch.no_grad():
         latents = module.eval()(data.eval_set.__getitems__(list(range(32)))).latents

@@ -58,7 +58,7 @@ def test_a_wrong_conditional_law_is_rejected(wrong, monkeypatch):
     if wrong == "scaled":
         monkeypatch.setattr(module, "split", lambda node, normals: halves(node, [factor * z for z in normals]))
     tree = BrownianTree(0, 0.0, 2.0, 0.4)
-    z = whitened(tree.increments(grid(0.2, 1.0, 1.45), (100_000, 1), ALL)).flatten(0, 1)
+    z = whitened(tree.increments(grid(0.2, 1.0, 1.45), (50_000, 1), ALL)).flatten(0, 1)
     assert min(stats.kstest(x, "norm").pvalue for x in z) < 1e-6
 
 

@@ -25,7 +25,7 @@ def grid():
     return x, y, np.stack(np.meshgrid(x, y), axis=-1)
 
 
-@pytest.mark.parametrize("labelled", [False, True])
+@pytest.mark.parametrize("labelled", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_flow_field(rng, labelled):
     x, y, vectors = grid()
     points, kinds = np.array([[0.0, 0.0], [1.0, 0.5], [9.0, 0.0]]), ["unstable", "saddle", "stable"]
@@ -69,7 +69,7 @@ def test_eigenvalues_are_drawn_in_hz_with_zero_growth_inside_the_frame():
     assert ink(eigenvalue_plane([values[0]], ["stable"])) > 0.005
 
 
-@pytest.mark.parametrize("compared", [False, True])
+@pytest.mark.parametrize("compared", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_decoded_traces(rng, compared):
     true = rng.normal(size=(9, 20, 2))
     true[0] = np.nan  # this trial is not drawn

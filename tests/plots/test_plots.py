@@ -55,7 +55,7 @@ def ink(figure):
     return (image(figure) < 250).any(-1).mean()
 
 
-@pytest.mark.parametrize("known", [False, True])
+@pytest.mark.parametrize("known", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_raster_and_rates(rng, rates, known):
     counts = rng.poisson(rates[0]).astype(float)
     counts[-5:, -3:] = np.nan
@@ -80,7 +80,7 @@ def test_rates_vs_truth(rates):
     assert ink(figure) > 0.02
 
 
-@pytest.mark.parametrize("everything", [False, True])
+@pytest.mark.parametrize("everything", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_series(rng, everything):
     values = rng.normal(size=(N_TRIALS, N_BINS, 2)).cumsum(1)
     seen = np.ones(values.shape, bool)

@@ -47,12 +47,12 @@ def test_torchsde_reads_the_areas_too():
 
 def test_the_adjoint_runs_backwards_on_the_same_path():
     mu = torch.nn.Parameter(torch.tensor([0.5, 0.4, 0.3], dtype=DOUBLE))
-    sde, path, z0 = StratonovichForm(GeometricBrownian(mu, 0.2)), draw(200, (8, 3)), torch.ones(8, 3, dtype=DOUBLE)
+    sde, path, z0 = StratonovichForm(GeometricBrownian(mu, 0.2)), draw(100, (8, 3)), torch.ones(8, 3, dtype=DOUBLE)
     times = torch.tensor([0.0, 1.0], dtype=DOUBLE)
     adjoint = sdeint(sde, z0, times, path, "midpoint", adjoint=True, adjoint_method="midpoint")[-1]
-    ours = integrate(sde, Heun(), z0, times, FixedPath(path), substeps=200)[-1]
+    ours = integrate(sde, Heun(), z0, times, FixedPath(path), substeps=100)[-1]
     found, exact = (torch.autograd.grad(z.sum(), mu)[0] for z in (adjoint, ours))
-    torch.testing.assert_close(found, exact, rtol=1e-3, atol=0)
+    torch.testing.assert_close(found, exact, rtol=2e-3, atol=0)
 
 
 def test_the_drift_alone_through_torchdiffeq():

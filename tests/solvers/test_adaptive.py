@@ -97,7 +97,7 @@ def test_steps_by_the_root_of_the_state_follow_its_law_and_take_one_step_a_trial
             calls.append(None)
             return super().step(*arguments)
 
-    controller = RootController(2.0**-4, dt_min=2.0**-9)
+    controller = RootController(2.0**-4, dt_min=2.0**-7)
     found = integrate_adaptive(sde, Counted(), z0, TIMES[[0, 2]], tree(), controller, dt0=0.1, record=True)
     assert len(calls) == len(found.accepted_times)
     assert (found.rejected > 0).any()
@@ -108,7 +108,7 @@ def test_steps_by_the_root_of_the_state_follow_its_law_and_take_one_step_a_trial
         ends = torch.cat([torch.zeros(1, dtype=DOUBLE), ends[~ends.isnan()]])
         z = integrate(sde, DriftImplicitCIR(), z0, ends, tree())[:, sample, 0]
         lowest = torch.minimum(z[1:], z[:-1])
-        longest = torch.maximum(1.1 * (lowest / 16) ** (2 / 3), torch.tensor(2 * 2.0**-9, dtype=DOUBLE))
+        longest = torch.maximum(1.1 * (lowest / 16) ** (2 / 3), torch.tensor(2 * 2.0**-7, dtype=DOUBLE))
         assert (ends.diff() <= longest + 1e-12).all()
         assert not (ends.diff() <= longest / 3).all()  # control: a bound that is too small does not hold
 

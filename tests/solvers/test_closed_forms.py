@@ -35,11 +35,11 @@ GBM = GeometricBrownian(0.5, 0.8)
 
 @pytest.mark.parametrize("solver", [EulerMaruyama, Milstein, Heun, SlowRK, SPaRK, LogEuler])
 def test_geometric_brownian_motion_in_either_calculus(solver):
-    """Relative error under 8 % in 512 steps; the solution of the other calculus is 27 % or 38 % away."""
+    """Relative error under 8 % in 512 steps, or 128 of a method of order one; the other calculus is 27 % or 38 % away."""
     sde = GBM if solver.calculus is GBM.calculus else StratonovichForm(GBM)
     z0, path = torch.ones(256, 1, dtype=DOUBLE), draw(512, (256, 1))
     exact = z0 * torch.exp(0.5 - 0.32 + 0.8 * path.w.sum(0))
-    found = solve(sde, solver(), z0, path, 512)
+    found = solve(sde, solver(), z0, path, 512 if solver is EulerMaruyama else 128)
     assert rms(found - exact) / rms(exact) < 0.08
     for other in (exact * torch.tensor(0.32).exp(), exact * torch.tensor(-0.32).exp()):
         assert rms(found - other) / rms(exact) > 0.2
@@ -68,12 +68,17 @@ def test_sign_keeping_steps_have_strong_order_one_on_neural_families(family, sol
     assert abs(order - 1) < 0.3
 
 
+@pytest.fixture(scope="module")
+def long_path():
+    return draw(256, (20_000, 1), LevyArea.SPACE_TIME, horizon=2.0)
+
+
 @pytest.mark.parametrize("solver", [EulerMaruyama, SEA, SRA1, ShARK, Heun, SPaRK])
-def test_law_of_the_ornstein_uhlenbeck_process(solver):
+def test_law_of_the_ornstein_uhlenbeck_process(solver, long_path):
     """KS at p > .01 / 6 on 20,000 paths in 256 steps to t = 2, after whitening by the exact Gaussian law; a variance
     10 % too large is rejected."""
     sde, z0 = OrnsteinUhlenbeck(1.3, 0.4, 0.7), torch.full((20_000, 1), 2.0, dtype=DOUBLE)
-    z = solve(sde, solver(), z0, draw(256, (20_000, 1), LevyArea.SPACE_TIME, horizon=2.0), 256, 2.0)
+    z = solve(sde, solver(), z0, long_path, 256, 2.0)
     decay = torch.exp(torch.tensor(-2.6, dtype=DOUBLE))
     sd = (0.49 / 2.6 * (1 - decay**2)).sqrt()
     white = ((z - 0.4 - decay * 1.6) / sd).flatten()

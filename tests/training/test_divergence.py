@@ -1,6 +1,7 @@
 """A step that is not finite, or absurd, is not taken: it is told, kept, and may be gone back from."""
 
 import json
+import shutil
 
 import pytest
 import torch
@@ -37,14 +38,15 @@ def spoil_loss(monkeypatch, step, times=1, value=float("nan")):
     monkeypatch.setattr(LatentDynamics, "loss_of", spoilt)
 
 
-@pytest.fixture
-def diverged(tmp_path, monkeypatch):
+@pytest.fixture(scope="module")
+def diverged(tmp_path_factory):
     """A run whose loss becomes NaN in the second batch of the third epoch, and what was said."""
-    with monkeypatch.context() as patch:
+    folder = tmp_path_factory.mktemp("diverged") / "run"
+    with pytest.MonkeyPatch.context() as patch:
         spoil_loss(patch, step=2 * BATCHES + 1)
         with pytest.raises(DivergenceError) as stop:
-            train(tiny_config(tmp_path / "run", *SHORT))
-    return tmp_path / "run", str(stop.value)
+            train(tiny_config(folder, *SHORT))
+    return folder, str(stop.value)
 
 
 def test_the_step_is_told_and_kept_and_can_be_repeated(diverged):
@@ -62,8 +64,8 @@ def test_the_step_is_told_and_kept_and_can_be_repeated(diverged):
     assert terms["nll"].item() == pytest.approx(found.facts["terms"]["nll"], rel=1e-6)
 
 
-def test_the_last_checkpoint_stays_good(diverged):
-    folder, _ = diverged
+def test_the_last_checkpoint_stays_good(diverged, tmp_path):
+    folder = shutil.copytree(diverged[0], tmp_path / "run")
     assert state(folder)["epoch"] == 1
     for name in ("last", "best"):
         checkpoint = read_checkpoint(folder / "checkpoints" / f"{name}.ckpt")

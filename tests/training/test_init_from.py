@@ -113,7 +113,7 @@ def test_the_folder_says_what_the_run_began_with(matched, tuned):
     assert str(matched) in (tuned / "report.html").read_text()
 
 
-@pytest.mark.parametrize("how", ["config.yaml", "command"])
+@pytest.mark.parametrize("how", [pytest.param("config.yaml", marks=pytest.mark.slow), "command"])
 def test_a_resumed_run_equals_the_one_that_never_stopped(matched, tuned, whole, tmp_path, how):
     folder = tmp_path / "parts"
     shutil.copytree(tuned, folder)

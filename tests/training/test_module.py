@@ -89,7 +89,9 @@ def test_weight_decay_rises_with_the_epochs(tmp_path, monkeypatch):
     assert per_epoch == pytest.approx([0.0, 0.1, 0.2, 0.3, 0.4, 0.4])
 
 
-@pytest.mark.parametrize("schedule", ["plateau", "warmup_cosine", "cosine", "constant"])
+@pytest.mark.parametrize(
+    "schedule", ["plateau", *(pytest.param(name, marks=pytest.mark.slow) for name in ("warmup_cosine", "cosine", "constant"))]
+)
 def test_every_schedule_runs_with_rare_validations(tmp_path, schedule):
     rare = ["trainer.max_epochs=5", "trainer.check_val_every_n_epoch=2", "training.baselines=false"]
     train(tiny_config(tmp_path, f"schedule={schedule}", *rare, "data.observed_bins=5"))

@@ -43,7 +43,11 @@ def turn_a_bit(path):
     path.write_bytes(image)
 
 
-@pytest.mark.parametrize("damage", [lambda path: cut(path, 0.0), cut, turn_a_bit], ids=["empty", "half", "one bit"])
+@pytest.mark.parametrize(
+    "damage",
+    [pytest.param(lambda path: cut(path, 0.0), marks=pytest.mark.slow), pytest.param(cut, marks=pytest.mark.slow), turn_a_bit],
+    ids=["empty", "half", "one bit"],
+)
 def test_a_damaged_last_checkpoint_gives_way_to_the_best_one(whole, copied, capsys, damage):
     damage(copied / "checkpoints" / "last.ckpt")
     train(tiny_config(copied, *SHORT, "ckpt=auto"))

@@ -32,7 +32,7 @@ PLATEAU = ["schedule=plateau", "schedule.patience=0", "schedule.factor=0.5", "op
         ["schedule=constant", "training.ema_decay=0.9"],
         pytest.param(["schedule=constant", "training.ema_decay=null"], marks=pytest.mark.slow),  # as "plateau" does
         [*PLATEAU, "training.ema_decay=null"],
-        [*REAL, "schedule=constant"],
+        pytest.param([*REAL, "schedule=constant"], marks=pytest.mark.slow),  # as `test_stop.py` does in the midst of an epoch
     ],
     ids=["ema", "no_ema", "plateau", "real"],
 )

@@ -35,7 +35,7 @@ def whole(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("step", [1, 4], ids=["first_epoch", "second_epoch"])
+@pytest.mark.parametrize("step", [pytest.param(1, marks=pytest.mark.slow), 4], ids=["first_epoch", "second_epoch"])
 def test_a_run_stopped_in_an_epoch_goes_on_exactly(whole, tmp_path, monkeypatch, capsys, step):
     folder = tmp_path / "run"
     assert stopped(folder, monkeypatch, step) == 143

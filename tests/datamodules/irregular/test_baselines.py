@@ -141,7 +141,7 @@ def test_the_usual_class_is_that_of_training_series():
 @pytest.mark.parametrize(
     ("rate", "expected"),
     [
-        (0.0, (0.00158, 0.00104, 0.00117)),
+        pytest.param(0.0, (0.00158, 0.00104, 0.00117), marks=pytest.mark.slow),
         pytest.param(0.3, (0.00184, 0.00123, 0.00145), marks=pytest.mark.slow),
         pytest.param(0.5, (0.00203, 0.00139, 0.00159), marks=pytest.mark.slow),
         pytest.param(0.7, (0.00259, 0.00176, 0.00197), marks=pytest.mark.slow),

@@ -49,7 +49,7 @@ def builds(monkeypatch):
     return calls
 
 
-@pytest.mark.parametrize("name", ["area2_bump", "dmfc_rsg"])
+@pytest.mark.parametrize("name", [pytest.param("area2_bump", marks=pytest.mark.slow), "dmfc_rsg"])
 def test_the_second_run_reads_the_cache(pair, tmp_path, builds, name):
     first = datamodule(f"nlb_{name}", pair(name), cache=str(tmp_path)).data
     second = datamodule(f"nlb_{name}", pair(name), cache=str(tmp_path)).data
@@ -72,7 +72,7 @@ def test_settings_and_files_make_the_key(pair, tmp_path, builds):
     assert len(builds) == 4
 
 
-@pytest.mark.parametrize("damage", ["cut", "flip", "empty"])
+@pytest.mark.parametrize("damage", ["flip", *(pytest.param(d, marks=pytest.mark.slow) for d in ("cut", "empty"))])
 def test_a_damaged_entry_is_made_again(pair, tmp_path, builds, damage):
     first = datamodule("nlb_mc_maze", pair("mc_maze"), cache=str(tmp_path)).data
     (entry,) = tmp_path.iterdir()
@@ -88,6 +88,7 @@ def test_a_damaged_entry_is_made_again(pair, tmp_path, builds, damage):
     assert len(builds) == 2
 
 
+@pytest.mark.slow
 def test_runs_at_once(pair, tmp_path):
     results, path = [None] * 4, pair("mc_rtt")
 

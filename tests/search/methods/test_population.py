@@ -62,7 +62,7 @@ def test_settings_that_diverge_at_once_are_drawn_anew_and_given_up_in_the_end():
     assert not method.next_legs(SPACE, played(method, lambda leg: math.nan, trials=4), 4, 2)  # all failed: over
 
 
-@pytest.mark.parametrize("workers", [2, 3, 8])
+@pytest.mark.parametrize("workers", [3, *(pytest.param(n, marks=pytest.mark.slow) for n in (2, 8))])
 def test_neither_the_number_of_workers_nor_their_speed_changes_what_is_trained(workers):
     method = PopulationBasedTraining(generations=5)
     alone = facts(played(method, toy))
