@@ -11,6 +11,7 @@ from neuralsde.nn.encoders.rocket import RocketEncoder
 from neuralsde.nn.encoders.smoothing import SmoothingEncoder
 from neuralsde.nn.encoders.time_attention import TimeAttentionEncoder
 from neuralsde.nn.encoders.transformer import TransformerEncoder
+from neuralsde.nn.encoders.two_scale_gru import TwoScaleGRUEncoder
 from neuralsde.nn.encoders.video import VideoEncoder
 
 __all__ = [
@@ -25,5 +26,6 @@ __all__ = [
     "SmoothingEncoder",
     "TimeAttentionEncoder",
     "TransformerEncoder",
+    "TwoScaleGRUEncoder",
     "VideoEncoder",
 ]
