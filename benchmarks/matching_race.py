@@ -149,12 +149,20 @@ def race(case: str, bins: int | None, seed: int, seconds: float, hows: list[str]
     return curves
 
 
+def printed(paths: list[Path]) -> dict[tuple[str, int], list[dict[str, Curve]]]:
+    """The races that printed these lines, by case and length."""
+    found: dict[tuple[str, int], list[dict[str, Curve]]] = {}
+    for line in (json.loads(text) for path in paths for text in path.read_text().splitlines()):
+        if "elbo" in line:
+            curve = Curve(line["seconds"], line["elbo"], [])
+            found.setdefault((line["case"], line["bins"]), []).append({line["how"]: curve})
+    return found
+
+
 def draw(found: dict[tuple[str, int], list[dict[str, Curve]]], path: Path) -> None:
     """The bound against training time, a panel for each case and length, a line for each seed."""
-    figure, hows = (
-        new_figure(2.6 * len(found) + 0.4, 2.6),
-        list(dict.fromkeys(how for seeds in found.values() for how in seeds[0])),
-    )
+    figure = new_figure(2.6 * len(found) + 0.4, 2.6)
+    hows = dict.fromkeys(how for seeds in found.values() for seed in seeds for how in seed)
     looks = {how: {"color": CATEGORIES[n], "lw": 1.2, "marker": "o", "ms": 2} for n, how in enumerate(hows)}
     for ax, ((case, bins), seeds) in zip(np.atleast_1d(figure.subplots(1, len(found))), found.items(), strict=True):
         for how, curve in (pair for seed in seeds for pair in seed.items()):
@@ -173,9 +181,13 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--figure", type=Path)
+    parser.add_argument("--lines", type=Path, nargs="+", help="what earlier races printed: draw it, and run none")
     parser.add_argument("overrides", nargs="*")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
+    if arguments.lines is not None:
+        draw(printed(arguments.lines), arguments.figure)
+        return
     found: dict[tuple[str, int], list[dict[str, Curve]]] = {}
     for case, bins, seed in itertools.product(arguments.cases, arguments.bins, arguments.seeds):
         curves = race(case, bins, seed, 60 * arguments.minutes, arguments.how, arguments.overrides)
