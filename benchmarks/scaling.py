@@ -8,7 +8,9 @@ draws 16 times and 16 bins of each trial. Three things are measured apart:
 * `objective`: the context is a constant, so that no gradient goes back to it;
 * `objective+context`: with the gradient in the context, a tensor of (batch, bin, channel) that is zero in all bins but those
   drawn, and that an encoder has to be given;
-* `encoder`: hiding inputs, the GRU, and its backward pass from such a gradient.
+* `encoder`: hiding inputs, the GRU, and its backward pass from such a gradient;
+* `step`: all of it, hidden inputs, encoder and objective, with `model/encoder=local`, and for matching 8 times and 8 bins of a
+  part of 40 bins of each trial.
 
 Time is what the process spends on one thread, the median over repeats of all cases in turn (a slow
 case has fewer, three or more); memory is the peak of what the
@@ -45,6 +47,8 @@ HOW = {
     "solver": ("objective=elbo",),
 }
 PARTS = ("objective", "objective+context")
+STEP = ("model/encoder=local", "model.encoder.dropout=0")
+STEP_OF = {"matching": ("objective.points=8", "objective.observations=8", "objective.part_bins=40"), "solver": ()}
 LIMIT_S = 15.0  # that a case may take before it has been repeated as often as asked, at least three times
 
 
@@ -113,8 +117,20 @@ def encoder_step(case: Case) -> Callable[[], None]:
     return step
 
 
+def whole_step(case: Case) -> Callable[[], None]:
+    """A training step but for the optimiser's."""
+    module, batch = build(case, *STEP, *STEP_OF[case.how]), make_batch(case.bins)
+
+    def step() -> None:
+        module.zero_grad()
+        module.loss(batch).loss.total.backward()
+
+    return step
+
+
 def step_of(case: Case) -> Callable[[], None]:
-    return encoder_step(case) if case.part == "encoder" else objective_step(case)
+    kinds = {"encoder": encoder_step, "step": whole_step}
+    return kinds.get(case.part, objective_step)(case)
 
 
 def cpu_seconds(step: Callable[[], None]) -> float:
@@ -162,7 +178,8 @@ def cases_of(bins: list[int], longest_solver: int) -> list[Case]:
     """All that is measured: matching with and without the gradient in the context, the solver, the encoder."""
     matching = [Case(part, d, "matching", n) for part in PARTS for d in DYNAMICS for n in bins]
     solver = [Case("objective", d, "solver", n) for d in DYNAMICS for n in bins if n <= longest_solver]
-    return matching + solver + [Case("encoder", DYNAMICS[0], "solver", n) for n in bins]
+    steps = [Case("step", DYNAMICS[0], how, n) for how in HOW for n in bins if how == "matching" or n <= longest_solver]
+    return matching + solver + [Case("encoder", DYNAMICS[0], "solver", n) for n in bins] + steps
 
 
 def curves(found: dict[Case, tuple[float, float]]) -> dict[tuple[str, str, str], dict[int, tuple[float, float]]]:
@@ -178,8 +195,10 @@ def look_of(part: str, dynamics: str, how: str) -> tuple[str, dict[str, Any]]:
     if part == "encoder":
         return "encoder (GRU)", {"color": TRUTH, "lw": 0.7, "marker": ".", "ms": 3}
     color = CATEGORIES[2 * list(HOW).index(how) + DYNAMICS.index(dynamics)]
-    style = {"color": color, "lw": 1.4, "marker": "o", "ms": 3, "ls": "-" if part == "objective" else ":"}
-    return f"{how}, {dynamics}" + ("" if part == "objective" else ", with the context's gradient"), style
+    line, told = {"objective": ("-", ""), "objective+context": (":", ", with the context's gradient")}.get(
+        part, ("--", ", whole step (local encoder)")
+    )
+    return f"{how}, {dynamics}{told}", {"color": color, "lw": 1.4, "marker": "o", "ms": 3, "ls": line}
 
 
 def draw(found: dict[Case, tuple[float, float]], path: Path) -> None:
@@ -201,11 +220,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bins", type=int, nargs="+", default=[100, 300, 1000, 3000, 10000])
     parser.add_argument("--longest-solver", type=int, default=3000, help="bins beyond which the solver is not measured")
+    parser.add_argument("--parts", nargs="+", default=[*PARTS, "encoder", "step"], choices=[*PARTS, "encoder", "step"])
     parser.add_argument("--repeats", type=int, default=15)
     parser.add_argument("--figure", type=Path)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    found = measure(cases_of(arguments.bins, arguments.longest_solver), arguments.repeats)
+    cases = [case for case in cases_of(arguments.bins, arguments.longest_solver) if case.part in arguments.parts]
+    found = measure(cases, arguments.repeats)
     for case, (ms, mib) in found.items():
         print(json.dumps({**case._asdict(), "ms": round(ms, 2), "mib": round(mib, 3)}), flush=True)
     for (part, dynamics, how), costs in curves(found).items():

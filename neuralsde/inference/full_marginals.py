@@ -9,6 +9,7 @@ from torch import Tensor
 from neuralsde.inference.marginals import AbstractMarginals, Clock, Steps, Times, jacobian
 from neuralsde.inference.scale import TriangularScale, times_vector
 from neuralsde.nn.curves import AbstractCurves
+from neuralsde.nn.local_context import Context
 from neuralsde.sde import AbstractSDE, NoiseType
 
 
@@ -64,9 +65,7 @@ class FullMarginals(AbstractMarginals):
         self.log_std = initial_log_var / 2
         self.curves.start_at_zero(2 * state_size)
 
-    def moments(
-        self, sde: AbstractSDE, context: Float[Tensor, "batch bin context"], clock: Clock, t: Times
-    ) -> MovingFullGaussian:
+    def moments(self, sde: AbstractSDE, context: Context, clock: Clock, t: Times) -> MovingFullGaussian:
         curve = self.curves(context, clock, t)
         mean, log_std, mixing, current = self._parts(curve.value)
         mean_slope, log_std_slope, mixing_slope, _ = self._parts(curve.slope)
@@ -77,7 +76,7 @@ class FullMarginals(AbstractMarginals):
     def moments_in(
         self,
         sde: AbstractSDE,
-        context: Float[Tensor, "batch bin context"],
+        context: Context,
         clock: Clock,
         bins: Int[Tensor, "batch point"],
     ) -> FullGaussian:

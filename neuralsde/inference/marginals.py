@@ -38,6 +38,7 @@ from torch import Tensor, nn
 from neuralsde.inference.control import Features
 from neuralsde.inference.scale import DiagonalScale, Scale, TriangularScale
 from neuralsde.nn.curves import AbstractCurves
+from neuralsde.nn.local_context import Context
 from neuralsde.sde import AbstractSDE, NoiseType
 
 Clock = Float[Tensor, "#batch bin"]
@@ -66,13 +67,13 @@ class AbstractMarginals(nn.Module, ABC):
     scale: type[DiagonalScale] | type[TriangularScale]
 
     @abstractmethod
-    def moments(self, sde: AbstractSDE, context: Float[Tensor, "batch bin context"], clock: Clock, t: Times) -> Any:
+    def moments(self, sde: AbstractSDE, context: Context, clock: Clock, t: Times) -> Any:
         """The marginals at the times `t`, given the context of bins at the times `clock`."""
 
     def moments_in(
         self,
         sde: AbstractSDE,
-        context: Float[Tensor, "batch bin context"],
+        context: Context,
         clock: Clock,
         bins: Int[Tensor, "batch point"],
     ) -> Any:
@@ -137,7 +138,7 @@ class DiagonalMarginals(AbstractMarginals):
         self.curves = curves(context_size=context_size, channels=2 * state_size)
         self.log_std = initial_log_var / 2
 
-    def moments(self, sde: AbstractSDE, context: Float[Tensor, "batch bin context"], clock: Clock, t: Times) -> MovingGaussian:
+    def moments(self, sde: AbstractSDE, context: Context, clock: Clock, t: Times) -> MovingGaussian:
         value, slope, _ = self.curves(context, clock, t)
         mean, log_std = value.chunk(2, -1)
         mean_slope, log_std_slope = slope.chunk(2, -1)
@@ -146,7 +147,7 @@ class DiagonalMarginals(AbstractMarginals):
     def moments_in(
         self,
         sde: AbstractSDE,
-        context: Float[Tensor, "batch bin context"],
+        context: Context,
         clock: Clock,
         bins: Int[Tensor, "batch point"],
     ) -> Gaussian:

@@ -15,6 +15,7 @@ from neuralsde.inference.scale import Scale
 from neuralsde.inference.steering import Plan
 from neuralsde.inference.underdamped_marginals import UnderdampedMarginals
 from neuralsde.nn.curves import AbstractCurves
+from neuralsde.nn.local_context import Context, LocalContext, Part, whole
 from neuralsde.noise import OUBank
 from neuralsde.sde import AbstractSDE, Calculus, NoiseType, UnderdampedLangevin
 from neuralsde.shares import normals, uniforms
@@ -86,21 +87,28 @@ class MatchedSDE(LatentSDE):
 
     def match(
         self,
-        context: Float[Tensor, "batch bin context"],
+        context: Context,
         times: Float[Tensor, "#batch bin"],
         observed_bins: int,
         matching: Matching,
     ) -> Match:
-        sde, bins = self.sde.prepared(), context.shape[1] if self.steer_forward else observed_bins
+        sde, bins = self.sde.prepared(), self.matched_bins(times.shape[1], observed_bins)
         refuse_single_bin(bins)
-        context, clock = context[:, :bins], self.clock(times[:, :bins])
-        place = Place(self.marginals, sde, context, clock[..., 0].t().to(context.dtype))
-        bin = some_bins(len(context), bins, matching.observations, context.device)
-        moments = place.in_bins(torch.cat([torch.zeros_like(bin[:, :1]), bin], 1))  # at once: one gradient of all bins
-        noise = standard(bin.shape, self.output_size, context)
+        batch, clock = context.shape[0], self.clock(times[:, :bins])[..., 0].t()
+        part = whole(batch, clock.device)
+        if isinstance(context, LocalContext):
+            part, like = context.part, context.steps
+        else:
+            context = like = context[:, :bins]
+        place = Place(self.marginals, sde, context, clock.to(like.dtype), part)
+        bin = some_bins(part, bins, matching.observations)
+        begins = part.index == 0
+        first = bin[:, :1].masked_fill(begins[:, None], 0)
+        moments = place.in_bins(torch.cat([first, bin], 1))  # at once: one gradient of all bins
+        noise = standard(bin.shape, self.output_size, like)
         states = self.marginals.draw(sde, moments, nn.functional.pad(noise, (0, 0, 1, 0)))[:, 1:]
         start = self.marginals.start(sde, moments)
-        kl_initial = gaussian_sample(*start, self.prior_mean, self.prior_log_var, Estimator.ANALYTIC)[1]
+        kl_initial = gaussian_sample(*start, self.prior_mean, self.prior_log_var, Estimator.ANALYTIC)[1] * begins * part.of
         if matching.bound is Bound.CONTINUOUS:
             kl_path = self._divergence_rate(place, matching.points)
         else:
@@ -108,17 +116,27 @@ class MatchedSDE(LatentSDE):
         decoded = states if self.decode_coordinates else sde.from_coordinates(states)
         return Match(decoded, bin, {"kl_initial": kl_initial, "kl_path": kl_path})
 
+    def matched_bins(self, bins: int, observed_bins: int) -> int:
+        return bins if self.steer_forward else observed_bins
+
+    @property
+    def reach(self) -> int | None:
+        reaches = [part.reach for part in self.marginals.modules() if isinstance(part, AbstractCurves)]
+        return None if None in reaches else max(filter(None, reaches))
+
     def _divergence_rate(self, place: "Place", points: int) -> Float[Tensor, " batch"]:
         """The path's divergence in continuous time, from so many points in time."""
-        begin, end = place.clock[:, :1], place.clock[:, -1:]
-        point = place.at(begin + (end - begin) * stratified(len(place.context), points, begin.device, begin.dtype))
+        intervals = place.clock.shape[1] - 1
+        where = stratified(place.part, points) * intervals  # counted in bins
+        begin, end = (step_ends(place.clock, n, 1) for n in (where.long(), where.long() + 1))
+        point = place.at(torch.lerp(begin, end, where.frac().to(begin.dtype)))
         u = self.marginals.control(place.sde, point.t, point.moments, standard(point.t.shape, self.output_size, point.t))
-        return (end - begin)[:, 0] * 0.5 * u.square().sum(-1).mean(1)
+        return intervals * 0.5 * (u.square().sum(-1) * (end - begin)).mean(1)
 
     def _divergence_of_steps(self, place: "Place", points: int) -> Float[Tensor, " batch"]:
         """The divergence of the solver's steps, from so many of them."""
         steps = (place.clock.shape[1] - 1) * self.substeps
-        step = some_bins(len(place.context), steps, points, place.clock.device)
+        step = some_bins(place.part, steps, points)
         here, there = (place.at(step_ends(place.clock, n, self.substeps)) for n in (step, step + 1))
         dt = there.t - here.t
         taken = self.marginals.steps(place.sde, here.t, dt, here.moments, there.moments)
@@ -140,7 +158,8 @@ class MatchedSDE(LatentSDE):
         assert grid is not None
         trials = context.shape[1] // samples  # the same under each sample
         ends = grid[..., 0].t()[:trials].to(context.dtype)
-        place = Place(self.marginals, sde, context[:, :trials].transpose(0, 1), ends[:, :: self.substeps])
+        bins, everything = ends[:, :: self.substeps], whole(trials, ends.device)
+        place = Place(self.marginals, sde, context[:, :trials].transpose(0, 1), bins, everything)
         here, there = place.at(ends[:, :-1]), place.at(ends[:, 1:])
         taken = self.marginals.steps(sde, here.t, there.t - here.t, here.moments, there.moments)
         features = tuple(part.transpose(0, 1) for part in taken.features)
@@ -158,12 +177,13 @@ class Point(NamedTuple):
 
 
 class Place(NamedTuple):
-    """Where marginals are asked for: of which equation, given which context of bins at which times."""
+    """Where marginals are asked for: of which equation, given which context of bins at which times, in which part of them."""
 
     marginals: AbstractMarginals
     sde: AbstractSDE
-    context: Tensor
+    context: Context
     clock: Tensor
+    part: Part
 
     def at(self, t: Float[Tensor, "#batch point"]) -> Point:
         """The marginals at the times `t`."""
@@ -179,18 +199,20 @@ def standard(points: torch.Size, size: int, like: Tensor) -> Float[Tensor, "batc
     return normals((*points, size), like)
 
 
-def stratified(batch: int, points: int, device: torch.device, dtype: torch.dtype) -> Float[Tensor, "batch points"]:
-    """Points of [0, 1), one from each of as many stretches of equal length."""
-    within = uniforms((batch, points), torch.empty((), dtype=dtype, device=device))
-    return (torch.arange(points, device=device) + within) / points
+def stratified(part: Part, points: int) -> Float[Tensor, "batch points"]:
+    """Points of a part of [0, 1), one from each of as many stretches of equal length."""
+    device = part.index.device
+    within = uniforms((len(part.index), points), torch.empty((), dtype=torch.float64, device=device))
+    return part.at((torch.arange(points, device=device) + within) / points)
 
 
-def some_bins(batch: int, bins: int, n: int | None, device: torch.device) -> Int[Tensor, "batch n"]:
-    """`n` bins of each trial, one from each of as many stretches of equal length, so that each has the same chance; all of
-    them where there are no more."""
-    if n is None or n >= bins:
-        return torch.arange(bins, device=device).expand(batch, -1)
-    return (stratified(batch, n, device, torch.float64) * bins).long().clamp(max=bins - 1)
+def some_bins(part: Part, bins: int, n: int | None) -> Int[Tensor, "batch n"]:
+    """`n` bins of a part of each trial, one from each of as many stretches of equal length, so that each has the same chance;
+    all of them where there are no more."""
+    most = -(-bins // part.of)
+    if part.of == 1 and (n is None or n >= bins):
+        return torch.arange(bins, device=part.index.device).expand(len(part.index), -1)
+    return (stratified(part, min(n or most, most)) * bins).long().clamp(max=bins - 1)
 
 
 def step_ends(

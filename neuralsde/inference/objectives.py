@@ -148,6 +148,8 @@ class SDEMatching(ELBO):
     Args:
         points: times of each trial at which the path's divergence is evaluated, one from each of as many stretches.
         observations: bins of each trial whose observations are explained; None for all.
+        part_bins: draw all of them from a part of each trial of about so many bins, another one each time, so that a step costs
+            the same in trials of any length; needs a `LocalEncoder`. None for the whole trial.
         bound: `continuous`, that of the equation in continuous time, or `discrete`, that of the solver's own steps, as `ELBO`
             learns: exactly for Euler–Maruyama steps of additive noise (in unconstrained coordinates), which go from one
             marginal to the next, and for other steps as they become short.
@@ -167,14 +169,17 @@ class SDEMatching(ELBO):
         bound: str = "continuous",
         kl_weight: PerTerm = 1.0,
         kl_ramp_epochs: PerTerm = 0,
+        part_bins: int | None = None,
     ):
         super().__init__(kl_weight, kl_ramp_epochs)
-        for name, value in (("points", points), ("observations", 1 if observations is None else observations)):
+        for name, value in {"points": points, "observations": observations, "part_bins": part_bins}.items():
+            if value is None and name != "points":
+                continue
             if type(value) is not int or value < 1:
                 raise ConfigError(f"objective.{name} is {value}; give a whole number of at least 1.")
         if bound not in (known := [b.value for b in Bound]):
             raise ConfigError(f"objective.bound is {bound!r}; choose one of {', '.join(known)}.")
-        self.matching = Matching(points, observations, Bound(bound))
+        self.matching = Matching(points, observations, Bound(bound), part_bins)
 
 
 def count(

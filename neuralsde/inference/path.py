@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from neuralsde.errors import ConfigError
 from neuralsde.inference.scale import DiagonalScale, Scale
+from neuralsde.nn.local_context import Context
 from neuralsde.noise import AbstractNoise
 from neuralsde.sde import AbstractSDE
 from neuralsde.shares import normals
@@ -41,11 +42,13 @@ class Matching:
         points: times (or steps) of each trial at which the path's divergence is evaluated.
         observations: bins of each trial whose observations are explained; None for all.
         bound: what the divergence is of.
+        part_bins: about how many bins the part of each trial has that all of these are drawn from; None for the whole trial.
     """
 
     points: int
     observations: int | None
     bound: Bound
+    part_bins: int | None = None
 
 
 @dataclass(frozen=True)
@@ -133,7 +136,7 @@ class LatentProcess(nn.Module, ABC):
 
     def match(
         self,
-        context: Float[Tensor, "batch bin context"],
+        context: Context,
         times: Float[Tensor, "#batch bin"],
         observed_bins: int,
         matching: Matching,
@@ -147,6 +150,15 @@ class LatentProcess(nn.Module, ABC):
             f"model.dynamics {type(self).__name__} can only be simulated, and objective=sde_matching does not simulate: choose "
             "objective=elbo, or other model/dynamics."
         )
+
+    def matched_bins(self, bins: int, observed_bins: int) -> int:
+        """Bins, from the first, that `match` draws from."""
+        return bins if self.learns_forward else observed_bins
+
+    @property
+    def reach(self) -> int | None:
+        """Bins of context to either side of a time that the posterior then depends on, for `match`; None for all."""
+        return None
 
     def learned(self) -> dict[str, Float[Tensor, " _"]]:
         """What it has learned that has a name in the field; logged in each epoch."""

@@ -8,6 +8,7 @@ from torch import Tensor
 from neuralsde.inference.marginals import AbstractMarginals, Clock, Steps, Times
 from neuralsde.inference.scale import DiagonalScale, TriangularScale
 from neuralsde.nn.curves import AbstractCurves, Curve
+from neuralsde.nn.local_context import Context
 from neuralsde.sde import UnderdampedLangevin
 
 
@@ -47,9 +48,7 @@ class UnderdampedMarginals(AbstractMarginals):
         self.velocity = curves(context_size=context_size, channels=modes)
         self.log_std = initial_log_var / 2
 
-    def moments(
-        self, sde: UnderdampedLangevin, context: Float[Tensor, "batch bin context"], clock: Clock, t: Times
-    ) -> UnderdampedMarginal:
+    def moments(self, sde: UnderdampedLangevin, context: Context, clock: Clock, t: Times) -> UnderdampedMarginal:
         halves = zip(*(part.chunk(2, -1) for part in self.position(context, clock, t)), strict=True)
         mean, log_std = (Curve(*parts) for parts in halves)
         std = torch.exp(log_std.value + self.log_std)

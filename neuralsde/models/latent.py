@@ -1,7 +1,7 @@
 """The latent model: encoder, latent process, decoder and likelihood, one after the other."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float
@@ -13,8 +13,11 @@ from neuralsde.likelihoods import Gaussian, Likelihood
 from neuralsde.nn.control_path import interval
 from neuralsde.nn.decoders import MLPDecoder
 from neuralsde.nn.dropout import Dropout
+from neuralsde.nn.encoders import LocalEncoder
 from neuralsde.nn.input_noise import InputNoise
+from neuralsde.nn.local_context import Part, in_bins
 from neuralsde.noise import AbstractNoise
+from neuralsde.shares import drawn
 
 EVERY_BIN = slice(None)
 
@@ -160,11 +163,32 @@ class LatentModel(nn.Module):
         Raises:
             ConfigError: the dynamics can only be simulated.
         """
+        bins = self.dynamics.matched_bins(times.shape[1], values.shape[1])
+        parts = max(bins // (matching.part_bins or bins), 1)
+        if parts > 1:
+            return self._match_part(values, seen, times[:, :bins], matching, some_part(parts, values))
         context = self.encoder(values, seen, times)
         with exactly(context):
             match = self.dynamics.match(widened(context[..., : self.context_size]), times, values.shape[1], matching)
         read = context if self.decode_context else context[..., self.context_size :]
-        read = read.take_along_dim(match.bins[..., None], 1)
+        read = in_bins(read, match.bins)
+        return ModelOutput(self.decode(match.states, read), match.states, match.kl, match.bins)
+
+    def _match_part(self, values: Tensor, seen: Tensor, times: Tensor, matching: Matching, part: Part) -> ModelOutput:
+        """The same from a part of each trial; no context of other bins is made.
+
+        Raises:
+            ConfigError: encoder or curves are not local.
+        """
+        if not isinstance(self.encoder, LocalEncoder) or self.dynamics.reach is None:
+            raise ConfigError(
+                f"objective.part_bins={matching.part_bins} needs a context and curves that depend on a bounded stretch of the "
+                "trial: choose model/encoder=local and model/curves=spline or attention, or set it to null."
+            )
+        context = self.encoder.stretch(values, seen, times, part, self.dynamics.reach)
+        with exactly(context.steps):
+            match = self.dynamics.match(replace(context, steps=widened(context.steps)), times, values.shape[1], matching)
+        read = in_bins(context, match.bins) if self.decode_context else values.new_zeros(*match.bins.shape, 0)
         return ModelOutput(self.decode(match.states, read), match.states, match.kl, match.bins)
 
     def decode(
@@ -306,6 +330,17 @@ class LatentModel(nn.Module):
                 f"The model cannot {use}: its decoder also reads the encoder's context, which only data give. Train with "
                 "model.decode_context=false (model=latent_sde does)."
             )
+
+
+def some_part(parts: int, trials: Tensor) -> Part:
+    """A part of each trial, each with the same chance and all about as often in a batch."""
+
+    def draw(shape: tuple[int, ...]) -> Tensor:
+        device = trials.device
+        within, turn = torch.rand(shape, device=device), torch.rand(1, device=device)
+        return ((torch.arange(len(within), device=device) + within) / len(within) + turn) % 1
+
+    return Part((drawn(draw, (len(trials),)) * parts).long().clamp(max=parts - 1), parts)
 
 
 def widened(x: Tensor) -> Tensor:

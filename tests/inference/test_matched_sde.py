@@ -22,6 +22,7 @@ from neuralsde.inference.matched_sde import some_bins, step_ends, stratified
 from neuralsde.inference.path import Bound, Matching
 from neuralsde.nn.curves import SplineCurves
 from neuralsde.nn.curves.base import interval_of
+from neuralsde.nn.local_context import Part, whole
 from neuralsde.nn.potentials import Quadratic
 from neuralsde.noise import FractionalBrownian
 from neuralsde.sde import (
@@ -365,13 +366,20 @@ def test_few_points_and_observations_estimate_the_same():
 
 def test_points_are_stratified():
     torch.manual_seed(7)
-    points = stratified(100, 8, torch.device("cpu"), torch.float64)
-    assert ((points * 8).long() == torch.arange(8)).all()
-    bins = some_bins(100, 23, 7, torch.device("cpu"))
+    everything = whole(100, torch.device("cpu"))
+    assert ((stratified(everything, 8) * 8).long() == torch.arange(8)).all()
+    bins = some_bins(everything, 23, 7)
     assert (bins.diff(dim=1) >= 0).all()
     assert bins.min() >= 0
     assert bins.max() <= 22
-    assert (some_bins(2, 5, 9, torch.device("cpu")) == torch.arange(5)).all()
+    assert (some_bins(whole(2, torch.device("cpu")), 5, 9) == torch.arange(5)).all()
+
+
+def test_points_of_a_part_are_in_it():
+    torch.manual_seed(10)
+    part = Part(torch.arange(5).repeat(20), 5)
+    assert ((stratified(part, 8) * 40).long() == part.index[:, None] * 8 + torch.arange(8)).all()
+    assert (some_bins(part, 20, None) == part.index[:, None] * 4 + torch.arange(4)).all()
 
 
 @pytest.mark.parametrize("rows", [1, 4])
@@ -529,6 +537,7 @@ def test_other_processes_and_single_bins_are_refused():
     [
         ({"points": 0}, "objective.points is 0"),
         ({"observations": -1}, "objective.observations is -1"),
+        ({"part_bins": 0}, "objective.part_bins is 0"),
         ({"bound": "exact"}, "objective.bound is 'exact'; choose one of continuous, discrete"),
     ],
 )

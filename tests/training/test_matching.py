@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from neuralsde.errors import ConfigError
 from neuralsde.training.build import instantiate_part
 from neuralsde.training.fit import build_module, fill_in_sizes
 from tests.helpers.tiny import tiny_config
@@ -34,6 +35,47 @@ def test_some_bins_estimate_the_loss_of_all(model, tmp_path):
     error = sum(sample.var() / len(sample) for sample in losses.values()) ** 0.5
     assert abs(losses["3"].mean() - losses["null"].mean()) < 4 * error
     assert losses["3"].mean() > 8 * error  # so that half of the loss would be seen
+
+
+PARTS = [
+    "model=latent_sde",
+    "objective=sde_matching",
+    "objective.kl_ramp_epochs=0",
+    "objective.kl_weight=1.0",
+    "model/encoder=local",
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "words", [[], ["objective.bound=discrete"], ["model/curves=attention"], ["model/dynamics=underdamped_langevin"]]
+)
+def test_parts_of_trials_estimate_the_loss_of_all(words, tmp_path):
+    """In expectation, term by term; the start costs enough that a factor which is forgotten would be seen."""
+    samples = {}
+    for part in ("3", "null"):
+        module, data = tiny_module(tmp_path, [*PARTS, *words, f"objective.part_bins={part}"])
+        module.model.dynamics.prior_mean.data.fill_(3.0)  # a start that costs something
+        batch = next(iter(data.train_dataloader()))
+        torch.manual_seed(0)
+        with torch.no_grad():
+            losses = [module.loss(batch).loss for _ in range(100)]
+        samples[part] = {name: torch.stack([loss.terms[name] for loss in losses]) for name in losses[0].terms}
+    for name, found in samples["3"].items():
+        expected = samples["null"][name]
+        error = ((found.var() + expected.var()) / len(found)) ** 0.5
+        assert abs(found.mean() - expected.mean()) < 4 * error + 1e-6 * expected.mean().abs(), name
+        if name == "kl_initial":
+            assert expected.mean() > 5 * error
+
+
+@pytest.mark.parametrize(
+    ("words", "told"), [(["model/encoder=gru"], "model/encoder=local"), (["model/curves=kernel"], "spline or att")]
+)
+def test_parts_need_a_local_context_and_local_curves(words, told, tmp_path):
+    module, data = tiny_module(tmp_path, [*PARTS, *words, "objective.part_bins=3"])
+    with pytest.raises(ConfigError, match=told):
+        module.loss(next(iter(data.train_dataloader())))
 
 
 def test_the_divergence_weighs_as_in_the_bound_whatever_is_drawn(tmp_path):

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from neuralsde.errors import ConfigError
 from neuralsde.nn.curves.base import AbstractCurves, Curve, gathered, interval_of, zero_rows
+from neuralsde.nn.local_context import Context
 from neuralsde.nn.mlp import MLP
 
 
@@ -47,7 +48,7 @@ class AttentionCurves(AbstractCurves):
             raise ConfigError(f"model.dynamics.curves.window is {window}; give an even number of at least 2, such as 8.")
         self.net = MLP(context_size, channels, hidden_size, depth, nn.SiLU)
         self.sharpness = nn.Parameter(torch.tensor(math.log(math.expm1(3.0))))  # so that 1 + softplus is 4, a length of 1/2
-        self.window = window
+        self.window, self.reach = window, window // 2
 
     def start_at_zero(self, first: int) -> None:
         last = self.net[-1]
@@ -56,7 +57,7 @@ class AttentionCurves(AbstractCurves):
 
     def forward(
         self,
-        context: Float[Tensor, "batch bin context"],
+        context: Context,
         clock: Float[Tensor, "#batch bin"],
         t: Float[Tensor, "#batch point"],
     ) -> Curve:

@@ -5,6 +5,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from neuralsde.nn.local_context import Context, LocalContext
+
 
 class Curve(NamedTuple):
     """Of each channel, at some points in time; each (batch, point, channel).
@@ -30,6 +32,8 @@ class AbstractCurves(nn.Module, ABC):
         bends: whether second derivatives are asked for, so that first ones must be continuous.
     """
 
+    reach: int | None  # bins to either side of a point that its curve depends on; None for all
+
     def __init__(self, context_size: int, channels: int, bends: bool = False):
         super().__init__()
         self.context_size, self.channels, self.bends = context_size, channels, bends
@@ -41,21 +45,21 @@ class AbstractCurves(nn.Module, ABC):
     @abstractmethod
     def forward(
         self,
-        context: Float[Tensor, "batch bin context"],
+        context: Context,
         clock: Float[Tensor, "#batch bin"],
         t: Float[Tensor, "#batch point"],
     ) -> Curve:
         """The curves at the times `t`, in any order.
 
         Args:
-            context: of each bin, at least two.
+            context: of each bin, at least two; or of those within `reach` bins of the times.
             clock: time of each bin, increasing.
             t: times from the first bin's to the last one's, in the clock's unit.
         """
 
     def at_bins(
         self,
-        context: Float[Tensor, "batch bin context"],
+        context: Context,
         clock: Float[Tensor, "#batch bin"],
         bins: Int[Tensor, "batch point"],
     ) -> Float[Tensor, "batch point channel"]:
@@ -71,10 +75,10 @@ def interval_of(clock: Float[Tensor, "#batch bin"], t: Float[Tensor, "#batch poi
     return torch.searchsorted(bins.detach().contiguous(), points, right=True).sub_(1).clamp_(0, clock.shape[1] - 2)
 
 
-def gathered(
-    parts: Float[Tensor, "#batch bin *channel"], index: Int[Tensor, "#batch point window"]
-) -> Float[Tensor, "batch point window *channel"]:
-    """The parts of the bins that `index` names for each point."""
+def gathered(parts: Context, index: Int[Tensor, "#batch point window"]) -> Float[Tensor, "batch point window *channel"]:
+    """The parts of the bins that `index` names for each point; (#batch, bin, …) or local."""
+    if isinstance(parts, LocalContext):
+        return parts.gathered(index)
     rows = max(len(parts), len(index))
     index = index.expand(rows, -1, -1)
     row = torch.arange(rows, device=index.device)[:, None, None] if len(parts) > 1 else torch.zeros_like(index[:, :1, :1])

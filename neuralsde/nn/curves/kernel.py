@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from neuralsde.errors import ConfigError
 from neuralsde.nn.curves.base import AbstractCurves, Curve, zero_rows
+from neuralsde.nn.local_context import Context
 
 MOST_BINS = 1000  # of a trial: the kernel's matrix is factorised, at a cost that grows with their cube
 
@@ -30,6 +31,8 @@ class KernelCurves(AbstractCurves):
     Reference: Course & Nair, *Amortized reparametrization*, 2023, arXiv:2312.10550, whose nodes are those of a batch.
     """
 
+    reach = None
+
     def __init__(self, context_size: int, channels: int, bends: bool = False, length: float = 2.0, noise: float = 0.3):
         super().__init__(context_size, channels, bends)
         if not (length > 0 and noise > 0):
@@ -43,10 +46,11 @@ class KernelCurves(AbstractCurves):
 
     def forward(
         self,
-        context: Float[Tensor, "batch bin context"],
+        context: Context,
         clock: Float[Tensor, "#batch bin"],
         t: Float[Tensor, "#batch point"],
     ) -> Curve:
+        assert isinstance(context, Tensor)
         if clock.shape[1] > MOST_BINS:
             raise ConfigError(
                 f"model.dynamics.curves KernelCurves factorises a matrix of all {clock.shape[1]} bins of a trial, and takes at "

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from neuralsde.errors import ConfigError
 from neuralsde.nn.curves.base import AbstractCurves, Curve, gathered, interval_of, zero_rows
+from neuralsde.nn.local_context import Context, LocalContext, in_bins
 
 # Polynomials on [0, 1], lowest power first: each is one, and the others are zero, in the value, slope (and bend) at its end.
 CUBIC = ((1, 0, -3, 2), (0, 1, -2, 1), (0, 0, 3, -2), (0, 0, -1, 1))  # value, slope at 0; value, slope at 1
@@ -44,7 +45,7 @@ class SplineCurves(AbstractCurves):
         super().__init__(context_size, channels, bends)
         if type(knot_bins) is not int or knot_bins < 1:
             raise ConfigError(f"model.dynamics.curves.knot_bins is {knot_bins}; give a whole number of at least 1.")
-        self.knot_bins = knot_bins
+        self.knot_bins, self.reach = knot_bins, 2 * knot_bins
         self.value = nn.Linear(context_size, channels)
         self.correction = nn.Linear(context_size, channels * (3 if bends else 2))
         nn.init.zeros_(self.correction.weight)
@@ -55,7 +56,7 @@ class SplineCurves(AbstractCurves):
 
     def forward(
         self,
-        context: Float[Tensor, "batch bin context"],
+        context: Context,
         clock: Float[Tensor, "#batch bin"],
         t: Float[Tensor, "#batch point"],
     ) -> Curve:
@@ -77,22 +78,22 @@ class SplineCurves(AbstractCurves):
 
     def at_bins(
         self,
-        context: Float[Tensor, "batch bin context"],
+        context: Context,
         clock: Float[Tensor, "#batch bin"],
         bins: Int[Tensor, "batch point"],
     ) -> Float[Tensor, "batch point channel"]:
         if self.knot_bins > 1:
             return super().at_bins(context, clock, bins)
-        return self.value(context.take_along_dim(bins[..., None], 1))
+        return self.value(in_bins(context, bins))
 
     def _of_knots(
         self,
-        context: Float[Tensor, "batch bin context"],
+        context: Context,
         knots: Int[Tensor, " knot"],
         index: Int[Tensor, "#batch point window"],
     ) -> tuple[Float[Tensor, "batch point window channel"], Float[Tensor, "batch point window _"]]:
         """Values and corrections at the knots of `index`; the linear maps see each knot once, or only those asked for."""
-        if index[0].numel() < context.shape[1]:
+        if isinstance(context, LocalContext) or index[0].numel() < context.shape[1]:
             context = gathered(context, knots[index])
             return self.value(context), self.correction(context)
         if self.knot_bins > 1:

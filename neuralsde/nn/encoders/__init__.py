@@ -4,6 +4,7 @@ from neuralsde.nn.encoders.control_path import ControlPath
 from neuralsde.nn.encoders.convolution import ConvolutionEncoder
 from neuralsde.nn.encoders.gru import GRUEncoder
 from neuralsde.nn.encoders.gru_decay import GRUDecay
+from neuralsde.nn.encoders.local import LocalEncoder
 from neuralsde.nn.encoders.path_grid import PathGrid
 from neuralsde.nn.encoders.path_gru import PathGRU
 from neuralsde.nn.encoders.released_gru import ReleasedGRUEncoder
@@ -19,6 +20,7 @@ __all__ = [
     "ConvolutionEncoder",
     "GRUDecay",
     "GRUEncoder",
+    "LocalEncoder",
     "PathGRU",
     "PathGrid",
     "ReleasedGRUEncoder",

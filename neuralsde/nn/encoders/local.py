@@ -1,0 +1,117 @@
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from neuralsde.errors import ConfigError
+from neuralsde.nn.dropout import Dropout
+from neuralsde.nn.encoders.gru import relative_steps
+from neuralsde.nn.local_context import LocalContext, Part
+
+
+class LocalEncoder(nn.Module):
+    r"""Dilated convolutions, so that the context in a bin depends on the observations within `reach` bins of it alone.
+
+    The bins of each step of `stride` are read together, and the steps by residual blocks
+
+    $$h_n \gets h_n + W_2\, \mathrm{ReLU}\bigl(W_1 (h_{n-d}, h_n, h_{n+d})\bigr)$$
+
+    with a dilation $d$ each. What lies outside the trial is zero, and told from zeros by a channel of its own. The context of a
+    stretch of a trial costs as much as the stretch is long (`stretch`): with `objective=sde_matching objective.part_bins=40` a
+    step of training does not depend on the length of a trial.
+
+    Args:
+        input_size: observed channels.
+        hidden_size: channels of each block and of the context.
+        stride: bins per step, whose contexts are equal.
+        dilations: of each block, in steps.
+        dropout: probability of dropping an entry of the context, of a step.
+        input_dropout: probability of dropping an entry of what a block reads first.
+        read_gaps: also read which entries were seen and the time since the bin before, as `GRUEncoder` does.
+
+    Raises:
+        ConfigError: an impossible size.
+
+    Source: ours, in the form of Bai, Kolter, Koltun, *Temporal convolutional networks*, 2018, arXiv:1803.01271, both ways.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int = 64,
+        stride: int = 3,
+        dilations: Sequence[int] = (1, 2, 4, 8),
+        dropout: float = 0.0,
+        input_dropout: float = 0.0,
+        read_gaps: bool = False,
+    ):
+        super().__init__()
+        sizes = {"hidden_size": [hidden_size], "stride": [stride], "dilations": list(dilations)}
+        for name, values in sizes.items():
+            if not all(type(value) is int and value > 0 for value in values):
+                given = values if name == "dilations" else values[0]
+                raise ConfigError(f"model.encoder.{name} is {given}; give whole numbers of at least 1.")
+        self.reads_mask, self.stride, self.dilations = read_gaps, stride, list(dilations)
+        self.embed = nn.Linear(stride * (input_size + 1 + (input_size + 1) * read_gaps), hidden_size)
+        self.around = nn.ModuleList(nn.Linear(3 * hidden_size, hidden_size) for _ in dilations)
+        self.back = nn.ModuleList(nn.Linear(hidden_size, hidden_size) for _ in dilations)
+        self.input_dropout, self.dropout = Dropout(input_dropout), Dropout(dropout)
+        self.output_size = hidden_size
+
+    @property
+    def reach(self) -> int:
+        """Bins of a trial to either side that a step's context depends on, beside the step's own."""
+        return self.stride * sum(self.dilations)
+
+    def forward(
+        self,
+        values: Float[Tensor, "batch observed_bin channel"],
+        seen: Bool[Tensor, "batch observed_bin channel"],
+        times: Float[Tensor, "#batch bin"],
+    ) -> Float[Tensor, "batch bin context"]:
+        first = torch.zeros(len(values), dtype=torch.long, device=values.device)
+        steps = self._encoded(values, seen, times, first, -(-times.shape[1] // self.stride))
+        return steps.repeat_interleave(self.stride, 1)[:, : times.shape[1]]
+
+    def stretch(
+        self,
+        values: Float[Tensor, "batch observed_bin channel"],
+        seen: Bool[Tensor, "batch observed_bin channel"],
+        times: Float[Tensor, "#batch bin"],
+        part: Part,
+        around: int,
+    ) -> LocalContext:
+        """The same context for a part of each trial and so many bins around it."""
+        bins = times.shape[1]
+        first = ((part.index * bins).div(part.of, rounding_mode="floor") - around).clamp(min=0)
+        first = first.div(self.stride, rounding_mode="floor")
+        steps = -(-(-(-bins // part.of) + 2 * around) // self.stride) + 2  # a part and a step begin within a step
+        return LocalContext(self._encoded(values, seen, times, first, steps), first, self.stride, bins, part)
+
+    def _encoded(
+        self, values: Tensor, seen: Tensor, times: Tensor, first: Int[Tensor, " batch"], steps: int
+    ) -> Float[Tensor, "batch step context"]:
+        margin = sum(self.dilations)
+        offsets = torch.arange(-margin * self.stride, (steps + margin) * self.stride, device=values.device)
+        bins = first[:, None] * self.stride + offsets
+        hidden = self.input_dropout(
+            self.embed(self._read(values, seen, times, bins).unflatten(1, (-1, self.stride)).flatten(2))
+        )
+        for d, around, back in zip(self.dilations, self.around, self.back, strict=True):
+            near = torch.cat([hidden[:, : -2 * d], hidden[:, d:-d], hidden[:, 2 * d :]], 2)
+            hidden = hidden[:, d:-d] + back(nn.functional.relu(around(near)))
+        return self.dropout(hidden)
+
+    def _read(
+        self, values: Tensor, seen: Tensor, times: Tensor, bins: Int[Tensor, "batch bin"]
+    ) -> Float[Tensor, "batch bin read"]:
+        """What is read of the bins, zero where they are none of the observed ones."""
+        inside = ((bins >= 0) & (bins < values.shape[1]))[..., None]
+        at = bins.clamp(0, values.shape[1] - 1)
+        row = torch.arange(len(values), device=bins.device)[:, None]
+        read = [values[row, at], torch.ones_like(values[:, :1, :1]).expand(-1, bins.shape[1], -1)]
+        if self.reads_mask:
+            gaps = relative_steps(times).to(values.dtype)
+            read += [seen[row, at].to(values.dtype), gaps.expand(len(values), -1).gather(1, at)[..., None]]
+        return torch.cat(read, 2) * inside
