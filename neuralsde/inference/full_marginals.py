@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from neuralsde.errors import DivergenceError
 from neuralsde.inference.marginals import AbstractMarginals, Clock, Steps, Times, jacobian
 from neuralsde.inference.scale import TriangularScale, times_vector
 from neuralsde.nn.curves import AbstractCurves
@@ -119,6 +120,12 @@ class FullMarginals(AbstractMarginals):
         begin, end, spread = root(here).double(), root(there).double(), g.double().square() * h
         moved = (eye + h[..., None] * jacobian(sde, t, here.mean).double()) / spread[..., None]
         product = begin.mT @ moved.mT @ end
+        finite = torch.isfinite(product).flatten(1).all(1)
+        if not finite.all():
+            raise DivergenceError(
+                f"The marginals of the posterior, or the prior's slopes there, are not finite in {int((~finite).sum())} of {len(finite)} "
+                "samples; a lower optimizer.lr keeps them so."
+            )
         covariance = end @ Lost.apply(product.mT @ product) @ end.mT
         scale = torch.linalg.cholesky(covariance) / spread.sqrt()[..., None]
         inverse = torch.linalg.solve_triangular(begin, eye.expand_as(begin), upper=False)

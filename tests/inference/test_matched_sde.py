@@ -14,7 +14,7 @@ from scipy.optimize import minimize_scalar
 from scipy.stats import kstest
 
 from benchmarks.scaling import PARTS, Case, build, peak_mib
-from neuralsde.errors import ConfigError
+from neuralsde.errors import ConfigError, DivergenceError
 from neuralsde.inference import Estimator, LatentODE, MatchedSDE, SDEMatching
 from neuralsde.inference.full_marginals import FullMarginals, MovingFullGaussian, root
 from neuralsde.inference.marginals import DiagonalMarginals, MovingGaussian
@@ -349,6 +349,9 @@ def test_steps_between_full_marginals_reach_them_in_single_precision():
     error = (torch.linalg.solve_triangular(end, left.mT, upper=False) - torch.eye(8)).abs().amax((-1, -2))
     assert error.median() < 1e-5
     assert error.max() < 1e-3
+    here.std[:2] = torch.nan
+    with pytest.raises(DivergenceError, match="not finite in 2 of 200 samples; a lower optimizer.lr"):
+        FullMarginals.steps(own, sde.prepared(), torch.zeros(n, 1), dt, here, there)  # pyright: ignore
 
 
 def test_few_points_and_observations_estimate_the_same():
