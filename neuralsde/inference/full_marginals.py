@@ -123,8 +123,8 @@ class FullMarginals(AbstractMarginals):
         finite = torch.isfinite(product).flatten(1).all(1)
         if not finite.all():
             raise DivergenceError(
-                f"The marginals of the posterior, or the prior's slopes there, are not finite in {int((~finite).sum())} of {len(finite)} "
-                "samples; a lower optimizer.lr keeps them so."
+                "The marginals of the posterior, or the prior's slopes there, are not finite in "
+                f"{int((~finite).sum())} of {len(finite)} samples; a lower optimizer.lr keeps them so."
             )
         covariance = end @ Lost.apply(product.mT @ product) @ end.mT
         scale = torch.linalg.cholesky(covariance) / spread.sqrt()[..., None]

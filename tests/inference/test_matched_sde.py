@@ -350,7 +350,7 @@ def test_steps_between_full_marginals_reach_them_in_single_precision():
     assert error.median() < 1e-5
     assert error.max() < 1e-3
     here.std[:2] = torch.nan
-    with pytest.raises(DivergenceError, match="not finite in 2 of 200 samples; a lower optimizer.lr"):
+    with pytest.raises(DivergenceError, match=r"not finite in 2 of 200 samples; a lower optimizer\.lr"):
         FullMarginals.steps(own, sde.prepared(), torch.zeros(n, 1), dt, here, there)  # pyright: ignore
 
 
