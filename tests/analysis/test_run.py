@@ -35,5 +35,5 @@ def test_another_behaviour_is_no_other_data(reaching):
 def test_a_split_is_named(reaching):
     assert len(reaching.split("train")) == 24
     assert reaching.predict("train", n_samples=1).axes.condition_names == reaching.data.condition_names
-    with pytest.raises(ConfigError, match=r"no split 'val' of mc_maze_50; choose one of train, eval"):
-        reaching.split("val")
+    with pytest.raises(ConfigError, match=r"no split 'spring' of mc_maze_50; choose one of train, eval"):
+        reaching.split("spring")
