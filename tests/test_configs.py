@@ -364,3 +364,11 @@ def test_training_on_a_gpu_scores_like_the_cpu(trainer, tmp_path):
     cpu = train(tiny_config(tmp_path / "cpu", *common))
     gpu = train(tiny_config(tmp_path / "gpu", *common, f"trainer={trainer}", "trainer.max_epochs=8"))
     assert gpu == pytest.approx(cpu, abs=0.1)
+
+
+@pytest.mark.parametrize("process", ["none", "published_gsde"])
+def test_states_are_inferred_along_the_process_that_is_chosen(process):
+    chosen = f"model/dynamics@model.dynamics.process={process}"
+    found = composed("experiment=stable_sde_paper/physionet2012", "data.reader.path=x", chosen).model.dynamics.process
+    assert found._target_ == composed(f"model/dynamics={process}").model.dynamics._target_
+    assert found.latent_size == 64

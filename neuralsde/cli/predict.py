@@ -32,7 +32,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help="what to write: .h5, .hdf5, .nwb, .csv or .parquet")
     parser.add_argument(
         "--split",
-        default="eval",
         help="trials to predict: train, eval (those of the run's scores, the default), val, test, or an extra split",
     )
     parser.add_argument("--data", metavar="TABLE", help="predict the series of this table, like the one trained on, instead")
@@ -56,17 +55,18 @@ def run(arguments: argparse.Namespace) -> Result:
     chosen = {key: value for key in ("average", "interval") if (value := getattr(arguments, key)) is not None}
     if arguments.quantiles:
         chosen["quantiles"] = numbers(arguments.quantiles)
-    settings = {**sampling(arguments), **chosen, "label": bar(arguments.data or arguments.split)}
     refuse_other_use(arguments)
+    split = arguments.split or "eval"
+    settings = {**sampling(arguments), **chosen, "label": bar(arguments.data or split)}
     runs = opened_all(arguments)
     refuse_own_source(path, arguments.data, runs)
     model = together(runs)
     if arguments.data is not None:
         return of_table(model, arguments, path, settings)
     if arguments.ahead is None:
-        prediction = model.predict(arguments.split, **settings)
+        prediction = model.predict(split, **settings)
     else:
-        prediction = model.forecast(arguments.ahead, arguments.split, **settings)
+        prediction = model.forecast(arguments.ahead, split, **settings)
     return written(prediction, path)
 
 
@@ -89,6 +89,10 @@ def refuse_other_use(arguments: argparse.Namespace) -> None:
         raise ConfigError(f"--{given[0]} is for series of another table: name it with --data (--ahead forecasts a split).")
     if arguments.data is not None and arguments.ahead is not None:
         raise ConfigError("--ahead forecasts bins of a split; with --data give --horizon or --times.")
+    if arguments.data is not None and arguments.split is not None:
+        raise ConfigError(
+            f"--split {arguments.split} is of the run's own trials, but --data names other series: give one of them."
+        )
 
 
 def of_table(model: "Run | Ensemble", arguments: argparse.Namespace, path: Path, settings: dict[str, Any]) -> Result:

@@ -38,7 +38,8 @@ class Calibration:
     @classmethod
     def fit(cls, scores: np.ndarray, probability: float = PROBABILITY) -> "Calibration":
         r"""Of $n$ scores, which with that of a new value are exchangeable, the $\lceil (n + 1)\,p \rceil$-th smallest, so that
-        the new value lies inside with probability $p$ at least, and $p + 1 / (n + 1)$ at most.
+        the new value lies inside with probability $p$ at least, and $p + 1 / (n + 1)$ at most; the largest,
+        which promises less, where $n$ is too small for that.
 
         Values of one series resemble each other, so that this holds for the mean over many calibrations, and that of a few
         series is off by more than that of as many values of their own.
@@ -58,7 +59,16 @@ class Calibration:
         return cls(factor, probability, len(scores), int(known.sum()))
 
     def widened(self, prediction: Prediction) -> Prediction:
-        """The prediction with ends of intervals and quantiles moved away from the mean (or towards it)."""
+        """The prediction with ends of intervals and quantiles moved away from the mean (or towards it).
+
+        Raises:
+            CheckpointError: it is that of other channels.
+        """
+        if len(self.factor) != prediction.rates.shape[-1]:
+            raise CheckpointError(
+                f"The calibration in the checkpoint is of {len(self.factor)} channels, but {prediction.rates.shape[-1]} are "
+                "predicted: train again."
+            )
 
         def moved(values: np.ndarray) -> np.ndarray:
             return (prediction.rates + self.factor * (values - prediction.rates)).astype(values.dtype)
@@ -82,7 +92,7 @@ class Calibration:
             found = cls(factor, float(plain["probability"]), int(plain["series"]), int(plain["values"]))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise CheckpointError(f"The calibration in the checkpoint is damaged ({error}): train again.") from error
-        if factor.ndim != 1 or not (np.isfinite(factor) & (factor > 0)).all():
+        if factor.ndim != 1 or not (np.isfinite(factor) & (factor > 0)).all() or not 0 < found.probability < 1:
             raise CheckpointError("The calibration in the checkpoint is damaged (its factors are none): train again.")
         return found
 
@@ -90,9 +100,10 @@ class Calibration:
         """What it does, in words."""
         low, high = self.factor.min(), self.factor.max()
         factor = f"{low:.2f}" if low == high else f"{low:.2f} to {high:.2f}"
+        few = math.ceil((self.values + 1) * self.probability) > self.values
         return (
             f"intervals are {factor} times as wide as the model says, by split conformal prediction on {self.values} values of "
-            f"{self.series} validation series (data.calibrate)"
+            f"{self.series} validation series{', too few to promise it' if few else ''} (data.calibrate)"
         )
 
 
@@ -126,5 +137,6 @@ def conformity(prediction: Prediction, truth: np.ndarray) -> np.ndarray:
     mean = prediction.rates
     with np.errstate(divide="ignore", invalid="ignore"):
         below, above = (mean - truth) / (mean - prediction.lower), (truth - mean) / (prediction.upper - mean)
-    outside = (prediction.lower >= mean) | (prediction.upper <= mean)  # of one tail alone: no factor helps
-    return np.where(outside & ~np.isnan(truth), np.inf, np.maximum(below, above))
+    away = (prediction.lower > mean) | (prediction.upper < mean)  # of one tail alone: no factor helps
+    found = np.where(away, np.inf, np.fmax(below, above))  # 0 / 0 where the truth is an end that lies in the mean
+    return np.where(np.isnan(truth), np.nan, np.nan_to_num(found, nan=0.0, posinf=np.inf, neginf=-np.inf))

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 FARTHEST = 2.0
 """Times of the longest forecast in training that are forecast at most."""
-FAR_VALUE = 10.0
+FAR_VALUE = 4.0
 """Standard deviations of a channel in training that its median in other series may be away before it is told of."""
 MOST_TIMES = 10_000
 """Times that a series is forecast at, at most."""
@@ -290,12 +290,15 @@ def refuse_other_unit(series: SeriesSet, data: SeriesDataModule, path: Path) -> 
 
 
 def tell_of_other_values(series: SeriesSet, data: SeriesDataModule, path: Path) -> None:
-    """Warn of channels whose values lie far from those of the training series: they may be in another unit."""
+    """Warn of channels without a value, and of those whose values lie far from those of the training series: they may be in
+    another unit."""
     assert isinstance(data.reader, TableSeries)
     centres, widths = data.reader.fitted.undo(data.levels.centre), data.reader.fitted.width * data.levels.width
     for channel, name in enumerate(data.channel_names):
         known = series.values[..., channel][~np.isnan(series.values[..., channel])]
-        if len(known) and abs(np.median(known) - centres[channel]) > FAR_VALUE * widths[channel]:
+        if not len(known):
+            warn(f"{path}: column `{name}` holds no value, so that it is told from what was usual in training.")
+        elif abs(np.median(known) - centres[channel]) > FAR_VALUE * widths[channel]:
             warn(
                 f"{path}: column `{name}` is {np.median(known):.4g} in the middle, and {centres[channel]:.4g} ± "
                 f"{widths[channel]:.3g} in training; if it is in another unit, give it in the same."

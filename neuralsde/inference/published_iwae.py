@@ -51,10 +51,14 @@ class PublishedIWAE(ELBO):
             raise ConfigError(f"objective.samples is {samples}; give a whole number of at least 1.")
         if type(per_entry) is not bool:
             raise ConfigError(f"objective.per_entry is {per_entry}; give true or false.")
-        if not 0 <= kl_approach < 1 or kl_wait_epochs < 0:
+        if (
+            type(kl_wait_epochs) is not int
+            or not isinstance(kl_approach, int | float)
+            or not (0 <= kl_approach < 1 and kl_wait_epochs >= 0)
+        ):
             raise ConfigError(
-                f"objective got kl_wait_epochs={kl_wait_epochs} and kl_approach={kl_approach}; give at least 0, and a number "
-                "from 0 up to 1."
+                f"objective got kl_wait_epochs={kl_wait_epochs} and kl_approach={kl_approach}; give a whole number of "
+                "at least 0, and a number from 0 up to 1."
             )
         self.samples, self.per_entry, self.kl_wait_epochs, self.kl_approach = samples, per_entry, kl_wait_epochs, kl_approach
 

@@ -18,6 +18,11 @@ import warnings
 from contextlib import suppress
 from pathlib import Path
 
+import torch
+from torch import Tensor
+from torch._C import _functorch  # pyright: ignore[reportAttributeAccessIssue]
+from torch.autograd import forward_ad
+
 from neuralsde.errors import ConfigError
 
 SETTING = "NEURALSDE_KERNELS"
@@ -28,6 +33,15 @@ TIMEOUT_S = 120
 
 class BuildError(Exception):
     """Why there is no kernel."""
+
+
+def runs_plainly(*tensors: Tensor) -> bool:
+    """Whether compiled code may read and write the memory of the tensors: single precision on CPUs, and nothing that torch
+    traces, transforms or differentiates forwards."""
+    watched = torch.compiler.is_compiling() or torch._C._get_tracing_state() is not None or forward_ad._current_level >= 0
+    if watched or _functorch.peek_interpreter_stack() is not None or torch._C._len_torch_dispatch_stack():
+        return False
+    return all(x.dtype == torch.float32 and x.device.type == "cpu" for x in tensors)
 
 
 def library(source: Path) -> ctypes.CDLL | None:

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import pad
 
-from neuralsde.kernels.build import library
+from neuralsde.kernels.build import library, runs_plainly
 
 SOURCE = Path(__file__).with_name("euler.c")
 MOST_LAYERS, LANES, ROWS, TILE = 16, 16, 8, 32  # the first two as in euler.c; rows of a tile are multiples
@@ -40,8 +40,12 @@ class Net(NamedTuple):
 
 def kernel_for(layers: int, *tensors: Tensor) -> ctypes.CDLL | None:
     """The compiled loop, where it is to be used and fits: single precision on the CPU, not too many layers."""
-    known = all(x.dtype == torch.float32 and x.device.type == "cpu" and x.numel() for x in tensors)
-    if not known or layers > MOST_LAYERS or torch.compiler.is_compiling() or torch.is_autocast_enabled("cpu"):
+    if (
+        layers > MOST_LAYERS
+        or torch.is_autocast_enabled("cpu")
+        or not all(x.numel() for x in tensors)
+        or not runs_plainly(*tensors)
+    ):
         return None
     return library(SOURCE)
 

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from neuralsde.kernels.build import library
+from neuralsde.kernels.build import library, runs_plainly
 
 SOURCE = Path(__file__).with_name("normals.c")
 FEWEST = 4096  # below, torch's generator is as fast
@@ -27,10 +27,12 @@ def draw_normals(
         generator: torch's global one if None.
         std: no gradient flows to it.
     """
-    if like.dtype == torch.float32 and like.device.type == "cpu" and not torch.compiler.is_compiling():
-        x = torch.empty(shape)
+    if runs_plainly(like):
+        x = torch.empty(shape, dtype=like.dtype, device=like.device)
+        if std is not None and len(std) != shape[0]:
+            raise ValueError(f"There are {len(std)} standard deviations for {shape[0]} entries along the first axis.")
         if x.numel() >= FEWEST and (kernel := library(SOURCE)) is not None:
-            seed = int(torch.randint(2**63 - 1, (), generator=generator))
+            seed = int(torch.randint(2**63 - 1, (), generator=generator, device="cpu"))
             scale, every = (None, 1) if std is None else (std.detach().float().contiguous(), x[0].numel())
             at = (ctypes.c_void_p(None if y is None else y.data_ptr()) for y in (x, scale))
             counts = map(ctypes.c_int64, (every, x.numel(), seed, torch.get_num_threads()))

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from neuralsde.kernels.build import library
+from neuralsde.kernels.build import library, runs_plainly
 
 SOURCE = Path(__file__).with_name("splines.c")
 
@@ -19,11 +19,8 @@ def compiled_fill(
 
     None where the loop does not fit: it is in single precision, on CPUs, and no gradient flows through it.
     """
-    plain = (
-        values.dtype == torch.float32 and values.device.type == "cpu" and values.numel() and not torch.compiler.is_compiling()
-    )
     learning = torch.is_grad_enabled() and (values.requires_grad or times.requires_grad)
-    if not plain or learning or (kernel := library(SOURCE)) is None:
+    if learning or not values.numel() or not runs_plainly(values) or (kernel := library(SOURCE)) is None:
         return None
     t, x = times.double().expand(values.shape[:2]).contiguous(), values.contiguous()
     filled = torch.empty_like(x)

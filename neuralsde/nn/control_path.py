@@ -104,9 +104,11 @@ def natural_cubic_path(
     if (filled := compiled_fill(times, values, natural=True)) is not None:
         return filled
     rows, last = values.transpose(0, 1).contiguous(), values.shape[1] - 1
-    y, known, t = rows.nan_to_num(nan=0.0), ~rows.isnan(), times.t()[..., None].to(values.dtype).expand_as(rows).contiguous()
+    y, known = rows.nan_to_num(nan=0.0), ~rows.isnan()
+    t = (times - times[:, :1]).t()[..., None].to(values.dtype).expand_as(rows).contiguous()
     first_known, last_known = known.to(torch.uint8).argmax(0), last - known.flip(0).to(torch.uint8).argmax(0)
-    y[0], y[last] = (y.take_along_dim(k[None], 0)[0] for k in (first_known, last_known))
+    first, final = (y.take_along_dim(k[None], 0) for k in (first_known, last_known))
+    y = torch.cat([first, y[1:last], final]) if last else y
     known[[0, last]] = True
     # Forward: the knot before each row, and the M of that knot as d - c M of the next one.
     before, height = t[0], y[0]

@@ -10,6 +10,7 @@ from typing import Any
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, ReduceLROnPlateau, StepLR
 
+from neuralsde.errors import ConfigError
 from neuralsde.training.monitored import less_is_better
 
 
@@ -43,7 +44,15 @@ def step(optimizer: Optimizer, total_steps: int, every_epochs: int = 10, factor:
 
 
 def cosine(optimizer: Optimizer, total_steps: int, half_epochs: int = 10, min_lr: float = 1e-5) -> dict[str, Any]:
-    """Fall to `min_lr` along a cosine in so many epochs, and rise again in as many."""
+    """Fall to `min_lr` along a cosine in so many epochs, and rise again in as many.
+
+    Raises:
+        ConfigError: an impossible setting.
+    """
+    if type(half_epochs) is not int or half_epochs < 1:
+        raise ConfigError(f"schedule.half_epochs is {half_epochs}; give a whole number of at least 1.")
+    if not min_lr >= 0:
+        raise ConfigError(f"schedule.min_lr is {min_lr}; give a number of at least 0.")
     return {"scheduler": CosineAnnealingLR(optimizer, half_epochs, min_lr), "interval": "epoch"}
 
 

@@ -118,6 +118,7 @@ def test_an_ensemble_scores_the_mean_of_its_rates(run, tmp_path):
         (["predict", SPIKES, "rates.txt"], "rates.txt is no kind of file"),
         (["predict", SPIKES, "x.h5", "--quantiles", "a,b"], "'a,b' is no list of numbers"),
         (["predict", SPIKES, "x.h5", "--split", "test"], "no split 'test'"),
+        (["predict", SPIKES, "x.csv", "--split", "eval", "--data", "new.csv"], "but --data names other series"),
         (["predict", "wandb:model", "x.h5"], "names no artifact"),
         (["evaluate", SPIKES, "--top", 3], "--top 3 is for a search's folder"),
         (["sample", SPIKES, "x.h5"], "cannot be sampled from: its decoder also reads the encoder's context"),

@@ -47,6 +47,9 @@ def test_the_factor_of_a_value_is_where_the_interval_just_holds_it():
         held = (lower <= truth) & (truth <= upper)
         assert (held == expected)[~np.isnan(truth)].all()
     assert conformity(said(mean, -low, high + low), mean)[0, 0, 0] == np.inf
+    one_sided = conformity(said(mean, 0 * low, high), np.stack([mean[0] + high[0] / 2, mean[1], mean[2] - 1, mean[3]]))
+    np.testing.assert_allclose(one_sided[[0, 1]], [np.full((3, 2), 0.5), np.zeros((3, 2))])
+    assert (one_sided[2] == np.inf).all()
 
 
 def test_a_factor_moves_ends_and_quantiles_and_no_mean():

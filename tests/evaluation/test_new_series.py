@@ -358,7 +358,7 @@ def test_advice_names_no_setting_that_nobody_can_set_any_more(runs, folder):
             [[";".join(row)] for row in GOOD],
             header.replace(",", ";"),
         ),
-        "holds no column `patient`; give one of those there are": (GOOD, header.replace("patient", "name")),
+        "holds no column `patient`, which the model was trained on": (GOOD, header.replace("patient", "name")),
     }
     for end, (rows, first) in bad.items():
         with pytest.raises(DataError) as error:
@@ -411,6 +411,9 @@ def test_what_is_not_ahead_or_far_away_or_in_another_unit_is_said(runs, folder, 
     run.predict_series(write(folder / "kilograms.csv", kilograms, HEADER.removesuffix(",kind")), n_samples=20)
     assert "column `weight` is" in (said := capsys.readouterr().err)
     assert "in another unit" in said
+    cold = [[*row[:3], ""] for row in GOOD]
+    run.predict_series(write(folder / "cold.csv", cold, HEADER.removesuffix(",kind")), n_samples=20)
+    assert "column `temperature` holds no value" in capsys.readouterr().err
     long = [row[:4] for row in rows_of(["a"], 9, 3)]
     run.predict_series(write(folder / "long.csv", long, HEADER.removesuffix(",kind")), n_samples=20)
     assert "series `a` has 9 rows, and in training the longest had 6" in capsys.readouterr().err

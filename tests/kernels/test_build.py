@@ -1,13 +1,17 @@
 """How C code comes to be compiled."""
 
 import shutil
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import torch
+from torch._subclasses import FakeTensorMode
+from torch.autograd import forward_ad
 
 from neuralsde.errors import ConfigError
-from neuralsde.kernels.build import SETTING, compiled, library
+from neuralsde.kernels.build import SETTING, compiled, library, runs_plainly
 
 COMPILER = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang") or ""
 needs_compiler = pytest.mark.skipif(not COMPILER, reason="there is no C compiler")
@@ -95,3 +99,27 @@ def test_a_compiler_without_openmp_will_do(source, monkeypatch):
     found = library(source)
     assert found is not None
     assert found.four() == 4
+
+
+def test_what_torch_watches_is_left_to_torch():
+    x = torch.zeros(3)
+    assert runs_plainly(x)
+    assert not runs_plainly(x, x.double())
+    assert not runs_plainly(torch.zeros(3, device="meta"))
+    seen = []
+
+    def watched(y):
+        seen.append(runs_plainly(x))
+        return y.sum()
+
+    torch.func.grad(watched)(x)
+    torch.func.vmap(watched)(torch.zeros(2, 3))
+    with warnings.catch_warnings(action="ignore"):
+        torch.jit.trace(watched, x, check_trace=False)
+    with forward_ad.dual_level():
+        watched(x)
+    with FakeTensorMode():
+        watched(torch.zeros(3))
+    assert seen
+    assert not any(seen)
+    assert runs_plainly(x)

@@ -89,3 +89,29 @@ def test_elsewhere_numbers_are_those_of_torch(like, monkeypatch):
     plain = torch.randn(64, FEWEST, generator=seeded(), dtype=like.dtype)
     assert torch.equal(draw_normals((64, FEWEST), like, seeded()), plain)
     assert torch.equal(draw_normals((64, FEWEST), like, seeded(), std), plain * std[:, None])
+
+
+def test_the_default_precision_changes_nothing():
+    before = torch.get_default_dtype()
+    plain = draw_normals((FEWEST,), LIKE, seeded())
+    try:
+        torch.set_default_dtype(torch.float64)
+        assert torch.equal(draw_normals((FEWEST,), LIKE, seeded()), plain)
+    finally:
+        torch.set_default_dtype(before)
+
+
+def test_a_deviation_is_asked_for_each_entry():
+    with pytest.raises(ValueError, match="There are 3 standard deviations for 30 entries along the first axis"):
+        draw_normals((30, 3000), LIKE, None, torch.ones(3))
+
+
+def test_a_solve_can_be_transformed():
+    """`torch.func.grad` of a solve with many normals, against `backward`."""
+
+    def spread(sigma: Tensor) -> Tensor:
+        w = draw_normals((40, 200), LIKE, None)
+        return (sigma * w).sum(0).square().mean()
+
+    torch.manual_seed(0)
+    assert torch.func.grad(spread)(torch.tensor(0.5)) > 0

@@ -59,5 +59,16 @@ def test_gradients_and_other_precisions_are_left_to_torch():
     assert compiled_fill(times, values, natural=True) is not None
     assert compiled_fill(times, values.double(), natural=True) is None
     assert compiled_fill(times, values.requires_grad_(), natural=True) is None
-    linear_path(times, values).sum().backward()
-    assert values.grad is not None
+    for path in PATHS.values():
+        (slope,) = torch.autograd.grad(path(times, values).sum(), values)
+        assert slope[~values.isnan()].abs().sum() > 0
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_large_times_lose_nothing(path, monkeypatch):
+    """Seconds since 1970, as the times since a series' first one."""
+    times, values = series(30, 0.6, torch.float64)
+    for setting in ("1", "0"):
+        monkeypatch.setenv(SETTING, setting)
+        found = PATHS[path](times + 1.7e9, values.float())
+        torch.testing.assert_close(found, PATHS[path](times - times[:, :1], values.float()), rtol=1e-4, atol=1e-4)

@@ -58,6 +58,10 @@ class MTANDecoder(nn.Module):
         super().__init__()
         if type(recurrent_size) is not int or recurrent_size < 0:
             raise ConfigError(f"model.decoder.recurrent_size is {recurrent_size}; give a whole number, 0 for no recurrence.")
+        if type(duration_s) not in (int, float) or not 0 < duration_s < math.inf:
+            raise ConfigError(f"model.decoder.duration_s is {duration_s}; give a positive number.")
+        if type(time_size) is not int or time_size < 2:
+            raise ConfigError(f"model.decoder.time_size is {time_size}; give a whole number of at least 2.")
         if type(heads) is not int or heads < 1 or time_size % heads:
             raise ConfigError(
                 f"model.decoder.time_size={time_size} does not split into model.decoder.heads={heads} attention heads; choose "

@@ -1,3 +1,5 @@
+import math
+
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
@@ -48,6 +50,8 @@ class PathGrid(nn.Module):
         super().__init__()
         if fill not in (known := ("zero", *FILLINGS)):
             raise ConfigError(f"model.encoder.fill is {fill!r}; choose one of {', '.join(known)}.")
+        if type(duration_s) not in (int, float) or not 0 < duration_s < math.inf:
+            raise ConfigError(f"model.encoder.duration_s is {duration_s}; give a positive number.")
         if type(points) is not int or points < 2:
             raise ConfigError(f"model.encoder.points is {points}; give a whole number of at least 2.")
         for name, value in (("read_mask", read_mask), ("read_time", read_time), ("published", published)):

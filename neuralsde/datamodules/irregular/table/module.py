@@ -191,10 +191,10 @@ class TableSeries(AbstractReader):
         """Raises:
         DataError: a channel is missing, or where all other columns are channels there is one more.
         """
-        if missing := [name for name in (*channels, *self.static) if name not in table.columns]:
+        needed = self.series_column, self.time_column, *channels, *self.static
+        if missing := [name for name in needed if name not in table.columns]:
             raise DataError(
-                f"{table.path}: holds no column `{missing[0]}`, which the model was trained on; it reads "
-                f"{', '.join((self.series_column, self.time_column, *channels, *self.static))}."
+                f"{table.path}: holds no column `{missing[0]}`, which the model was trained on; it reads {', '.join(needed)}."
             )
         further = [name for name in self._other_columns(table) if name not in channels]
         if self.channels is None and further:
