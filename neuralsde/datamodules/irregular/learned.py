@@ -81,11 +81,9 @@ class Learned:
             fits &= found.observed == spec.observed_bins and len(found.usual) == spec.forward_bins
             fits &= len(found.class_names) == spec.n_classes and (spec.n_classes > 0 or channels == spec.target_dim)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise CheckpointError(
-                f"What the checkpoint holds of its training series is damaged ({error}): train again."
-            ) from error
+            raise CheckpointError(f"{DAMAGED} ({error}): train again.") from error
         if not fits:
-            raise CheckpointError("What the checkpoint holds of its training series is damaged (sizes differ): train again.")
+            raise CheckpointError(f"{DAMAGED} (sizes differ): train again.")
         return found
 
 
