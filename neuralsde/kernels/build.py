@@ -91,9 +91,8 @@ def compiled(compiler: str, source: Path) -> Path:
             path = _place(f"{source.stem}-{hashlib.sha256(made_of.encode()).hexdigest()[:16]}.so")
             if path.is_file():
                 return path
-            temporary = path.with_name(
-                f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}"
-            )  # several processes may be here at once
+            # Several processes may be here at once.
+            temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}")
             try:
                 probe = _run([compiler, *flags, "-o", str(temporary), str(source)])
                 if not probe.returncode:

@@ -10,7 +10,7 @@ enum { WIDE = 64, SIZE = 4 * WIDE }; /* counters and numbers of a block */
 
 #define EACH for (int i = 0; i < WIDE; i++)
 
-/* -2 ln of (word + 1/2) / 2^32. */
+/* The root of -2 ln u, u = (word + 1/2) / 2^32. */
 static inline float radius_of(uint32_t word) {
     float u = ((float)word + 0.5f) * 0x1p-32f;
     union { float f; int32_t i; } x = {u};

@@ -9,7 +9,10 @@ from torch import Tensor
 
 from neuralsde.kernels.build import SETTING, library
 from neuralsde.kernels.normals import FEWEST, SOURCE, draw_normals
+from neuralsde.noise import Brownian
 from neuralsde.noise.philox import counter_normals
+from neuralsde.sde import DoubleWell
+from neuralsde.solvers import EulerMaruyama, integrate
 
 LIKE = torch.zeros(())
 
@@ -106,12 +109,18 @@ def test_a_deviation_is_asked_for_each_entry():
         draw_normals((30, 3000), LIKE, None, torch.ones(3))
 
 
-def test_a_solve_can_be_transformed():
-    """`torch.func.grad` of a solve with many normals, against `backward`."""
+def test_a_solve_can_be_transformed(monkeypatch):
+    """`torch.func.grad` of a solve with many normals, which torch draws then, is what `backward` gives for these."""
+    sde, times = DoubleWell(), torch.tensor([0.0, 1.0])
 
-    def spread(sigma: Tensor) -> Tensor:
-        w = draw_normals((40, 200), LIKE, None)
-        return (sigma * w).sum(0).square().mean()
+    def spread(z0: Tensor) -> Tensor:
+        return integrate(sde, EulerMaruyama(), z0, times, Brownian(seeded()), 40)[-1].square().sum()
 
-    torch.manual_seed(0)
-    assert torch.func.grad(spread)(torch.tensor(0.5)) > 0
+    z0 = torch.linspace(-1, 1, 300).view(100, 3)
+    found = torch.func.grad(spread)(z0)
+    asked = z0.clone().requires_grad_()
+    (drawn_otherwise,) = torch.autograd.grad(spread(asked), asked)
+    monkeypatch.setenv(SETTING, "0")
+    (slope,) = torch.autograd.grad(spread(asked), asked)
+    torch.testing.assert_close(found, slope)
+    assert (drawn_otherwise - slope).abs().max() > 0.1
