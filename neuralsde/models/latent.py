@@ -161,10 +161,10 @@ class LatentModel(nn.Module):
         """Posterior states in some bins, drawn without simulating a path, and what each decodes to.
 
         Raises:
-            ConfigError: the dynamics can only be simulated.
+            ConfigError: the dynamics can only be simulated, or only whole trials can be matched.
         """
         bins = self.dynamics.matched_bins(times.shape[1], values.shape[1])
-        parts = max(bins // (matching.part_bins or bins), 1)
+        parts = self.parts_of(matching, bins)
         if parts > 1:
             return self._match_part(values, seen, times[:, :bins], matching, some_part(parts, values))
         context = self.encoder(values, seen, times)
@@ -174,17 +174,24 @@ class LatentModel(nn.Module):
         read = in_bins(read, match.bins)
         return ModelOutput(self.decode(match.states, read), match.states, match.kl, match.bins)
 
-    def _match_part(self, values: Tensor, seen: Tensor, times: Tensor, matching: Matching, part: Part) -> ModelOutput:
-        """The same from a part of each trial; no context of other bins is made.
+    def parts_of(self, matching: Matching, bins: int) -> int:
+        """How many parts matching draws from, one at a time, in trials of so many bins.
 
         Raises:
-            ConfigError: encoder or curves are not local.
+            ConfigError: several, but encoder or curves are not local.
         """
-        if not isinstance(self.encoder, LocalEncoder) or self.dynamics.reach is None:
+        parts = max(bins // (matching.part_bins or bins), 1)
+        if parts > 1 and (not isinstance(self.encoder, LocalEncoder) or self.dynamics.reach is None):
             raise ConfigError(
                 f"objective.part_bins={matching.part_bins} needs a context and curves that depend on a bounded stretch of the "
                 "trial: choose model/encoder=local and model/curves=spline or attention, or set it to null."
             )
+        return parts
+
+    def _match_part(self, values: Tensor, seen: Tensor, times: Tensor, matching: Matching, part: Part) -> ModelOutput:
+        """`match` from a part of each trial; no context of other bins is made."""
+        assert isinstance(self.encoder, LocalEncoder)
+        assert self.dynamics.reach is not None
         context = self.encoder.stretch(values, seen, times, part, self.dynamics.reach)
         with exactly(context.steps):
             match = self.dynamics.match(replace(context, steps=widened(context.steps)), times, values.shape[1], matching)

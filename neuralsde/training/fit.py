@@ -71,6 +71,8 @@ def build_module(config: DictConfig, spec: DataSpec) -> LatentDynamics:
         norm_penalty=settings.get("norm_penalty", 0.0),
         explosion_ratio=settings.get("explosion_ratio"),
     )
+    if (matching := module.objective.matching) is not None:  # said before anything is written
+        module.model.parts_of(matching, module.model.dynamics.matched_bins(spec.total_bins, spec.observed_bins))
     module.record = {
         "version": neuralsde.__version__,
         "config": OmegaConf.to_container(config, resolve=True, throw_on_missing=True),

@@ -122,7 +122,10 @@ def read_tar(path: Path) -> tuple[dict[str, bytes], bytes | None]:
                 else:
                     records[name] = content
     except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path}: the archive cannot be read ({error}); it is damaged or cut short: fetch it again.") from error
+        reason = str(error).partition(":\n")[0]  # tarfile lists what it tried
+        raise DataError(
+            f"{path}: the archive cannot be read ({reason}); it is damaged or cut short: fetch it again."
+        ) from error
     return records, outcomes
 
 
