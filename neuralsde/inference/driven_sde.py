@@ -31,7 +31,11 @@ class HeldPath:
         if len(self.rows) == 1 or t.ndim == 0:
             asked = t if t.ndim == 0 else t[..., 0, 0]
             found = (torch.searchsorted(self.rows[0], asked, right=True) - 1).clamp(0, last)
-            return self.each[int(found)] if found.ndim == 0 else self.values[found]
+            if found.ndim == 0:
+                return self.each[int(found)]
+            if found.ndim == 1 and bool((found.diff() == 1).all()):  # a step for each bin
+                return self.values[int(found[0]) :][: len(found)]
+            return self.values[found]
         lead = t.shape[:-2]
         asked = t[..., 0].reshape(-1, t.shape[-2]).expand(-1, len(self.rows))
         bins = (torch.searchsorted(self.rows, asked.t().contiguous(), right=True) - 1).clamp(0, last).t()
