@@ -129,3 +129,21 @@ def test_a_damaged_calibration_is_refused(run, tmp_path):
         add_to_record(path, "calibration", part)
         with pytest.raises(CheckpointError, match="The calibration in the checkpoint is damaged"):
             neuralsde.load(path)
+
+
+def test_every_checkpoint_of_a_run_is_calibrated(run):
+    last = neuralsde.load(run.path.with_name("last.ckpt"))
+    assert last.path != run.path
+    assert last.calibration.factor.tolist() == Calibration.fit(scores_of_intervals(last, run.data)).factor.tolist()
+
+
+def test_intervals_beside_a_median_are_widened_around_the_mean(run):
+    settings = {"n_samples": 50, "interval": 0.8, "quantiles": (0.3,)}
+    mean, median = (run.predict("eval", average=average, **settings) for average in ("rate", "median"))
+    rows = mean.axes.rows
+    for name in ("lower", "upper"):
+        np.testing.assert_array_equal(getattr(mean, name)[rows], getattr(median, name)[rows])
+    np.testing.assert_array_equal(mean.quantiles[0.3][rows], median.quantiles[0.3][rows])
+    bare = replace(run, calibration=None).predict("eval", average="median", **settings)
+    np.testing.assert_array_equal(median.rates[rows], bare.rates[rows])
+    assert (median.rates[rows] != mean.rates[rows]).any()
