@@ -9,7 +9,7 @@ import numpy as np
 
 from neuralsde.datamodules.batches import FreshTrials, TrialDataModule
 from neuralsde.datamodules.irregular.ahead import elapsed_ahead, in_rounds, real_rows, unit_at, usual_ahead
-from neuralsde.datamodules.irregular.assemble import inside, last_known_rows
+from neuralsde.datamodules.irregular.assemble import inside, last_known_rows, last_rows
 from neuralsde.datamodules.irregular.baselines.known import channel_means
 from neuralsde.datamodules.irregular.checks import checked_choice, checked_share
 from neuralsde.datamodules.irregular.dates import dated
@@ -124,6 +124,7 @@ class SeriesDataModule(TrialDataModule):
 
     def read(self) -> TrialData:
         series = self.reader.read()
+        self.whole = series.train
         series = replace(series, train=self.kept(series.train), val=self.kept(series.val), test=self.kept(series.test))
         train, scored = series.train, getattr(series, self.phase)
         for name, split in (("train", train), (self.phase, scored)):
@@ -392,7 +393,7 @@ class SeriesDataModule(TrialDataModule):
 
     def fresh_trials(self) -> FreshTrials | None:
         spec = self.spec  # reads the series
-        if self.reader.redraw(self.source[:1], 0) is None:
+        if self.reader.redraw(self.whole[:1], 0) is None:
             return None
         return FreshTrials(self.redrawn, spec, len(self.source))
 
@@ -403,8 +404,9 @@ class SeriesDataModule(TrialDataModule):
         """
         epoch, batch = numbers[0] // len(self.source), numbers[0] % len(self.source) // self.batch_size
         order = batches_alike(self.source.length, self.batch_size, (self.seed, epoch))
-        again = self.reader.redraw(self.source[order[np.asarray(numbers) % len(self.source)]], epoch)
+        again = self.reader.redraw(self.whole[order[np.asarray(numbers) % len(self.source)]], epoch)
         assert again is not None
+        again = last_rows(self.kept(again), self.observed)
         trials = self.in_rest_units(self.trials(again), again)
         if self.task != "interpolation":
             return trials
