@@ -86,7 +86,7 @@ def test_a_series_of_the_table_is_told_of_as_in_its_split(runs, folder):
     assert list(ours) == ["series", "time", "channel", "mean", "median", "lower", "upper"]
     for number, name in enumerate(trials.names.tolist()):
         alone = predict_trials(run.module, trials[number : number + 1], seed=seed_of(3, name), **settings)
-        theirs, own = run.calibrated(alone).named_by(run.data).to_table(), ours["series"] == name
+        theirs, own = run.calibrated(lambda: alone).named_by(run.data).to_table(), ours["series"] == name
         assert theirs.keys() == ours.keys()
         for column, values in theirs.items():
             if column in ("mean", "median", "lower", "upper"):
@@ -204,7 +204,7 @@ def test_pictures_and_the_report_name_series_and_the_unit_of_time(runs, folder):
     run = runs["forecast"]
     figure = figures.series(run.data, run.predict(n_samples=20, interval=0.8))
     axes = figure.get_axes()
-    assert {ax.get_xlabel() for ax in axes} == {"", "time in trial (d)"}
+    assert {ax.get_xlabel() for ax in axes} == {"", "time (d)"}
     assert {ax.get_ylabel() for ax in axes} - {""} <= set(run.data.eval.names.tolist())
     assert "irregular width, times in d" in write_report(folder / "forecast").read_text()
 
@@ -274,7 +274,7 @@ def test_test_scores_lie_beside_those_of_validation(runs, folder, capsys):
     report = (folder / "forecast" / "report.html").read_text()
     assert f"{json.loads(before)['forward_scaled_rmse']:.4f}" in report
     assert f"{scores['forward_scaled_rmse']:.4f}" in report
-    assert "<h3>Test trials</h3>" in report
+    assert "<h3>Test series</h3>" in report
     again = evaluate.run(parser().parse_args(["evaluate", str(folder / "forecast"), "--phase", "val"]))
     assert again["file"] == "scores.json"
 
