@@ -4,7 +4,7 @@ are scored, beside the best that can be said of them (`small_optimum`) or, of cl
 per run, and one of means over the seeds.
 
     python -m benchmarks.small_tables --into FOLDER [--tables waves returning] [--rows plain forecast] [--seeds 0 1 2]
-    python -m benchmarks.small_tables --into FOLDER --tables frequency trend shape --rows classification
+    python -m benchmarks.small_tables --into FOLDER --tables frequency trend shape --rows classification peers
 """
 
 import argparse
@@ -31,6 +31,8 @@ from neuralsde.workflow import evaluate, train
 
 PLAIN = ["model=neural_lsde", "model/likelihood=heteroscedastic", "data=csv"]
 AHEAD = ["data.reader.ahead_rows=5"]
+OF_CLASSES = ["classification", "peers"]
+"""Rows of series of classes; peers take the data of the runs, and come after all, as what they import slows training down."""
 PARTS = {"train": 42, "val": 9, "test": 100}
 ROWS = {
     "plain": [*PLAIN, "data.reader.task=forecast", *AHEAD, "training.steps=300"],
@@ -83,14 +85,16 @@ def trained(table: str, row: str, folder: Path, seed: int) -> tuple[Run, dict[st
 
 def scored(table: str, row: str, folder: Path, seed: int = 0) -> dict[str, object]:
     """A line of a run."""
-    run, scores = trained(table, row, folder, seed)
     line = {"table": table, "row": row, "seed": seed}
-    if table in CLASSES:
+    if row == "peers":
+        run = neuralsde.load(folder / f"{table}_classification_{seed}")
         data, encoder = run.unread, run.module.model.encoder
         assert isinstance(data, SeriesDataModule)
         assert isinstance(encoder, SummaryEncoder)
-        own = {name: round(scores[name], 3) for name in ("accuracy", "log_loss", "calibration_error")}
-        return {**line, **own, **peers(data.reader.read(), encoder, seed)}
+        return {**line, **peers(data.reader.read(), encoder, seed)}
+    run, scores = trained(table, row, folder, seed)
+    if table in CLASSES:
+        return {**line, **{name: round(scores[name], 3) for name in ("accuracy", "log_loss", "calibration_error")}}
     trivial = "linear" if "linear" in scores["baselines"] else "persistence"
     whole = run.with_data(last_rows=None).unread
     assert isinstance(whole, SeriesDataModule)
@@ -122,11 +126,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--into", type=Path, required=True, help="folder of tables and runs")
     parser.add_argument("--tables", nargs="+", choices=[*TABLES, *CLASSES], default=list(TABLES))
-    parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS)[:-1])
+    parser.add_argument("--rows", nargs="+", choices=[*ROWS, "peers"], default=list(ROWS)[:-1])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], help="of tables and runs")
     arguments = parser.parse_args()
-    if any((table in CLASSES) != (row == "classification") for table in arguments.tables for row in arguments.rows):
-        parser.error(f"the row classification is of the tables {', '.join(CLASSES)}, and the other rows of the others")
+    if any((table in CLASSES) != (row in OF_CLASSES) for table in arguments.tables for row in arguments.rows):
+        parser.error(
+            f"the rows {' and '.join(OF_CLASSES)} are of the tables {', '.join(CLASSES)}, and the other rows of the others"
+        )
     arguments.into.mkdir(parents=True, exist_ok=True)
     for row in arguments.rows:
         found = {table: [] for table in arguments.tables}

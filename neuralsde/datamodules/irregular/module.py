@@ -124,12 +124,13 @@ class SeriesDataModule(TrialDataModule):
 
     def read(self) -> TrialData:
         series = self.reader.read()
-        self.whole = series.train
+        whole = series.train
         series = replace(series, train=self.kept(series.train), val=self.kept(series.val), test=self.kept(series.test))
         train, scored = series.train, getattr(series, self.phase)
         for name, split in (("train", train), (self.phase, scored)):
             self.refuse_lacking(split, name)
         self.tell_of_constants(series, train)
+        self.redrawn_from = whole if self.task == "forecast" else train  # rows before an earlier end are not yet forgotten
         self.source, self.step, self.time_unit = train, median_step(train), series.time_unit
         if self.batch_share is not None:
             n = len(train) + len(series.val) + len(series.test)
@@ -393,7 +394,7 @@ class SeriesDataModule(TrialDataModule):
 
     def fresh_trials(self) -> FreshTrials | None:
         spec = self.spec  # reads the series
-        if self.reader.redraw(self.whole[:1], 0) is None:
+        if self.reader.redraw(self.redrawn_from[:1], 0) is None:
             return None
         return FreshTrials(self.redrawn, spec, len(self.source))
 
@@ -404,9 +405,10 @@ class SeriesDataModule(TrialDataModule):
         """
         epoch, batch = numbers[0] // len(self.source), numbers[0] % len(self.source) // self.batch_size
         order = batches_alike(self.source.length, self.batch_size, (self.seed, epoch))
-        again = self.reader.redraw(self.whole[order[np.asarray(numbers) % len(self.source)]], epoch)
+        again = self.reader.redraw(self.redrawn_from[order[np.asarray(numbers) % len(self.source)]], epoch)
         assert again is not None
-        again = last_rows(self.kept(again), self.observed)
+        if self.task == "forecast":
+            again = last_rows(self.kept(again), self.observed)
         trials = self.in_rest_units(self.trials(again), again)
         if self.task != "interpolation":
             return trials

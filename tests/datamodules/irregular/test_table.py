@@ -5,6 +5,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from neuralsde.datamodules.irregular import SeriesDataModule
 from neuralsde.datamodules.irregular.ahead import real_rows
 from neuralsde.datamodules.irregular.baselines import last3_ridge, persistence, window_ridge
 from neuralsde.datamodules.irregular.table import TableSeries
@@ -388,7 +389,7 @@ def test_a_series_that_goes_on_later_behind_others_is_told_of(written, rows, cap
 
 
 def test_a_second_stretch_that_begins_anew_is_refused_as_two_series(written):
-    with pytest.raises(DataError, match="line 44: series `s1` is earlier than .* give two series two names"):
+    with pytest.raises(DataError, match=r"line 44: series `s1` is earlier than .* give two series two names"):
         reader(written("\n".join(["series,time,x,y", *stretches(-4)]))).read()
 
 
@@ -419,3 +420,23 @@ def test_random_cuts_forecast_rows_that_follow_those_shown(written, rows, ahead)
         np.testing.assert_array_equal(again.values, module.redraw(data, epoch).values)
     assert len(ends) > 2 * len(data)
     assert reader(written(csv_text(rows)), "forecast", **ahead).redraw(data, 0) is None
+
+
+def test_random_cuts_become_trials_like_the_others(written, rows):
+    own = reader(written(csv_text(rows)), "forecast", cuts="random", ahead_rows=2)
+    module = SeriesDataModule(own, "forecast", "mine", batch_size=32, residual="default", last_rows=2, units_ahead="time")
+    plain = module.data.train
+    cells = {(row[0], float(row[1])): [float(c or "nan") for c in row[2:4]] for row in rows}
+    ends = set()
+    for epoch in range(4):
+        trials = module.redrawn(range(epoch * len(plain), (epoch + 1) * len(plain)))
+        assert trials.heldin.shape == plain.heldin.shape
+        assert trials.targets.shape == plain.targets.shape
+        at = trials.rows
+        told = [
+            cells[name, time] for name, times, own in zip(trials.names, trials.stamps, at, strict=True) for time in times[own]
+        ]
+        np.testing.assert_allclose(trials.in_units(trials.targets)[at], told, rtol=1e-4, atol=1e-4)
+        assert np.isnan(trials.targets[~at]).all()
+        ends |= {(name, times[own][-1]) for name, times, own in zip(trials.names, trials.stamps, at, strict=True)}
+    assert len(ends) > len(plain)
