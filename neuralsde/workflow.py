@@ -191,20 +191,22 @@ def calibrated(run: Run, data: TrialDataModule, allow_targets: tuple[str, ...] =
         return run
     others = [path for name in WEIGHTS if (path := run.path.with_name(f"{name}.ckpt")) != run.path and path.is_file()]
     for each in (*(load(path, allow_targets=allow_targets) for path in others), run):
-        found = Calibration.fit(scores_of_intervals(each, data.data))
+        scores = scores_of_intervals(each, data)
+        found = Calibration.fit(scores, rounds=len(scores) // len(data.data.eval))
         add_to_record(each.path, "calibration", found.plain())
     print(f"calibrated: {found.told()}")
     return replace(run, calibration=found)
 
 
-def scores_of_intervals(run: Run, data: TrialData) -> np.ndarray:
-    """How much wider the intervals of the model itself have to be to hold the evaluation trials' values, (trial, bin, channel).
-
-    See `conformity`."""
-    said = replace(run, calibration=None).predict(
-        data.eval, interval=PROBABILITY, n_samples=CALIBRATION_SAMPLES, average="rate"
-    )
-    return conformity(said, data.eval.in_units(stack_targets(data.eval, data.spec)))
+def scores_of_intervals(run: Run, data: TrialDataModule) -> np.ndarray:
+    """How much wider intervals of the model itself have to be to hold the calibration trials' values, (trial, bin, channel),
+    the evaluation trials first; see `conformity`."""
+    bare, settings = replace(run, calibration=None), {"interval": PROBABILITY, "n_samples": CALIBRATION_SAMPLES}
+    parts = [
+        conformity(bare.predict(trials, average="rate", **settings), trials.in_units(stack_targets(trials, data.spec)))
+        for trials in data.calibration_trials()
+    ]
+    return np.concatenate(parts)
 
 
 def distributions(run: Run, data: TrialDataModule, n_samples: int, seed: int) -> tuple[Sums | None, Sums | None]:
@@ -214,8 +216,10 @@ def distributions(run: Run, data: TrialDataModule, n_samples: int, seed: int) ->
     before = distribution_sums(run.module, trials, *settings)
     if run.calibration is None or before is None:
         return before, None
-    scores = scores_of_intervals(run, data.data) if data.phase == "val" else None
-    factor = run.calibration.factor if scores is None else left_out(scores, run.calibration.probability)
+    factor = run.calibration.factor
+    if data.phase == "val":
+        scores = scores_of_intervals(run, data)
+        factor = left_out(scores, run.calibration.probability, len(scores) // len(trials))
     return distribution_sums(run.module, trials, *settings, factor=factor), before
 
 

@@ -8,6 +8,7 @@ import pytest
 from neuralsde.datamodules.irregular import SeriesDataModule
 from neuralsde.datamodules.irregular.ahead import real_rows
 from neuralsde.datamodules.irregular.baselines import last3_ridge, persistence, window_ridge
+from neuralsde.datamodules.irregular.module import CALIBRATION_CUTS
 from neuralsde.datamodules.irregular.table import TableSeries
 from neuralsde.errors import ConfigError, DataError
 from tests.helpers.table_files import HEADER, csv_text, random_rows
@@ -440,3 +441,10 @@ def test_random_cuts_become_trials_like_the_others(written, rows):
         assert np.isnan(trials.targets[~at]).all()
         ends |= {(name, times[own][-1]) for name, times, own in zip(trials.names, trials.stamps, at, strict=True)}
     assert len(ends) > len(plain)
+    first, *cuts = module.calibration_trials()
+    assert first is module.data.eval
+    assert len(cuts) == CALIBRATION_CUTS
+    assert all(part.names.tolist() == first.names.tolist() for part in cuts)
+    assert len({tuple(part.stamps[part.rows].tolist()) for part in (first, *cuts)}) > 2
+    ends_alone = SeriesDataModule(reader(own.path, "forecast", ahead_rows=2), "forecast", "mine", batch_size=32)
+    assert len(ends_alone.calibration_trials()) == 1
