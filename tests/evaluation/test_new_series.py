@@ -75,6 +75,19 @@ def runs(folder):
     return made
 
 
+def test_only_rows_that_are_asked_for_are_decoded_and_these_as_ever(runs):
+    run, bins = runs["forecast"], []
+    trials, settings = run.data.eval, {"n_samples": 20, "interval": 0.8, "sample_batch": 5}
+    assert trials.rows.any(0).sum() == 2
+    with run.module.model.decoder.register_forward_hook(lambda part, given, made: bins.append(given[0].shape[1])):
+        asked = predict_trials(run.module, trials, **settings)
+        whole = predict_trials(run.module, replace(trials, rows=np.ones_like(trials.rows)), **settings)
+    assert set(bins[:4]) == {2}
+    assert set(bins[4:]) == {trials.rows.shape[1]}
+    for name in ("rates", "lower", "upper"):
+        np.testing.assert_allclose(getattr(asked, name)[trials.rows], getattr(whole, name)[trials.rows], rtol=1e-6)
+
+
 def test_a_series_of_the_table_is_told_of_as_in_its_split(runs, folder):
     run = runs["forecast"]
     settings = {"n_samples": 50, "sample_batch": 10, "interval": 0.8, "quantiles": (0.5,)}
