@@ -220,7 +220,10 @@ def test_pictures_and_the_report_name_series_and_the_unit_of_time(runs, folder):
     axes = figure.get_axes()
     assert {ax.get_xlabel() for ax in axes} == {"", "time (d)"}
     assert {ax.get_ylabel() for ax in axes} - {""} <= set(run.data.eval.names.tolist())
-    assert "irregular width, times in d" in write_report(folder / "forecast").read_text()
+    report = write_report(folder / "forecast").read_text()
+    assert "up to 6 rows and 2 ahead, times in d" in report
+    assert "Evaluation series" in report
+    assert "evaluation trials" not in report
 
 
 def test_times_ahead_are_asked_for_in_the_rows_that_they_are_usually_in():
