@@ -1,6 +1,7 @@
 """Peers for classes of small tables, fitted to the training series and scored on the test series."""
 
 import warnings
+from typing import Any
 
 import numpy as np
 import torch
@@ -42,7 +43,8 @@ def peers(data: SeriesData, encoder: SummaryEncoder, seed: int) -> dict[str, flo
     numbers = [numbers_of(part, encoder) for part in (data.train, data.test)]
     for name, chosen in (("statistics", SIMPLE), ("same_numbers", slice(None))):
         learned, fresh = (part[:, :, chosen].reshape(len(part), -1) for part in numbers)
-        logistic = LogisticRegressionCV(Cs=np.logspace(-4, 2, 7), cv=5, scoring="neg_log_loss", max_iter=300)
+        penalties: Any = np.logspace(-4, 2, 7)  # whose stub takes their number alone
+        logistic = LogisticRegressionCV(Cs=penalties, cv=5, scoring="neg_log_loss", max_iter=300)
         with warnings.catch_warnings(action="ignore", category=ConvergenceWarning):
             said = make_pipeline(StandardScaler(), logistic).fit(learned, train).predict_proba(fresh)
         found |= {f"{name}_accuracy": (said.argmax(1) == test).mean(), f"{name}_log_loss": log_loss(test, said)}

@@ -25,16 +25,16 @@ def returning_optimum(times: np.ndarray, shown: np.ndarray, row: np.ndarray, cha
         row: of the values that are asked for, (value,).
         channel: of these, (value,).
     """
-    at = np.nonzero(~np.isnan(shown))
+    rows, channels = np.nonzero(~np.isnan(shown))
 
-    def covariance(rows: np.ndarray, a: np.ndarray, others: np.ndarray, b: np.ndarray) -> np.ndarray:
-        kept = np.exp(-np.abs(times[rows, None] - times[others])[..., None] / RETURN_TIMES)
+    def covariance(one: np.ndarray, a: np.ndarray, other: np.ndarray, b: np.ndarray) -> np.ndarray:
+        kept = np.exp(-np.abs(times[one, None] - times[other])[..., None] / RETURN_TIMES)
         return (kept * MIXING[:, a].T[:, None] * MIXING[:, b].T).sum(2)
 
-    known = covariance(*at, *at) + STATE_NOISE**2 * np.eye(len(at[0]))
-    gain = np.linalg.solve(known, covariance(*at, row, channel)).T
-    variance = (MIXING[:, channel] ** 2).sum(0) + STATE_NOISE**2 - (gain * covariance(row, channel, *at)).sum(1)
-    return np.ones(1), (gain @ shown[at])[None], np.sqrt(variance)[None]
+    known = covariance(rows, channels, rows, channels) + STATE_NOISE**2 * np.eye(len(rows))
+    gain = np.linalg.solve(known, covariance(rows, channels, row, channel)).T
+    variance = (MIXING[:, channel] ** 2).sum(0) + STATE_NOISE**2 - (gain * covariance(row, channel, rows, channels)).sum(1)
+    return np.ones(1), (gain @ shown[rows, channels])[None], np.sqrt(variance)[None]
 
 
 def waves_optimum(times: np.ndarray, shown: np.ndarray, row: np.ndarray, channel: np.ndarray) -> Mixture:

@@ -12,7 +12,7 @@ FREQUENCIES = 0.6, 1.0
 EVENT = 3.0
 
 
-def waves_at(times: np.ndarray, phase: np.ndarray) -> np.ndarray:
+def waves_at(times: np.ndarray, phase: np.ndarray | float) -> np.ndarray:
     """Two parts of a wave and their product, (…, row, channel)."""
     a, b = np.sin(0.5 * times + phase), np.cos(0.5 * times + phase)
     return np.stack([a, b, a * b], -1)

@@ -166,7 +166,7 @@ def tell_of_two_stretches(found: Grouped, table: Table) -> None:
     for k in broken:
         steps = np.diff(found.times[k])[pieces[k]]
         if (widest := steps.max()) >= SUSPECT_STEP * usual:
-            row = found.rows[k][pieces[k][int(np.argmax(steps))] + 1]
+            row = int(found.rows[k][pieces[k][int(np.argmax(steps))] + 1])
             warn(
                 f"{table.path}, {table.place(row)}: series `{found.names[k]}` goes on behind rows of others, {widest:g} after "
                 f"its last row, where rows are usually {usual:g} apart; if these are two series, give them two names."

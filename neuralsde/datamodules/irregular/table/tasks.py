@@ -58,7 +58,7 @@ def cut_anew(series: SeriesSet, rows: int | None, horizon: float | None, shortes
         times = np.concatenate([series.times[n, :shown], series.ahead_times[n, real[n]]])
         values = np.concatenate([series.values[n, :shown], series.ahead[n, real[n]]])
         rng = np.random.default_rng([seed, zlib.crc32(name.encode()), 1, epoch])
-        known, least = ~np.isnan(values).all(1), min(shortest, shown)
+        known, least = np.any(~np.isnan(values), axis=1), min(shortest, shown)
         for end in (*rng.integers(least + 1, len(times) + 1, TRIES).tolist(), len(times)):
             cut = end - rows if rows is not None else int((times <= times[end - 1] - (horizon or 0.0)).sum())
             if least <= cut < end <= cut + most and known[:cut].any() and known[cut:end].any():
