@@ -51,6 +51,7 @@ from neuralsde.training.targets import check_targets, refuse_own_trust
 from neuralsde.training.wandb_log import log_checkpoints, wandb_logger
 
 MOST_CHANNELS = 8  # in the terminal's table
+WEIGHTS = ("best", "last")  # that a run keeps
 CALIBRATION_SAMPLES = 400  # of which the ends of an interval are told well enough
 DYNAMICS_SEEDS = 50  # visited states from which fixed points are looked for, for a run's own pictures
 
@@ -92,7 +93,7 @@ def train(config: DictConfig, allow_targets: Sequence[str] = ()) -> float:
     with others_started(prepared.trainer, run_dir, allow_targets):
         fit_with_back_off(config, prepared, again, record, loggers, partial(progress_pictures, config, data, loggers))
     checkpoint = run_dir / "checkpoints" / f"{config.predict.weights}.ckpt"
-    run = calibrated(load(checkpoint, allow_targets=tuple(allow_targets)), data)
+    run = calibrated(load(checkpoint, allow_targets=tuple(allow_targets)), data, tuple(allow_targets))
     scores = evaluate(run, data, run_dir, loggers, config)
     record.end()
     report = write_report(run_dir)
@@ -138,8 +139,10 @@ def announce(prepared: Fit, data: TrialDataModule, run_dir: Path, loggers: list[
     else:
         units = f"{spec.observed_dim} {channels} seen, {spec.target_dim} to predict"
     width = f"{spec.bin_width_s * 1000:g} ms" if spec.longest_s is None else "irregular width"
-    bins = f"{spec.observed_bins} + {spec.forward_bins} forward bins of {width}"
-    print(f"{data.data.name}: {len(data.train_set)} training and {len(data.data.eval)} evaluation trials, {units}, {bins}")
+    bins, called = f"{spec.observed_bins} + {spec.forward_bins} forward bins of {width}", data.data.called
+    if called == "series":
+        bins = f"up to {spec.observed_bins} rows" + f" and {spec.forward_bins} ahead" * (spec.forward_bins > 0)
+    print(f"{data.data.name}: {len(data.train_set)} training and {len(data.data.eval)} evaluation {called}, {units}, {bins}")
     weights = sum(p.numel() for p in module.model.parameters())
     trainer = prepared.trainer
     print(f"model: {weights:,} weights, {trainer.max_epochs} epochs on {trainer.strategy.root_device}; run: {run_dir}")
@@ -178,28 +181,32 @@ def progress_pictures(config: DictConfig, data: TrialDataModule, loggers: list[L
     return [ProgressPictures(data.data, logger, settings.pictures_every, settings.pictures_share) for logger in shown_by]
 
 
-def calibrated(run: Run, data: TrialDataModule) -> Run:
+def calibrated(run: Run, data: TrialDataModule, allow_targets: tuple[str, ...] = ()) -> Run:
     """The run with intervals as wide as its validation trials ask for, which its checkpoint holds from now on; as it is where
-    the data ask for none."""
+    the data ask for none. The folder's other weights are calibrated too, each by what they say themselves."""
     if not data.calibrate:
         return run
     if data.phase != "val":
-        print(f"Intervals are not calibrated, as data.phase is {data.phase}: it takes validation trials.")
+        print(f"Intervals are not calibrated, as data.phase is {data.phase}: it takes validation series.")
         return run
-    found = Calibration.fit(scores_of_intervals(run, data.data))
-    add_to_record(run.path, "calibration", found.plain())
+    others = [path for name in WEIGHTS if (path := run.path.with_name(f"{name}.ckpt")) != run.path and path.is_file()]
+    for each in (*(load(path, allow_targets=allow_targets) for path in others), run):
+        scores = scores_of_intervals(each, data)
+        found = Calibration.fit(scores, rounds=len(scores) // len(data.data.eval))
+        add_to_record(each.path, "calibration", found.plain())
     print(f"calibrated: {found.told()}")
     return replace(run, calibration=found)
 
 
-def scores_of_intervals(run: Run, data: TrialData) -> np.ndarray:
-    """How much wider the intervals of the model itself have to be to hold the evaluation trials' values, (trial, bin, channel).
-
-    See `conformity`."""
-    said = replace(run, calibration=None).predict(
-        data.eval, interval=PROBABILITY, n_samples=CALIBRATION_SAMPLES, average="rate"
-    )
-    return conformity(said, data.eval.in_units(stack_targets(data.eval, data.spec)))
+def scores_of_intervals(run: Run, data: TrialDataModule) -> np.ndarray:
+    """How much wider intervals of the model itself have to be to hold the calibration trials' values, (trial, bin, channel),
+    the evaluation trials first; see `conformity`."""
+    bare, settings = replace(run, calibration=None), {"interval": PROBABILITY, "n_samples": CALIBRATION_SAMPLES}
+    parts = [
+        conformity(bare.predict(trials, average="rate", **settings), trials.in_units(stack_targets(trials, data.spec)))
+        for trials in data.calibration_trials()
+    ]
+    return np.concatenate(parts)
 
 
 def distributions(run: Run, data: TrialDataModule, n_samples: int, seed: int) -> tuple[Sums | None, Sums | None]:
@@ -209,8 +216,10 @@ def distributions(run: Run, data: TrialDataModule, n_samples: int, seed: int) ->
     before = distribution_sums(run.module, trials, *settings)
     if run.calibration is None or before is None:
         return before, None
-    scores = scores_of_intervals(run, data.data) if data.phase == "val" else None
-    factor = run.calibration.factor if scores is None else left_out(scores, run.calibration.probability)
+    factor = run.calibration.factor
+    if data.phase == "val":
+        scores = scores_of_intervals(run, data)
+        factor = left_out(scores, run.calibration.probability, len(scores) // len(trials))
     return distribution_sums(run.module, trials, *settings, factor=factor), before
 
 
@@ -224,7 +233,8 @@ def evaluate(
     ending = f"_{phase}" if phase else ""
     recording = data.data
     print(
-        f"scoring: {run.config.predict.n_samples} posterior samples of every trial" + ", baselines" * config.training.baselines
+        f"scoring: {run.config.predict.n_samples} posterior samples of all {recording.called}"
+        + ", baselines" * config.training.baselines
     )
     label = "" if not sys.stderr.isatty() else "{}"
     predictions = {
@@ -244,7 +254,11 @@ def evaluate(
     channels = {} if sums is None else channel_scores(sums, recording, config.training.baselines)
     content = {**scores, "baselines": baselines, "channels": channels, **provenance(run, data)}
     write_whole(run_dir / f"scores{ending}.json", json.dumps(content, indent=2) + "\n")
-    print_table(scores, baselines, f"{recording.name}, {phase}" if phase else recording.name, len(recording.eval))
+    name, trials = (
+        f"{recording.name}, {phase}" if phase else recording.name,
+        f"{len(recording.eval)} evaluation {recording.called}",
+    )
+    print_table(scores, baselines, name, trials)
     print_channels(channels)
     figures = draw_figures(recording, predictions, run_dir / "metrics.csv") if config.training.plots else {}
     if config.training.plots and isinstance(run, Run):
@@ -283,15 +297,20 @@ def provenance(run: Run | Ensemble, data: TrialDataModule) -> dict[str, Any]:
         "checkpoint": str(run.path),
         "predict": OmegaConf.to_container(run.config.predict, resolve=True),
         **({"intervals": run.calibration.told()} if isinstance(run, Run) and run.calibration is not None else {}),
-        "data": {"name": data.data.name, "source": data.data.source, "eval_trials": len(data.data.eval)},
+        "data": {
+            "name": data.data.name,
+            "source": data.data.source,
+            "eval_trials": len(data.data.eval),
+            "called": data.data.called,
+        },
     }
 
 
-def print_table(scores: dict[str, float], baselines: dict[str, dict[str, float]], name: str, n_trials: int) -> None:
+def print_table(scores: dict[str, float], baselines: dict[str, dict[str, float]], name: str, trials: str) -> None:
     """The score table on standard output, the model above its baselines, extra splits below."""
     if not scores:
         print(
-            f"{name}: nothing of the {n_trials} evaluation trials can be scored, since the file withholds what scores compare "
+            f"{name}: nothing of the {trials} can be scored, since the file withholds what scores compare "
             "with (held-out counts, behaviour, conditions); `neuralsde submit` writes their predictions."
         )
         return
@@ -299,7 +318,7 @@ def print_table(scores: dict[str, float], baselines: dict[str, dict[str, float]]
     for split in splits:
         prefix = f"{split}/" if split else ""
         columns = [key for key in SCORE_NAMES if prefix + key in scores]
-        table = Table(title=f"{name}: {split.replace('_', ' ') or f'{n_trials} evaluation trials'}", title_justify="left")
+        table = Table(title=f"{name}: {split.replace('_', ' ') or trials}", title_justify="left")
         table.add_column("")
         for key in columns:
             table.add_column(SCORE_NAMES[key], justify="right")

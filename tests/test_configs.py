@@ -55,7 +55,7 @@ ENCODERS, DECODERS = ([name for name in choices(f"model/{part}") if name != "vid
 DYNAMICS, LIKELIHOODS = choices("model/dynamics"), choices("model/likelihood")
 ALIKE = {"neural_lnsde", "neural_gsde", "published_lsde", "published_gsde"}  # to encoders and decoders, as their siblings
 FOR_SERIES = {
-    "control_path", "convolution", "path_gru", "rocket", "smoothing", "gru_decay", "neural_lsde", "published_lnsde",
+    "control_path", "convolution", "path_gru", "rocket", "smoothing", "summary", "gru_decay", "neural_lsde", "published_lnsde",
     "neural_cde", "none", "pooled", "published_classifier", "path_grid", "gaussian_states", "mtan",
 }  # fmt: skip
 FOR_VALUES = {"neural_lsde", "neural_lnsde", "neural_gsde", "neural_cde", "gru_d", "latent_ode"}  # models of real values
@@ -143,6 +143,7 @@ def pairs_first(encoders: list[str], dynamics: list[str], decoders: list[str]) -
         square
         | set(product(["convolution", "path_gru", "rocket", "gru"], ["langevin_type", "neural_lsde"], ["mlp", "pooled"]))
         | {("control_path", "published_lnsde", "published_classifier"), ("smoothing", "neural_lsde", "mlp")}
+        | {("summary", "neural_lsde", "pooled")}
         | {("gru_decay", "none", "mlp"), ("control_path", "neural_cde", "mlp"), ("gru", "langevin_type", "mtan")}
         | {("path_grid", "gaussian_states", "mtan"), ("path_grid", "langevin_type", "mtan"), ("path_grid", "ode", "mlp")}
     )

@@ -182,6 +182,11 @@ class TrialDataModule(L.LightningDataModule, ABC):
         """The files that are read, for their checksums in the run's record; none where the data are generated."""
         return []
 
+    def calibration_trials(self) -> list[Trials]:
+        """Trials that intervals are calibrated on: the evaluation trials, and as many again that are cut from the same ones
+        otherwise."""
+        return [self.data.eval]
+
     def learned(self) -> dict[str, Any]:
         """What predictions of trials in other files need of the training trials, plain values and tensors for a checkpoint."""
         return {}

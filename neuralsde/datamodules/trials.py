@@ -178,6 +178,11 @@ class TrialData:
     deviations: np.ndarray | None = None
     sessions: dict[str, "Session"] = field(default_factory=dict)
 
+    @property
+    def called(self) -> str:
+        """What its trials are called: those with names of their own are series, whose bins are rows."""
+        return "trials" if self.eval.names is None else "series"
+
 
 class Session(NamedTuple):
     """One of the recordings that were joined.

@@ -36,7 +36,7 @@ class Calibration:
     values: int
 
     @classmethod
-    def fit(cls, scores: np.ndarray, probability: float = PROBABILITY) -> "Calibration":
+    def fit(cls, scores: np.ndarray, probability: float = PROBABILITY, rounds: int = 1) -> "Calibration":
         r"""Of $n$ scores, which with that of a new value are exchangeable, the $\lceil (n + 1)\,p \rceil$-th smallest, so that
         the new value lies inside with probability $p$ at least, and $p + 1 / (n + 1)$ at most; the largest,
         which promises less, where $n$ is too small for that.
@@ -47,6 +47,7 @@ class Calibration:
         Args:
             scores: as `conformity` gives them, (series, bin, channel), NaN where not known.
             probability: $p$.
+            rounds: how often the scores hold each series, all of them in turn.
 
         Source: Papadopoulos et al. 2002, "Inductive confidence machines for regression"; Lei et al. 2018, "Distribution-free
         predictive inference for regression", section 2.2.
@@ -56,7 +57,7 @@ class Calibration:
             factor = np.array([conformal_quantile(scores[..., channel], probability) for channel in range(len(known))])
         else:
             factor = np.full(len(known), conformal_quantile(scores, probability))
-        return cls(factor, probability, len(scores), int(known.sum()))
+        return cls(factor, probability, len(scores) // rounds, int(known.sum()))
 
     def widened(self, prediction: Prediction) -> Prediction:
         """The prediction with ends of intervals and quantiles moved away from the mean (or towards it).
@@ -115,11 +116,13 @@ def conformal_quantile(scores: np.ndarray, probability: float) -> float:
     return max(float(known[min(rank, len(known)) - 1]), LEAST) if len(known) else 1.0
 
 
-def left_out(scores: np.ndarray, probability: float = PROBABILITY) -> np.ndarray:
+def left_out(scores: np.ndarray, probability: float = PROBABILITY, rounds: int = 1) -> np.ndarray:
     """Factors for the series that a calibration is fitted on, each from the others alone, (series, 1, channel); of more than
-    `MOST_PARTS` series from those outside its part of them."""
-    part = np.arange(len(scores)) * min(len(scores), MOST_PARTS) // len(scores)
-    factors = [Calibration.fit(scores[part != k], probability).factor for k in range(part[-1] + 1)]
+    `MOST_PARTS` series from those outside its part of them. Arguments as `Calibration.fit`."""
+    series = len(scores) // rounds
+    part = np.arange(series) * min(series, MOST_PARTS) // series
+    others = [np.tile(part != k, rounds) for k in range(part[-1] + 1)]
+    factors = [Calibration.fit(scores[chosen], probability).factor for chosen in others]
     return np.stack(factors)[part][:, None]
 
 

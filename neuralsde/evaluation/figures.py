@@ -83,7 +83,7 @@ def series(data: TrialData, prediction: Prediction) -> Figure:
         upper=upper,
         observed_bins=spec.observed_bins,
         names=data.target_names or [f"channel {c}, class {k}" for c in range(spec.target_dim) for k in range(spec.n_classes)],
-        title=f"{data.name}: evaluation trials" + ", probabilities" * (spec.kind != "real"),
+        title=f"{data.name}: evaluation {data.called}" + ", probabilities" * (spec.kind != "real"),
         time_unit=data.time_unit,
         trial_names=() if trials.names is None else trials.names.tolist(),
     )

@@ -171,7 +171,7 @@ PICTURES: dict[str, tuple[str, str]] = {
     "angle": ("Decoded direction", "Directions, true beside those that a ridge decoder reads from the rates."),
     "series": (
         "Recorded and predicted values",
-        "Evaluation trials: what the model observed, what was recorded but hidden from it, and what it predicts.",
+        "What the model observed, what was recorded but hidden from it, and what it predicts, in the evaluation split.",
     ),
     "frames": ("Frames", "Evaluation videos above the model's own frames."),
     "latents": (

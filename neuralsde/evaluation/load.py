@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -135,11 +135,17 @@ class Run:
         predicts as the model does.
         """
         own = {key: value for key, value in self.config.predict.items() if key != "weights"}
-        return self._named(lambda chosen: self.calibrated(predict(self.module, chosen, **{**own, **settings})), trials)
+        chosen = {**own, **settings}
+        return self._named(lambda trials: self.calibrated(partial(predict, self.module, trials), **chosen), trials)
 
-    def calibrated(self, prediction: Prediction) -> Prediction:
-        """The prediction with intervals as wide as the run's calibration asks for."""
-        return prediction if self.calibration is None else self.calibration.widened(prediction)
+    def calibrated(self, said: Callable[..., Prediction], **settings: Any) -> Prediction:
+        """What `said` says with these settings, with intervals as wide as the run's calibration asks for: around the mean,
+        whatever average is told."""
+        plain = said(**settings)
+        if self.calibration is None or not (plain.quantiles or plain.lower is not None):
+            return plain
+        about = plain if settings.get("average", "rate") == "rate" else said(**{**settings, "average": "rate", "label": ""})
+        return replace(self.calibration.widened(about), rates=plain.rates)
 
     def predict_series(
         self,

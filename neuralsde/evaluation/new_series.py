@@ -4,6 +4,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,7 +67,7 @@ def predict_series(
         chosen |= {"interval": None, "quantiles": ()}
     else:
         chosen["quantiles"] = tuple(dict.fromkeys((0.5, *listed(chosen["quantiles"]))))
-    said = run.calibrated(series_by_series(run.module, trials, **chosen))
+    said = run.calibrated(partial(series_by_series, run.module, trials), **chosen)
     names = {"condition_names": data.class_names, "channel_names": data.class_names or data.channel_names}
     said = replace(said, coordinates=replace(said.axes, **names, time_unit=data.time_unit, zone=data.zone))
     if data.class_names:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from typing import Any
 
@@ -17,7 +17,7 @@ from neuralsde.datamodules.batches import TrialBatch, TrialDataset
 from neuralsde.datamodules.trials import DataSpec, Trials
 from neuralsde.errors import CheckpointError, ConfigError
 from neuralsde.evaluation.prediction import Coordinates, Prediction
-from neuralsde.models.latent import ModelOutput
+from neuralsde.models.latent import EVERY_BIN, ModelOutput
 from neuralsde.training.module import LatentDynamics
 
 __all__ = ["Coordinates", "Prediction", "Sampling", "forecast", "generate", "predict"]
@@ -138,15 +138,30 @@ def predict(
             if context is None:
                 yield model(*inputs, samples=samples)
             else:
-                yield model.sample(context, inputs[2], inputs[0].shape[1], samples, evidence=evidence)
+                made = model.sample(context, inputs[2], inputs[0].shape[1], samples, evidence=evidence, decoded=said)
+                yield in_all_bins(made, said, inputs[2].shape[1])
 
     axes = coordinates(spec, trials, bin_times(spec, trials), spec.observed_bins)
+    said = EVERY_BIN if getattr(module.model.decoder, "mixes_bins", True) else said_bins(trials)
     with sampled(module, seed, dropout):
         made = gathered(module, trials, sampling, batch_size, label, passes, axes)
     made = made.mapped(trials.in_units) if trials.targets is not None else made
     if (rows := trials.rows) is None:
         return made
     return made.mapped(lambda said: np.where(rows[..., None], said, np.float32(np.nan)))
+
+
+def said_bins(trials: Trials) -> slice:
+    """From the first to the last bin that is said of any of the trials: no other need be decoded."""
+    at = np.arange(0) if trials.rows is None else np.flatnonzero(trials.rows.any(0))
+    return slice(int(at[0]), int(at[-1]) + 1) if len(at) else EVERY_BIN
+
+
+def in_all_bins(output: ModelOutput, said: slice, bins: int) -> ModelOutput:
+    """A pass with parameters in all bins, of which those that were not decoded are 0; the same draws follow whatever was."""
+    if said == EVERY_BIN:
+        return output
+    return replace(output, parameter=torch.nn.functional.pad(output.parameter, (0, 0, said.start, bins - said.stop)))
 
 
 def forecast(

@@ -52,12 +52,12 @@ def series(
         names: of the channels; by default their numbers.
         title: of the figure.
         time_unit: of the times.
-        trial_names: by default their numbers.
+        trial_names: by default their numbers; trials with names are series.
     """
     trials, channels = spread(range(len(values)), MOST_TRIALS), spread(range(values.shape[2]), MOST_CHANNELS)
     figure = new_figure(0.9 + max(3.6, 1.9 * len(channels)), 0.9 + 1.25 * len(trials), title)
     axes = figure.subplots(len(trials), len(channels), sharex=True, sharey="col", squeeze=False)
-    drawn: set[str] = set()
+    drawn, clock = set(), f"time {'' if len(trial_names) else 'in trial '}({time_unit})"
     for row, trial in zip(axes, trials, strict=True):
         for ax, channel in zip(row, channels, strict=True):
             at = trial, slice(None), channel
@@ -65,7 +65,7 @@ def series(
             true = None if truth is None else truth[at]
             drawn |= draw_panel(ax, times[trial], values[at], seen[at], predicted[at], true, band, observed_bins)
             name = names[channel] if names else f"channel {channel}"
-            tidy(ax, name if trial == trials[0] else "", f"time in trial ({time_unit})" if trial == trials[-1] else "")
+            tidy(ax, name if trial == trials[0] else "", clock if trial == trials[-1] else "")
         row[0].set_ylabel(trial_names[trial] if len(trial_names) else f"trial {trial}", fontsize=MEDIUM)
     legend(figure, {name: look for name, look in LOOKS.items() if name in drawn})
     return figure

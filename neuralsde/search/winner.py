@@ -38,7 +38,7 @@ def write_winner(prepared: Prepared, history: History) -> Path:
     config = OmegaConf.load(folder / "config.yaml")
     assert isinstance(config, DictConfig)
     run = load(checkpoint_of(folder, prepared.searched.weights), allow_targets=prepared.allow_targets)
-    run = workflow.calibrated(run, run.datamodule)
+    run = workflow.calibrated(run, run.datamodule, prepared.allow_targets)
     workflow.evaluate(run, run.datamodule, folder, [], config)
     figures = search_figures(prepared, history, lineage)
     workflow.save_figures(figures, prepared.folder / "plots")

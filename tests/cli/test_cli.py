@@ -117,7 +117,7 @@ def test_evaluate_repeats_the_scores(trained, run, tmp_path):
 
 
 def test_trials_that_cannot_be_scored_get_a_sentence_instead_of_an_empty_table(capsys):
-    print_table({}, {"smoothing": {}}, "reach8", 200)
+    print_table({}, {"smoothing": {}}, "reach8", "200 evaluation trials")
     assert "reach8: nothing of the 200 evaluation trials can be scored" in capsys.readouterr().out
 
 

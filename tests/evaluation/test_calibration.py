@@ -73,6 +73,11 @@ def test_channels_share_a_factor_where_values_are_few_and_each_series_is_left_ou
     assert (pooled.series, pooled.values) == (9, 90)
     for number, factor in enumerate(left_out(scores)):
         np.testing.assert_array_equal(factor[0], Calibration.fit(np.delete(scores, number, 0)).factor)
+    again = scores.reshape(3, 3, 5, 2)  # three series three times over
+    for number, factor in enumerate(left_out(scores, rounds=3)):
+        others = np.delete(again, number, 1).reshape(6, 5, 2)
+        np.testing.assert_array_equal(factor[0], Calibration.fit(others).factor)
+    assert Calibration.fit(scores, rounds=3).series == 3
     parts = left_out(rng.exponential(size=(101, 2, 1)))
     assert parts.shape == (101, 1, 1)
     assert len(np.unique(parts)) > 2
@@ -112,7 +117,7 @@ def test_scores_of_a_wider_distribution_are_those_of_nearer_values(run):
 
 def test_a_run_of_a_table_is_calibrated_on_its_validation_series(run):
     bare = replace(run, calibration=None)
-    scores = scores_of_intervals(run, run.data)
+    scores = scores_of_intervals(run, run.datamodule)
     assert run.calibration.factor.tolist() == Calibration.fit(scores).factor.tolist()
     settings = {"n_samples": 50, "interval": 0.8}
     wide, own = (one.predict("eval", **settings) for one in (run, bare))
@@ -129,3 +134,21 @@ def test_a_damaged_calibration_is_refused(run, tmp_path):
         add_to_record(path, "calibration", part)
         with pytest.raises(CheckpointError, match="The calibration in the checkpoint is damaged"):
             neuralsde.load(path)
+
+
+def test_every_checkpoint_of_a_run_is_calibrated(run):
+    last = neuralsde.load(run.path.with_name("last.ckpt"))
+    assert last.path != run.path
+    assert last.calibration.factor.tolist() == Calibration.fit(scores_of_intervals(last, run.datamodule)).factor.tolist()
+
+
+def test_intervals_beside_a_median_are_widened_around_the_mean(run):
+    settings = {"n_samples": 50, "interval": 0.8, "quantiles": (0.3,)}
+    mean, median = (run.predict("eval", average=average, **settings) for average in ("rate", "median"))
+    rows = mean.axes.rows
+    for name in ("lower", "upper"):
+        np.testing.assert_array_equal(getattr(mean, name)[rows], getattr(median, name)[rows])
+    np.testing.assert_array_equal(mean.quantiles[0.3][rows], median.quantiles[0.3][rows])
+    bare = replace(run, calibration=None).predict("eval", average="median", **settings)
+    np.testing.assert_array_equal(median.rates[rows], bare.rates[rows])
+    assert (median.rates[rows] != mean.rates[rows]).any()

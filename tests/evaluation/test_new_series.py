@@ -5,6 +5,7 @@ import csv
 import json
 import re
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import h5py
@@ -74,6 +75,19 @@ def runs(folder):
     return made
 
 
+def test_only_rows_that_are_asked_for_are_decoded_and_these_as_ever(runs):
+    run, bins = runs["forecast"], []
+    trials, settings = run.data.eval, {"n_samples": 20, "interval": 0.8, "sample_batch": 5}
+    assert trials.rows.any(0).sum() == 2
+    with run.module.model.decoder.register_forward_hook(lambda part, given, made: bins.append(given[0].shape[1])):
+        asked = predict_trials(run.module, trials, **settings)
+        whole = predict_trials(run.module, replace(trials, rows=np.ones_like(trials.rows)), **settings)
+    assert set(bins[:4]) == {2}
+    assert set(bins[4:]) == {trials.rows.shape[1]}
+    for name in ("rates", "lower", "upper"):
+        np.testing.assert_allclose(getattr(asked, name)[trials.rows], getattr(whole, name)[trials.rows], rtol=1e-6)
+
+
 def test_a_series_of_the_table_is_told_of_as_in_its_split(runs, folder):
     run = runs["forecast"]
     settings = {"n_samples": 50, "sample_batch": 10, "interval": 0.8, "quantiles": (0.5,)}
@@ -86,7 +100,7 @@ def test_a_series_of_the_table_is_told_of_as_in_its_split(runs, folder):
     assert list(ours) == ["series", "time", "channel", "mean", "median", "lower", "upper"]
     for number, name in enumerate(trials.names.tolist()):
         alone = predict_trials(run.module, trials[number : number + 1], seed=seed_of(3, name), **settings)
-        theirs, own = run.calibrated(alone).named_by(run.data).to_table(), ours["series"] == name
+        theirs, own = run.calibrated(partial(lambda said: said, alone)).named_by(run.data).to_table(), ours["series"] == name
         assert theirs.keys() == ours.keys()
         for column, values in theirs.items():
             if column in ("mean", "median", "lower", "upper"):
@@ -204,9 +218,12 @@ def test_pictures_and_the_report_name_series_and_the_unit_of_time(runs, folder):
     run = runs["forecast"]
     figure = figures.series(run.data, run.predict(n_samples=20, interval=0.8))
     axes = figure.get_axes()
-    assert {ax.get_xlabel() for ax in axes} == {"", "time in trial (d)"}
+    assert {ax.get_xlabel() for ax in axes} == {"", "time (d)"}
     assert {ax.get_ylabel() for ax in axes} - {""} <= set(run.data.eval.names.tolist())
-    assert "irregular width, times in d" in write_report(folder / "forecast").read_text()
+    report = write_report(folder / "forecast").read_text()
+    assert "up to 6 rows and 2 ahead, times in d" in report
+    assert "Evaluation series" in report
+    assert "evaluation trials" not in report
 
 
 def test_times_ahead_are_asked_for_in_the_rows_that_they_are_usually_in():
@@ -274,7 +291,7 @@ def test_test_scores_lie_beside_those_of_validation(runs, folder, capsys):
     report = (folder / "forecast" / "report.html").read_text()
     assert f"{json.loads(before)['forward_scaled_rmse']:.4f}" in report
     assert f"{scores['forward_scaled_rmse']:.4f}" in report
-    assert "<h3>Test trials</h3>" in report
+    assert "<h3>Test series</h3>" in report
     again = evaluate.run(parser().parse_args(["evaluate", str(folder / "forecast"), "--phase", "val"]))
     assert again["file"] == "scores.json"
 

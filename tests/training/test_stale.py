@@ -3,7 +3,7 @@ import pytest
 from neuralsde.errors import ConfigError
 from neuralsde.training.stale import StopStale
 from neuralsde.workflow import train
-from tests.helpers.tiny import tiny_config
+from tests.helpers.tiny import composed, tiny_config
 
 
 def stops_in(scores, monitor="val/nll", **settings):
@@ -29,3 +29,12 @@ def test_a_run_stops_after_more_validations_without_a_new_best_than_are_put_up_w
 def test_an_impossible_patience_is_refused(tmp_path):
     with pytest.raises(ConfigError, match=r"training\.stop_stale is .*; give a mapping such as"):
         train(tiny_config(tmp_path, "training.stop_stale={patience: -1, after: 0}"))
+
+
+def test_models_of_a_table_stop_by_themselves():
+    """A small table is learned by heart long before the default's last step."""
+    table = composed("model=neural_lsde", "data=csv", "data.reader.path=mine.csv").training
+    assert table.stop_stale == {"patience": 20, "after": 20}
+    assert composed("model=neural_lsde", "data=csv", "training.stop_stale=null").training.stop_stale is None
+    assert composed("model=neural_lsde", "data=ucr").training == {**table, "stop_stale": None}
+    assert composed("experiment=stable_sde/forecast").training == {**table, "steps": 400}

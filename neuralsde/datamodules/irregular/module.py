@@ -9,7 +9,7 @@ import numpy as np
 
 from neuralsde.datamodules.batches import FreshTrials, TrialDataModule
 from neuralsde.datamodules.irregular.ahead import elapsed_ahead, in_rounds, real_rows, unit_at, usual_ahead
-from neuralsde.datamodules.irregular.assemble import inside, last_known_rows
+from neuralsde.datamodules.irregular.assemble import inside, last_known_rows, last_rows
 from neuralsde.datamodules.irregular.baselines.known import channel_means
 from neuralsde.datamodules.irregular.checks import checked_choice, checked_share
 from neuralsde.datamodules.irregular.dates import dated
@@ -22,6 +22,8 @@ from neuralsde.datamodules.lorenz import at_least
 from neuralsde.datamodules.trials import DataSpec, TrialData, Trials, TrivialPrediction
 from neuralsde.errors import ConfigError, warn
 
+CALIBRATION_CUTS = 8
+"""Random ends of each validation series that intervals of forecasts are calibrated on beside the last one."""
 LEAST_STEP = 1e-3
 """Least time between rows, in median steps: in the rows that pad a series next to nothing happens, and times increase."""
 TASKS = ("classification", "interpolation", "forecast")
@@ -124,11 +126,13 @@ class SeriesDataModule(TrialDataModule):
 
     def read(self) -> TrialData:
         series = self.reader.read()
+        whole, self.validation = series.train, series.val
         series = replace(series, train=self.kept(series.train), val=self.kept(series.val), test=self.kept(series.test))
         train, scored = series.train, getattr(series, self.phase)
         for name, split in (("train", train), (self.phase, scored)):
             self.refuse_lacking(split, name)
         self.tell_of_constants(series, train)
+        self.redrawn_from = whole if self.task == "forecast" else train  # rows before an earlier end are not yet forgotten
         self.source, self.step, self.time_unit = train, median_step(train), series.time_unit
         if self.batch_share is not None:
             n = len(train) + len(series.val) + len(series.test)
@@ -392,7 +396,7 @@ class SeriesDataModule(TrialDataModule):
 
     def fresh_trials(self) -> FreshTrials | None:
         spec = self.spec  # reads the series
-        if self.reader.redraw(self.source[:1], 0) is None:
+        if self.reader.redraw(self.redrawn_from[:1], 0) is None:
             return None
         return FreshTrials(self.redrawn, spec, len(self.source))
 
@@ -403,15 +407,28 @@ class SeriesDataModule(TrialDataModule):
         """
         epoch, batch = numbers[0] // len(self.source), numbers[0] % len(self.source) // self.batch_size
         order = batches_alike(self.source.length, self.batch_size, (self.seed, epoch))
-        again = self.reader.redraw(self.source[order[np.asarray(numbers) % len(self.source)]], epoch)
-        assert again is not None
-        trials = self.in_rest_units(self.trials(again), again)
+        trials = self.redrawn_trials(self.redrawn_from[order[np.asarray(numbers) % len(self.source)]], epoch)
         if self.task != "interpolation":
             return trials
         longest = self.source.length[order[batch * self.batch_size :][: self.batch_size]].max()
         names = ("heldin", "times", "targets", "offset", "scale", "shown", "rows", "stamps")
         by_row = {name: getattr(trials, name) for name in names}
         return replace(trials, **{name: None if value is None else value[:, :longest] for name, value in by_row.items()})
+
+    def redrawn_trials(self, series: SeriesSet, epoch: int) -> Trials:
+        """Trials of series as the reader draws them anew for an epoch."""
+        again = self.reader.redraw(series, epoch)
+        assert again is not None
+        if self.task == "forecast":
+            again = last_rows(self.kept(again), self.observed)
+        return self.in_rest_units(self.trials(again), again)
+
+    def calibration_trials(self) -> list[Trials]:
+        """Of forecasts that are learned after random rows the same of the validation series: nine series' last rows are few."""
+        ends = super().calibration_trials()
+        if self.task != "forecast" or self.fresh_trials() is None:
+            return ends
+        return [*ends, *(self.redrawn_trials(self.validation, epoch) for epoch in range(CALIBRATION_CUTS))]
 
 
 POOL = 8

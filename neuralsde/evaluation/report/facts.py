@@ -53,21 +53,23 @@ def data_of(record: dict[str, Any], scores: dict[str, Any]) -> list[Fact]:
         unit = data.get("time_unit", "s")
         kind = KINDS.get(data["kind"], "channels")
         width = f"irregular width, times in {unit}" if data["bin_width_s"] is None else f"{1000 * data['bin_width_s']:g} ms"
+        called, (seen, ahead) = data.get("called", "trials"), data["bins"]
+        rows = f"up to {seen} rows{f' and {ahead} ahead' * (ahead > 0)}, times in {unit}"
         facts += [
-            Fact("Trials", [f"{data['train_trials']} for training, {data['eval_trials']} for evaluation"]),
+            Fact(called.capitalize(), [f"{data['train_trials']} for training, {data['eval_trials']} for evaluation"]),
             Fact("Size", [size_of(data["channels"][0], data["channels"][1], kind)]),
-            Fact("Time", [f"{data['bins'][0]} bins observed and {data['bins'][1]} to forecast, of {width}"]),
+            Fact("Time", [rows if called == "series" else f"{seen} bins observed and {ahead} to forecast, of {width}"]),
         ]
     if scored.get("source") != data.get("source") and "eval_trials" in scored:  # `evaluate --phase test` came later
-        facts.append(Fact("Scored", [f"{scored['eval_trials']} trials of {scored['source']}"]))
+        facts.append(Fact("Scored", [f"{scored['eval_trials']} {scored.get('called', 'trials')} of {scored['source']}"]))
     files = [f"{file['name']}  ({file['bytes'] / 1e6:.1f} MB)  sha256 {file['sha256']}" for file in data.get("files", [])]
     return [*facts, Fact("Files", files or ["none: generated from the settings"], bool(files))] if "files" in data else facts
 
 
 def scored_later(others: dict[str, dict[str, Any]]) -> list[Fact]:
     """How many trials of each other phase have been scored."""
-    counts = {phase: found.get("data", {}).get("eval_trials") for phase, found in others.items()}
-    return [Fact("Scored too", [f"{n} {phase} trials"]) for phase, n in counts.items() if n is not None]
+    scored = {phase: found["data"] for phase, found in others.items() if "data" in found}
+    return [Fact("Scored too", [f"{d['eval_trials']} {phase} {d.get('called', 'trials')}"]) for phase, d in scored.items()]
 
 
 def model_of(record: dict[str, Any], config: DictConfig, scores: dict[str, Any]) -> list[Fact]:

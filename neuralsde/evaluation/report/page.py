@@ -25,7 +25,7 @@ SCORES = {
     "intervals?": str,
     "channels?": Names(Names(Names(NUMBER))),
     "predict?": {"weights": str, "n_samples": int},
-    "data?": {"name": str, "source": str, "eval_trials": int},
+    "data?": {"name": str, "source": str, "eval_trials": int, "called?": str},
 }
 """What `scores.json` has to look like beside the scores."""
 TIMES = {"s": "second", "min": "minute", "h": "hour", "d": "day"}
@@ -87,9 +87,10 @@ def content_of(folder: Path) -> dict[str, Any]:
     tables, channels = score_tables(scores), channel_tables(scores)
     main = headline(tables)
     others = {phase: read_json(folder / f"scores_{phase}.json", SCORES) for phase in PHASES}
+    called = record.get("data", {}).get("called", "trials")
     for phase, found in others.items():
-        tables |= {f"{phase} trials{split and f': {split}'}": lines for split, lines in score_tables(found).items()}
-        channels |= {f"{title}, {phase} trials": lines for title, lines in channel_tables(found).items()}
+        tables |= {f"{phase} {called}{split and f': {split}'}": lines for split, lines in score_tables(found).items()}
+        channels |= {f"{title}, {phase} {called}": lines for title, lines in channel_tables(found).items()}
     model, data = title_of(record, config, scores)
     pictures = read_pictures(folder)
     unit: str = record.get("data", {}).get("time_unit", "s")
@@ -104,6 +105,7 @@ def content_of(folder: Path) -> dict[str, Any]:
         "main": main,
         "verdict": verdict(main) if main else None,
         "tables": tables,
+        "called": called,
         "channels": channels,
         "epochs": int(columns["epoch"].max()) + 1 if "epoch" in columns else 0,
         "parameters": record.get("parameters"),

@@ -10,6 +10,7 @@ from neuralsde.nn.encoders.path_gru import PathGRU
 from neuralsde.nn.encoders.released_gru import ReleasedGRUEncoder
 from neuralsde.nn.encoders.rocket import RocketEncoder
 from neuralsde.nn.encoders.smoothing import SmoothingEncoder
+from neuralsde.nn.encoders.summary import SummaryEncoder
 from neuralsde.nn.encoders.time_attention import TimeAttentionEncoder
 from neuralsde.nn.encoders.transformer import TransformerEncoder
 from neuralsde.nn.encoders.two_scale_gru import TwoScaleGRUEncoder
@@ -26,6 +27,7 @@ __all__ = [
     "ReleasedGRUEncoder",
     "RocketEncoder",
     "SmoothingEncoder",
+    "SummaryEncoder",
     "TimeAttentionEncoder",
     "TransformerEncoder",
     "TwoScaleGRUEncoder",

@@ -5,7 +5,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from neuralsde.datamodules.irregular import SeriesDataModule
+from neuralsde.datamodules.irregular.ahead import real_rows
 from neuralsde.datamodules.irregular.baselines import last3_ridge, persistence, window_ridge
+from neuralsde.datamodules.irregular.module import CALIBRATION_CUTS
 from neuralsde.datamodules.irregular.table import TableSeries
 from neuralsde.errors import ConfigError, DataError
 from tests.helpers.table_files import HEADER, csv_text, random_rows
@@ -366,3 +369,82 @@ def test_too_little_to_forecast_from_is_named(written, rows):
 def test_settings_are_named(task, settings, sentence):
     with pytest.raises(ConfigError, match=sentence):
         reader("unread.csv", task, **settings)
+
+
+def stretches(gap, pieces=2):
+    """Seven series of six rows a day apart, of which `s1` goes on after the last one, `gap` days later."""
+    lines = [f"s{k},{t},1,{t}" for k in range(7) for t in range(6)]
+    return [*lines, *(f"s1,{5 + gap * n + t},1,{t}" for n in range(1, pieces) for t in range(3))]
+
+
+def test_a_series_that_goes_on_later_behind_others_is_told_of(written, rows, capsys):
+    reader(written("\n".join(["series,time,x,y", *stretches(60)]))).read()
+    told = capsys.readouterr().err
+    assert "line 44: series `s1` goes on behind rows of others, 60 after its last row, where rows are usually 1 apart" in told
+    assert "give them two names" in told
+    late = [[row[0], str(float(row[1]) + 500 * (float(row[1]) > 1)), *row[2:4]] for row in rows]
+    by_time = sorted(late, key=lambda row: float(row[1]))
+    for plain in (stretches(3), [",".join(row) for row in by_time]):
+        reader(written("\n".join(["series,time,x,y", *plain])), check_spans=False).read()
+        assert "goes on behind" not in capsys.readouterr().err
+
+
+def test_a_second_stretch_that_begins_anew_is_refused_as_two_series(written):
+    with pytest.raises(DataError, match=r"line 44: series `s1` is earlier than .* give two series two names"):
+        reader(written("\n".join(["series,time,x,y", *stretches(-4)]))).read()
+
+
+@pytest.mark.parametrize("ahead", [{"ahead_rows": 2}, {"ahead_time": 0.8}])
+def test_random_cuts_forecast_rows_that_follow_those_shown(written, rows, ahead):
+    module = reader(written(csv_text(rows)), "forecast", cuts="random", **ahead)
+    data, ends = module.read().train, set()
+    whole = {}
+    for name in data.names.tolist():
+        own = [row for row in rows if row[0] == name]
+        cells = np.array([[float(c or "nan") for c in row[2:4]] for row in own], np.float32)
+        whole[name] = dict(zip((float(row[1]) for row in own), cells, strict=True))
+    for epoch in range(6):
+        again = module.redraw(data, epoch)
+        assert again.ahead.shape == data.ahead.shape
+        for n, name in enumerate(again.names.tolist()):
+            shown, real = again.length[n], real_rows(again)[n]
+            times = np.concatenate([again.times[n, :shown], again.ahead_times[n, real]])
+            values = np.concatenate([again.values[n, :shown], again.ahead[n, real]])
+            assert times.tolist() == list(whole[name])[: len(times)]
+            np.testing.assert_array_equal(values, np.stack(list(whole[name].values())[: len(times)]))
+            assert shown >= module.shortest
+            if "ahead_rows" in ahead:
+                assert real.sum() == 2
+            else:
+                assert times[shown] > times[-1] - 0.8 >= times[shown - 1]
+            ends.add((name, len(times)))
+        np.testing.assert_array_equal(again.values, module.redraw(data, epoch).values)
+    assert len(ends) > 2 * len(data)
+    assert reader(written(csv_text(rows)), "forecast", **ahead).redraw(data, 0) is None
+
+
+def test_random_cuts_become_trials_like_the_others(written, rows):
+    own = reader(written(csv_text(rows)), "forecast", cuts="random", ahead_rows=2)
+    module = SeriesDataModule(own, "forecast", "mine", batch_size=32, residual="default", last_rows=2, units_ahead="time")
+    plain = module.data.train
+    cells = {(row[0], float(row[1])): [float(c or "nan") for c in row[2:4]] for row in rows}
+    ends = set()
+    for epoch in range(4):
+        trials = module.redrawn(range(epoch * len(plain), (epoch + 1) * len(plain)))
+        assert trials.heldin.shape == plain.heldin.shape
+        assert trials.targets.shape == plain.targets.shape
+        at = trials.rows
+        told = [
+            cells[name, time] for name, times, own in zip(trials.names, trials.stamps, at, strict=True) for time in times[own]
+        ]
+        np.testing.assert_allclose(trials.in_units(trials.targets)[at], told, rtol=1e-4, atol=1e-4)
+        assert np.isnan(trials.targets[~at]).all()
+        ends |= {(name, times[own][-1]) for name, times, own in zip(trials.names, trials.stamps, at, strict=True)}
+    assert len(ends) > len(plain)
+    first, *cuts = module.calibration_trials()
+    assert first is module.data.eval
+    assert len(cuts) == CALIBRATION_CUTS
+    assert all(part.names.tolist() == first.names.tolist() for part in cuts)
+    assert len({tuple(part.stamps[part.rows].tolist()) for part in (first, *cuts)}) > 2
+    ends_alone = SeriesDataModule(reader(own.path, "forecast", ahead_rows=2), "forecast", "mine", batch_size=32)
+    assert len(ends_alone.calibration_trials()) == 1

@@ -84,6 +84,7 @@ def group_series(
         own = [since(t, t[0], unit) for t in own]
     found = Grouped(called, rows, own, [values[r] for r in rows], origin, times.zone)
     tell_of_lost_digits(found, channels, table)
+    tell_of_two_stretches(found, table)
     if check_spans:
         refuse_other_units(found, table)
         tell_of_other_units(found, channels, table)
@@ -125,9 +126,11 @@ def refuse_bad_series(
         if (wrong := after <= before).any():
             k = int(np.argmax(wrong))
             what = "repeats the time before it" if after[k] == before[k] else "is earlier than the row before it"
+            apart = own[k + 1] > own[k] + 1
             raise DataError(
                 f"{table.path}, {table.place(own[k + 1])}: series `{name}` {what} ({after[k]} after {before[k]}); times that "
-                "increase are needed: sort the rows by time, and merge those of one time."
+                "increase are needed: sort the rows by time, and merge those of one time"
+                + (", or, as rows of others lie between them, give two series two names." if apart else ".")
             )
 
 
@@ -150,6 +153,25 @@ def refuse_other_units(found: Grouped, table: Table) -> None:
             f"others {others:g} in the middle; times seem to be in several units: use one, or set "
             "data.reader.check_spans=false."
         )
+
+
+def tell_of_two_stretches(found: Grouped, table: Table) -> None:
+    """Warn of a series that goes on long after its last row, behind rows of others, in a table where most series stand in one
+    piece: one name may have been given to two."""
+    pieces = [np.flatnonzero(np.diff(rows) > 1) for rows in found.rows]
+    broken = [k for k, breaks in enumerate(pieces) if len(breaks)]
+    if not broken or 2 * len(broken) > len(pieces):  # rows sorted by time
+        return
+    usual = float(np.median(np.concatenate([np.diff(times) for times in found.times])))
+    for k in broken:
+        steps = np.diff(found.times[k])[pieces[k]]
+        if (widest := steps.max()) >= SUSPECT_STEP * usual:
+            row = int(found.rows[k][pieces[k][int(np.argmax(steps))] + 1])
+            warn(
+                f"{table.path}, {table.place(row)}: series `{found.names[k]}` goes on behind rows of others, {widest:g} after "
+                f"its last row, where rows are usually {usual:g} apart; if these are two series, give them two names."
+            )
+            return
 
 
 def tell_of_lost_digits(found: Grouped, channels: Sequence[str], table: Table) -> None:

@@ -22,12 +22,13 @@ from neuralsde.datamodules.irregular.table.grouped import (
     tell_of_long_steps,
     tell_of_static_channels,
 )
-from neuralsde.datamodules.irregular.table.tasks import with_ahead, with_hidden
+from neuralsde.datamodules.irregular.table.tasks import cut_anew, with_ahead, with_hidden
 from neuralsde.datamodules.lorenz import above_zero, at_least
 from neuralsde.errors import ConfigError, DataError, warn
 
 TASKS = ("interpolation", "forecast", "classification")
 WAYS = ("values", "points")
+CUTS = ("last", "random")
 ADVICE = {
     r" \(data\.reader\.[^)]*\)": "",
     r"; set data\.reader\.path to": "; give",
@@ -63,6 +64,8 @@ class TableSeries(AbstractReader):
         ahead_time: or all rows within this time of its last one.
         scale: `z`, `min_max` or `none`, of each channel.
         stats: what the scale looks at: `train`, or `all`.
+        cuts: what training series are forecast after: the `last` row before what is to be forecast, as all others, or a
+            `random` earlier one, in each epoch another: what follows earlier rows is then learned from too.
         check_spans: refuse a series a thousand times as long, or as short, as the others.
 
     Raises:
@@ -90,6 +93,7 @@ class TableSeries(AbstractReader):
         scale: str = "z",
         stats: str = "train",
         check_spans: bool = True,
+        cuts: str = "last",
     ):
         self.path, self.task = Path(path).expanduser(), checked_choice("task", task, TASKS)
         self.series_column, self.time_column = series_column, time_column
@@ -103,6 +107,7 @@ class TableSeries(AbstractReader):
         self.hidden, self.hide = checked_share("hidden", hidden), checked_choice("hide", hide, WAYS)
         self.ahead_rows, self.ahead_time, self.check_spans = ahead_rows, ahead_time, check_spans
         self.scale, self.stats = checked_choice("scale", scale, KINDS), checked_choice("stats", stats, STATS)
+        self.cuts = checked_choice("cuts", cuts, CUTS)
         self._check_task()
 
     def _check_task(self) -> None:
@@ -141,6 +146,7 @@ class TableSeries(AbstractReader):
         asked = self._asked(series)
         train, val, test = (trimmed(asked[index]) for index in split)
         self._refuse_unseen(train, channels)
+        self.shortest = int(train.length.min())
         data = SeriesData(
             self.path.stem, train, val, test, tuple(channels), class_names, self.static, self.time_unit,
             f"{self.path.name}, {self.task}, scale {self.scale} of {self.stats} series, seed {self.seed}", found.zone,
@@ -204,7 +210,11 @@ class TableSeries(AbstractReader):
             )
 
     def redraw(self, series: SeriesSet, epoch: int) -> SeriesSet | None:
-        return with_hidden(series, self.hidden, self.hide, self.seed, epoch) if self.task == "interpolation" else None
+        if self.task == "interpolation":
+            return with_hidden(series, self.hidden, self.hide, self.seed, epoch)
+        if self.task == "forecast" and self.cuts == "random":
+            return cut_anew(series, self.ahead_rows, self.ahead_time, self.shortest, self.seed, epoch)
+        return None
 
     def _other_columns(self, table: Table) -> tuple[str, ...]:
         named = {self.series_column, self.time_column, self.label_column, self.split_column, *self.static}

@@ -6,10 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
+from neuralsde.datamodules.irregular.ahead import real_rows
 from neuralsde.datamodules.irregular.assemble import inside, pad_rows, pad_times, padded
 from neuralsde.datamodules.irregular.missing import timepoints_per_record
 from neuralsde.datamodules.irregular.series import SeriesSet
 from neuralsde.errors import DataError
+
+TRIES = 20
+"""Of a random end; where none of them will do, a series ends where it does."""
 
 
 def with_hidden(series: SeriesSet, share: float, way: str, seed: int, epoch: int | None = None) -> SeriesSet:
@@ -31,6 +35,47 @@ def with_hidden(series: SeriesSet, share: float, way: str, seed: int, epoch: int
         places = np.flatnonzero(~np.isnan(shown))
         shown.reshape(-1)[rng.permutation(places)[: min(round(len(places) * share), len(places) - 1)]] = np.nan
     return replace(series, values=values, targets=known)
+
+
+def cut_anew(series: SeriesSet, rows: int | None, horizon: float | None, shortest: int, seed: int, epoch: int) -> SeriesSet:
+    """Series that end earlier, each after a random one of its rows, so that its later ones too are forecast from those before:
+    a table of few series holds many forecasts.
+
+    Args:
+        series: as `with_ahead` gives them; no more rows are forecast than there.
+        rows: to forecast; None where `horizon` says it.
+        horizon: or all rows within this time of the last one that is forecast.
+        shortest: rows that a series keeps at least, where it had so many.
+        seed: of the draw, which depends on it, on the series' name and on the epoch alone.
+        epoch: draws anew for each.
+    """
+    assert series.ahead is not None
+    assert series.ahead_times is not None
+    most, real = series.ahead.shape[1], real_rows(series)
+    parts: tuple[list[np.ndarray], ...] = [], [], [], []
+    for n, name in enumerate(series.names.tolist()):
+        shown = int(series.length[n])
+        times = np.concatenate([series.times[n, :shown], series.ahead_times[n, real[n]]])
+        values = np.concatenate([series.values[n, :shown], series.ahead[n, real[n]]])
+        rng = np.random.default_rng([seed, zlib.crc32(name.encode()), 1, epoch])
+        known, least = np.any(~np.isnan(values), axis=1), min(shortest, shown)
+        for end in (*rng.integers(least + 1, len(times) + 1, TRIES).tolist(), len(times)):
+            cut = end - rows if rows is not None else int((times <= times[end - 1] - (horizon or 0.0)).sum())
+            if least <= cut < end <= cut + most and known[:cut].any() and known[cut:end].any():
+                break
+        for part, own in zip(parts, (times[:cut], values[:cut], times[cut:end], values[cut:end]), strict=True):
+            part.append(own)
+    before = padded(parts[0], parts[1], series.names.tolist())
+    ahead_times, ahead = pad_times(parts[2]), pad_rows(parts[3])
+    short = most - ahead.shape[1]
+    return replace(
+        series,
+        times=before.times,
+        values=before.values,
+        length=before.length,
+        ahead_times=np.pad(ahead_times, ((0, 0), (0, short)), mode="edge"),
+        ahead=np.pad(ahead, ((0, 0), (0, short), (0, 0)), constant_values=np.nan),
+    )
 
 
 def with_ahead(series: SeriesSet, rows: int | None, horizon: float | None, path: Path) -> SeriesSet:
