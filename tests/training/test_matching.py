@@ -94,7 +94,10 @@ def test_entries_are_hidden_in_the_stretch_that_is_read_as_in_whole_trials(tmp_p
     words = ["data.observed_bins=50", "model.encoder.dilations=[1]", "objective.part_bins=3"]
     module, data = tiny_module(tmp_path, [*PARTS, *words])
     batch, observed, unit = next(iter(data.train_dataloader())), 50, data.spec.observed_dim
-    stretch = module.model.some_stretch(module.objective.matching, batch.values, data.spec.total_bins, observed)
+    matching = module.objective.matching
+    assert matching is not None
+    stretch = module.model.some_stretch(matching, batch.values, data.spec.total_bins, observed)
+    assert stretch is not None
     inputs, _, learned, _ = module.mask(batch, stretch)
     bins = stretch.bins
     assert inputs.shape[1] < 0.8 * observed
