@@ -5,11 +5,12 @@
 Both train the same prior, encoder, decoder and likelihood for the same time, with the same batches, learning rates and cosine
 over the time; no entries are hidden and the divergence weighs one, so that what is trained is the bound itself. Time is that of
 the training steps alone, as the process spends it, which on one thread is wall-clock time but for what else the machine does;
-they train in turn, so that this slows down both. Ten times on the way the bound of held-out trials is evaluated, by the solver
-for both, with 16 importance samples, in nats per trial. `solver` steps once per bin, `solver_fine` and `matching` as the case
-says: the length of a step costs matching nothing in training. `solver_whole` and `matching_whole` drop nothing of the context:
-an entry that is dropped moves the marginals. `matching_part` draws from a part of 40 bins of each trial, which needs the
-override `model/encoder=local` for all, and `matching_then_solver` goes on by the solver for the last fifth of the time.
+they train in turn, so that this slows down both. On the way the bound of held-out trials is evaluated (`--looks 10` times), by
+the solver for both, with 16 importance samples, in nats per trial. `solver` steps once per bin, `solver_fine` and `matching`
+as the case says: the length of a step costs matching nothing in training. `solver_whole` and `matching_whole` drop nothing of
+the context: an entry that is dropped moves the marginals. `matching_part` draws most bins of a part of 80 of each trial, which
+needs the override `model/encoder=local` for all, and `matching_then_solver` goes on by the solver for the last fifth of the
+time.
 
 Prints one JSON object a line: `case`, `how`, `seed`, `steps`, `step_ms` (median), `seconds`, `elbo`; and `speedup`: the
 training time of each `solver` over that in which each `matching` reached its final value.
@@ -33,7 +34,7 @@ from neuralsde.inference import ELBO, Estimator, MatchedSDE
 from neuralsde.plots.style import CATEGORIES, legend, new_figure, tidy
 from neuralsde.training.module import LatentDynamics
 
-SAMPLES, LOOKS, CLIP = 16, 10, 100.0
+SAMPLES, CLIP = 16, 100.0
 BOUND = ("training.coordinated_dropout.keep_probability=1.0", "objective.kl_weight=1.0", "objective.kl_ramp_epochs=0")
 CASES = {
     "stochastic_lorenz": ("experiment=latent_sde/stochastic_lorenz",),
@@ -42,8 +43,8 @@ CASES = {
 }
 BINS, MODEL_TIME = {"stochastic_lorenz": 41, "stochastic_lorenz_spikes": 40, "lorenz": 50}, {"stochastic_lorenz": 1.0}
 WHOLE = ("model.encoder.dropout=0.0", "model.encoder.input_dropout=0.0")
-PART = ("objective=sde_matching", "model.dynamics.substeps=2", "objective.points=8", "objective.observations=8")
-PART += ("objective.part_bins=40", *WHOLE)
+PART = ("objective=sde_matching", "model.dynamics.substeps=2", "objective.points=64", "objective.observations=64")
+PART += ("objective.part_bins=80", *WHOLE)
 HOW = {
     "solver": ("objective=elbo",),
     "solver_whole": ("objective=elbo", *WHOLE),
@@ -75,9 +76,11 @@ def of_length(case: str, bins: int | None) -> list[str]:
     return [*words, f"data.n_train={max(round(1024 / longer), 256)}", f"data.n_eval={max(round(256 / longer), 32)}"]
 
 
-def train(module: LatentDynamics, data: TrialDataModule, seconds: float, curve: Curve, switch: float = 1.0) -> Iterator[float]:
-    """Train for so many seconds, look at the bound on the way, and tell the time spent after each step; by the solver after
-    the share `switch` of the time."""
+def train(
+    module: LatentDynamics, data: TrialDataModule, seconds: float, looks: int, curve: Curve, switch: float = 1.0
+) -> Iterator[float]:
+    """Train for so many seconds, look at the bound so often on the way, and tell the time spent after each step; by the solver
+    after the share `switch` of the time."""
     optimizer = module.make_optimizer(module.parameter_groups())
     top = [group["lr"] for group in optimizer.param_groups]
     spent, batches = 0.0, forever(data)
@@ -96,7 +99,7 @@ def train(module: LatentDynamics, data: TrialDataModule, seconds: float, curve: 
         lap = time.process_time() - begin
         spent += lap
         curve.step_ms.append(lap * 1e3)
-        if spent >= (len(curve.elbo) + 1) * seconds / LOOKS:
+        if spent >= (len(curve.elbo) + 1) * seconds / looks:
             curve.seconds.append(round(spent, 2)), curve.elbo.append(round(elbo(module, data), 3))
         yield spent
 
@@ -127,12 +130,15 @@ def reached(curve: Curve, value: float) -> float | None:
     return None
 
 
-def race(case: str, bins: int | None, seed: int, seconds: float, hows: list[str], overrides: list[str]) -> dict[str, Curve]:
+def race(
+    case: str, bins: int | None, seed: int, seconds: float, looks: int, hows: list[str], overrides: list[str]
+) -> dict[str, Curve]:
     """All ways to learn, on one case and seed, step by step in turn, each a line; then what matching gains."""
     curves, racers = {how: Curve([], [], []) for how in hows}, {}
     for how, curve in curves.items():
         start = started([*CASES[case], *of_length(case, bins), *HOW[how], *BOUND, *overrides], seed)
-        racers[how] = train(start.module, start.data, seconds, curve, THEN_SOLVER if how.endswith("then_solver") else 1.0)
+        switch = THEN_SOLVER if how.endswith("then_solver") else 1.0
+        racers[how] = train(start.module, start.data, seconds, looks, curve, switch)
     spent = dict.fromkeys(racers, 0.0)
     while (how := min(spent, key=spent.__getitem__)) and spent[how] < seconds:
         spent[how] = next(racers[how])
@@ -178,6 +184,7 @@ def main() -> None:
     parser.add_argument("--how", nargs="+", default=list(HOW), choices=list(HOW))
     parser.add_argument("--bins", nargs="+", type=int, default=[None], help="of a trial; as the case has them if not given")
     parser.add_argument("--minutes", type=float, default=3.0, help="of training, for each way")
+    parser.add_argument("--looks", type=int, default=10, help="at the bound of held-out trials")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--figure", type=Path)
@@ -190,7 +197,7 @@ def main() -> None:
         return
     found: dict[tuple[str, int], list[dict[str, Curve]]] = {}
     for case, bins, seed in itertools.product(arguments.cases, arguments.bins, arguments.seeds):
-        curves = race(case, bins, seed, 60 * arguments.minutes, arguments.how, arguments.overrides)
+        curves = race(case, bins, seed, 60 * arguments.minutes, arguments.looks, arguments.how, arguments.overrides)
         found.setdefault((case, bins or BINS[case]), []).append(curves)
     if arguments.figure is not None:
         draw(found, arguments.figure)

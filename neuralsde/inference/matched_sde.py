@@ -105,7 +105,7 @@ class MatchedSDE(LatentSDE):
         begins = part.index == 0
         first = bin[:, :1].masked_fill(begins[:, None], 0)
         moments = place.in_bins(torch.cat([first, bin], 1))  # at once: one gradient of all bins
-        noise = standard(bin.shape, self.output_size, like)
+        noise = antithetic(bin.shape, self.output_size, like)
         states = self.marginals.draw(sde, moments, nn.functional.pad(noise, (0, 0, 1, 0)))[:, 1:]
         start = self.marginals.start(sde, moments)
         kl_initial = gaussian_sample(*start, self.prior_mean, self.prior_log_var, Estimator.ANALYTIC)[1] * begins * part.of
@@ -130,7 +130,7 @@ class MatchedSDE(LatentSDE):
         where = stratified(place.part, points) * intervals  # counted in bins
         begin, end = (step_ends(place.clock, n, 1) for n in (where.long(), where.long() + 1))
         point = place.at(torch.lerp(begin, end, where.frac().to(begin.dtype)))
-        u = self.marginals.control(place.sde, point.t, point.moments, standard(point.t.shape, self.output_size, point.t))
+        u = self.marginals.control(place.sde, point.t, point.moments, antithetic(point.t.shape, self.output_size, point.t))
         return intervals * 0.5 * (u.square().sum(-1) * (end - begin)).mean(1)
 
     def _divergence_of_steps(self, place: "Place", points: int) -> Float[Tensor, " batch"]:
@@ -140,7 +140,7 @@ class MatchedSDE(LatentSDE):
         here, there = (place.at(step_ends(place.clock, n, self.substeps)) for n in (step, step + 1))
         dt = there.t - here.t
         taken = self.marginals.steps(place.sde, here.t, dt, here.moments, there.moments)
-        y = self.marginals.draw(place.sde, here.moments, standard(here.t.shape, self.output_size, here.t))
+        y = self.marginals.draw(place.sde, here.moments, antithetic(here.t.shape, self.output_size, here.t))
         u = self.marginals.steer(place.sde, y, *taken.features)
         scale = self.marginals.scale(taken.scale)
         return steps * (0.5 * (u.square().sum(-1) * dt + scale.square()) - scale.log_det()).mean(1)
@@ -194,9 +194,12 @@ class Place(NamedTuple):
         return self.marginals.moments_in(self.sde, self.context, self.clock, bins)
 
 
-def standard(points: torch.Size, size: int, like: Tensor) -> Float[Tensor, "batch point {size}"]:
-    """Standard normals for each point."""
-    return normals((*points, size), like)
+def antithetic(points: torch.Size, size: int, like: Tensor) -> Float[Tensor, "batch point {size}"]:
+    """Standard normals for each point: every other one is the one before with its signs turned, so that what is odd in them
+    nearly cancels between neighbours."""
+    batch, n = points
+    half = normals((batch, -(-n // 2), size), like)
+    return torch.stack([half, -half], 2).flatten(1, 2)[:, :n]
 
 
 def stratified(part: Part, points: int) -> Float[Tensor, "batch points"]:

@@ -53,7 +53,7 @@ class Matching:
 
 @dataclass(frozen=True)
 class Match:
-    """States of the posterior in some bins, drawn independently of each other.
+    """States of the posterior in some bins, each from its marginal there; no path goes through them.
 
     Args:
         states: what the decoder reads, (batch, point, latent).

@@ -15,7 +15,7 @@ from neuralsde.nn.decoders import MLPDecoder
 from neuralsde.nn.dropout import Dropout
 from neuralsde.nn.encoders import LocalEncoder
 from neuralsde.nn.input_noise import InputNoise
-from neuralsde.nn.local_context import Part, in_bins
+from neuralsde.nn.local_context import Part, Stretch, in_bins
 from neuralsde.noise import AbstractNoise
 from neuralsde.shares import drawn
 
@@ -161,18 +161,33 @@ class LatentModel(nn.Module):
         """Posterior states in some bins, drawn without simulating a path, and what each decodes to.
 
         Raises:
-            ConfigError: the dynamics can only be simulated, or only whole trials can be matched.
+            ConfigError: the dynamics can only be simulated.
         """
-        bins = self.dynamics.matched_bins(times.shape[1], values.shape[1])
-        parts = self.parts_of(matching, bins)
-        if parts > 1:
-            return self._match_part(values, seen, times[:, :bins], matching, some_part(parts, values))
         context = self.encoder(values, seen, times)
         with exactly(context):
             match = self.dynamics.match(widened(context[..., : self.context_size]), times, values.shape[1], matching)
         read = context if self.decode_context else context[..., self.context_size :]
         read = in_bins(read, match.bins)
         return ModelOutput(self.decode(match.states, read), match.states, match.kl, match.bins)
+
+    def some_stretch(self, matching: Matching, trials: Tensor, bins: int, observed_bins: int) -> Stretch | None:
+        """The bins of each trial that a step learns from and their context is made of, drawn at random; None where it is all.
+
+        Args:
+            matching: how long it is.
+            trials: a tensor of them, of any shape.
+            bins: of a trial.
+            observed_bins: bins, from the first, in which something may have been observed.
+
+        Raises:
+            ConfigError: only whole trials can be matched.
+        """
+        bins = self.dynamics.matched_bins(bins, observed_bins)
+        if (parts := self.parts_of(matching, bins)) == 1:
+            return None
+        assert isinstance(self.encoder, LocalEncoder)
+        assert self.dynamics.reach is not None
+        return self.encoder.stretch_of(some_part(parts, trials), bins, self.dynamics.reach)
 
     def parts_of(self, matching: Matching, bins: int) -> int:
         """How many parts matching draws from, one at a time, in trials of so many bins.
@@ -188,13 +203,21 @@ class LatentModel(nn.Module):
             )
         return parts
 
-    def _match_part(self, values: Tensor, seen: Tensor, times: Tensor, matching: Matching, part: Part) -> ModelOutput:
-        """`match` from a part of each trial; no context of other bins is made."""
+    def match_stretch(
+        self,
+        values: Float[Tensor, "batch stretch_bin channel"],
+        seen: Bool[Tensor, "batch stretch_bin channel"],
+        observed_bins: int,
+        times: Float[Tensor, "#batch bin"],
+        matching: Matching,
+        stretch: Stretch,
+    ) -> ModelOutput:
+        """`match` from what was observed in a stretch of each trial; no context of other bins is made."""
         assert isinstance(self.encoder, LocalEncoder)
-        assert self.dynamics.reach is not None
-        context = self.encoder.stretch(values, seen, times, part, self.dynamics.reach)
+        times = times[:, : self.dynamics.matched_bins(times.shape[1], observed_bins)]
+        context = self.encoder.local(values, seen, observed_bins, times, stretch)
         with exactly(context.steps):
-            match = self.dynamics.match(replace(context, steps=widened(context.steps)), times, values.shape[1], matching)
+            match = self.dynamics.match(replace(context, steps=widened(context.steps)), times, observed_bins, matching)
         read = in_bins(context, match.bins) if self.decode_context else values.new_zeros(*match.bins.shape, 0)
         return ModelOutput(self.decode(match.states, read), match.states, match.kl, match.bins)
 

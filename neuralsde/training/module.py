@@ -18,9 +18,10 @@ from neuralsde.datamodules.trials import DataSpec
 from neuralsde.errors import ConfigError, DivergenceError
 from neuralsde.inference.coordinated_dropout import CoordinatedDropout, SampleValidation
 from neuralsde.inference.objectives import ELBO, Loss
-from neuralsde.inference.path import Estimator
+from neuralsde.inference.path import Estimator, Matching
 from neuralsde.metrics import accuracy, auroc, bits_per_spike
 from neuralsde.models.latent import EVERY_BIN, LatentModel, ModelOutput
+from neuralsde.nn.local_context import Stretch
 from neuralsde.shares import set_share
 from neuralsde.training.checkpoint import why_unwritten
 from neuralsde.training.divergence import write_divergence
@@ -140,6 +141,11 @@ class LatentDynamics(L.LightningModule):
 
     def loss(self, batch: TrialBatch) -> TrainingPass:
         """One pass through the model, with inputs hidden, and what it costs."""
+        matching = self.objective.matching
+        if matching is not None:
+            bins, observed = batch.times.shape[1], batch.values.shape[1]
+            if (stretch := self.model.some_stretch(matching, batch.values, bins, observed)) is not None:
+                return self._match_stretch(batch, stretch, matching)
         return self.loss_of(batch, *self.mask(batch))
 
     def loss_of(self, batch: TrialBatch, inputs: Tensor, seen: Tensor, learned: Tensor, aside: Tensor | None) -> TrainingPass:
@@ -162,28 +168,48 @@ class LatentDynamics(L.LightningModule):
         assert self.objective.matching is not None
         output = self.model.match(inputs, seen, batch.times, self.objective.matching)
         assert output.bins is not None
-        parts = batch.targets, batch.known, learned
-        targets, known, learned = (part.take_along_dim(output.bins[..., None], 1) for part in parts)
+        return self._matched(batch, output, learned.take_along_dim(output.bins[..., None], 1))
+
+    def _match_stretch(self, batch: TrialBatch, stretch: Stretch, matching: Matching) -> TrainingPass:
+        """The same from a stretch of each trial, outside of which nothing is hidden or looked at."""
+        inputs, seen, learned, _ = self.mask(batch, stretch)
+        output = self.model.match_stretch(inputs, seen, batch.values.shape[1], batch.times, matching, stretch)
+        assert output.bins is not None
+        return self._matched(batch, output, learned.take_along_dim((output.bins - stretch.begin[:, None])[..., None], 1))
+
+    def _matched(self, batch: TrialBatch, output: ModelOutput, learned: Tensor) -> TrainingPass:
+        """What the states in the bins of `output` cost, of whose entries some are `learned` from."""
+        assert output.bins is not None
+        targets, known = (part.take_along_dim(output.bins[..., None], 1) for part in (batch.targets, batch.known))
         log_prob = self.model.likelihood.log_prob(output.parameter, targets) * self.weights[output.bins]
         share = output.bins.shape[1] / self.learned_bins
         loss = self.objective(log_prob, output.kl, known, learned, self.current_epoch, share, batch.share)
         return TrainingPass(loss, output, log_prob, None)
 
-    def mask(self, batch: TrialBatch) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+    def mask(self, batch: TrialBatch, stretch: Stretch | None = None) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
         """Model input and which of it is seen, entries learned from (batch, bin, unit), and the entries set aside for sample
-        validation. Encoders that do not read what is seen get the rest scaled up, so that its mean stays."""
+        validation; of all bins, or of those of a stretch. Encoders that do not read what is seen get the rest scaled up, so
+        that its mean stays."""
+        observed, unit = self.spec.observed_bins, self.spec.observed_dim
+        values, seen, known = batch.values, batch.seen, batch.known
+        if stretch is not None:
+            values, seen, known = stretch.of(values), stretch.of(seen), stretch.of(known)
+        learned = torch.ones_like(known)
         if not self.spec.predicts_inputs:
-            return batch.values, batch.seen, torch.ones_like(batch.known), None
-        (kept, learned_heldin, share), aside = self.coordinated_dropout(batch.values), None
+            return values, seen, learned, None
+        (kept, learned_heldin, share), aside = self.coordinated_dropout(values), None
         if self.sample_validation is not None:
-            aside = self.sample_validation(batch.index, batch.values)
+            assert stretch is None  # matching is refused with it
+            aside = self.sample_validation(batch.index, values)
             kept, share = kept & ~aside, share * (1 - self.sample_validation.share)
             learned_heldin = learned_heldin & ~aside
-            aside = aside & batch.known[:, : self.spec.observed_bins, : self.spec.observed_dim]
-        learned = torch.ones_like(batch.known)
-        learned[:, : self.spec.observed_bins, : self.spec.observed_dim] = learned_heldin
+            aside = aside & known[:, : aside.shape[1], :unit]
+        if stretch is None:
+            learned[:, :observed, :unit] = learned_heldin
+        else:
+            learned[..., :unit] = learned_heldin | (stretch.bins >= observed)[..., None]
         scale = 1.0 if self.model.reads_mask else 1 / share
-        return batch.values * kept * scale, batch.seen & kept, learned, aside
+        return values * kept * scale, seen & kept, learned, aside
 
     def _count_terms(self, loss: Loss, kl: list[str], batch_size: int) -> None:
         values = {"train/loss": loss.total, **{f"train/{name}": value for name, value in loss.terms.items()}}

@@ -18,7 +18,7 @@ from neuralsde.errors import ConfigError, DivergenceError
 from neuralsde.inference import Estimator, LatentODE, MatchedSDE, SDEMatching
 from neuralsde.inference.full_marginals import FullMarginals, MovingFullGaussian, root
 from neuralsde.inference.marginals import DiagonalMarginals, MovingGaussian
-from neuralsde.inference.matched_sde import some_bins, step_ends, stratified
+from neuralsde.inference.matched_sde import antithetic, some_bins, step_ends, stratified
 from neuralsde.inference.path import Bound, Matching
 from neuralsde.nn.curves import SplineCurves
 from neuralsde.nn.curves.base import interval_of
@@ -278,6 +278,17 @@ def test_the_drift_is_that_of_amortised_reparametrisation():
     a = (q / std**2 - 2 * growth) / 2
     expected = (a * (mean - z) + slope + THETA * z) / SIGMA
     torch.testing.assert_close(u, expected, atol=1e-6, rtol=1e-6)
+
+
+@pytest.mark.parametrize("points", [1, 4, 5])
+def test_neighbours_share_a_normal_of_either_sign(points):
+    torch.manual_seed(0)
+    made = antithetic(torch.Size((20_000, points)), 2, torch.zeros(1).double())
+    assert made.shape == (20_000, points, 2)
+    torch.testing.assert_close(made[:, 1::2], -made[:, : points - 1 : 2] if points > 1 else made[:, 1::2])
+    alone = made[:, ::2].transpose(0, 1).flatten(1)
+    torch.testing.assert_close(torch.corrcoef(alone), torch.eye(len(alone)).double().squeeze(), atol=0.03, rtol=0)
+    assert all(kstest(row.numpy(), "norm").pvalue > 1e-3 for row in alone)
 
 
 def test_the_prior_s_own_marginals_cost_nothing():

@@ -9,6 +9,7 @@ from scipy.interpolate import BPoly, CubicHermiteSpline
 
 from neuralsde.errors import ConfigError
 from neuralsde.nn.curves import AttentionCurves, KernelCurves, SplineCurves
+from neuralsde.nn.local_context import LocalContext, whole
 
 CURVES = {
     "spline": SplineCurves,
@@ -106,6 +107,21 @@ def test_knots_every_few_bins_are_a_spline_through_those(points):
     dense.load_state_dict(sparse.state_dict())
     knots, t = [0, 3, 6, 8], t[:, :points]  # the last bin is always one
     for one, other in zip(sparse(context, clock, t), dense(context[:, knots], clock[:, knots], t), strict=True):
+        torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize("points", [1, 25])
+@pytest.mark.parametrize("bends", [False, True])
+@pytest.mark.parametrize("kind", ["spline", "sparse_spline", "attention"])
+def test_the_context_of_a_stretch_makes_the_same_curves(kind, bends, points):
+    """With one context in two bins, and another stretch of each trial."""
+    curves, (context, clock, _) = made(kind, bends=bends), trial(bins=40)
+    steps, first = context[:, ::2], torch.tensor([2, 6])
+    stretch = torch.stack([trial[n : n + 13] for trial, n in zip(steps, first, strict=True)])
+    reach, local = curves.reach, LocalContext(stretch, first, 2, 40, whole(2, first.device))
+    begin, end = (clock.gather(1, n[:, None]) for n in (2 * first + reach, 2 * first + 25 - reach))
+    t = begin + (end - begin) * torch.rand(2, points).double()
+    for one, other in zip(curves(local, clock, t), curves(steps.repeat_interleave(2, 1), clock, t), strict=True):
         torch.testing.assert_close(one, other)
 
 

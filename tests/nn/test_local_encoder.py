@@ -43,7 +43,8 @@ def test_the_context_of_a_stretch_is_that_of_the_whole_trial(gaps):
     whole, parts, around = encoder(COUNTS, SEEN, TIMES), 4, 6
     for index in range(parts):
         part = Part(torch.tensor([index, 0, index, parts - 1]), parts)
-        made = encoder.stretch(COUNTS, SEEN, TIMES, part, around)
+        stretch = encoder.stretch_of(part, BINS, around)
+        made = encoder.local(stretch.of(COUNTS), stretch.of(SEEN), OBSERVED, TIMES, stretch)
         begin, end = part.index * BINS // parts, -(-(part.index + 1) * BINS // parts)
         span = torch.arange(-(-BINS // parts) + 2 * around)
         bins = (begin[:, None] - around + span).clamp(
@@ -54,7 +55,9 @@ def test_the_context_of_a_stretch_is_that_of_the_whole_trial(gaps):
 
 
 def test_a_bin_beyond_the_stretch_is_refused():
-    made = local().stretch(COUNTS, SEEN, TIMES, Part(torch.full((4,), 3), 4), 0)
+    encoder = local()
+    stretch = encoder.stretch_of(Part(torch.full((4,), 3), 4), BINS, 0)
+    made = encoder.local(stretch.of(COUNTS), stretch.of(SEEN), OBSERVED, TIMES, stretch)
     for bin in (0, BINS + 12):
         with pytest.raises((RuntimeError, IndexError)):
             made.gathered(torch.full((1, 1), bin))

@@ -87,3 +87,42 @@ def test_the_divergence_weighs_as_in_the_bound_whatever_is_drawn(tmp_path):
         done = module.loss(batch)
         terms[bins] = done.loss.terms["kl_initial"] / done.output.kl["kl_initial"].mean()
     torch.testing.assert_close(terms["2"], terms["null"])
+
+
+def test_entries_are_hidden_in_the_stretch_that_is_read_as_in_whole_trials(tmp_path):
+    """Forward bins and held-out units are learned from, and of the rest what is hidden."""
+    words = ["data.observed_bins=50", "model.encoder.dilations=[1]", "objective.part_bins=3"]
+    module, data = tiny_module(tmp_path, [*PARTS, *words])
+    batch, observed, unit = next(iter(data.train_dataloader())), 50, data.spec.observed_dim
+    matching = module.objective.matching
+    assert matching is not None
+    stretch = module.model.some_stretch(matching, batch.values, data.spec.total_bins, observed)
+    assert stretch is not None
+    inputs, _, learned, _ = module.mask(batch, stretch)
+    bins = stretch.bins
+    assert inputs.shape[1] < 0.8 * observed
+    assert learned[bins >= observed].all()
+    assert learned[..., unit:].all()
+    within = (bins >= 0) & (bins < observed)
+    inputs, learned, values = inputs[within], learned[..., :unit][within], stretch.of(batch.values)[within]
+    torch.testing.assert_close(inputs, torch.where(learned, 0.0, values / 0.7))
+    assert 0.2 < learned.float().mean() < 0.4
+
+
+def test_a_step_draws_no_more_in_longer_trials(tmp_path, monkeypatch):
+    """Parts of three bins: entries of what their context reads are hidden, not those of whole trials."""
+    drawn, rand = {}, torch.rand
+
+    def counted(*size, **settings):
+        made = rand(*size, **settings)
+        drawn[bins] += made.numel()
+        return made
+
+    monkeypatch.setattr(torch, "rand", counted)
+    for bins in (30, 300):
+        drawn[bins] = 0
+        words = [f"data.observed_bins={bins}", "model.encoder.dilations=[1]", "objective.part_bins=3"]
+        module, data = tiny_module(tmp_path, [*PARTS, *words])
+        batch, drawn[bins] = next(iter(data.train_dataloader())), 0
+        module.loss(batch)
+    assert 0 < drawn[300] <= drawn[30]

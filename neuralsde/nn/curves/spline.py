@@ -1,3 +1,4 @@
+from dataclasses import replace
 from functools import lru_cache
 
 import torch
@@ -18,6 +19,9 @@ QUINTIC = (  # value, slope, bend at 0; value, slope, bend at 1
     (0, 0, 0, -4, 7, -3),
     (0, 0, 0, 0.5, -1, 0.5),
 )
+# Corrections that an interval feels: of which kind, at which of its ends.
+CUBIC_FELT = ((1, 0), (0, 1))  # kinds: left, right
+QUINTIC_FELT = ((0, 0), (2, 0), (0, 1), (1, 1))  # kinds: slope, left, right
 NEIGHBOURS = (-1, 0, 1, 2)  # bins that an interval's curve depends on, counted from the one that begins it
 
 
@@ -64,17 +68,9 @@ class SplineCurves(AbstractCurves):
         knots = torch.arange(0, last + self.knot_bins, self.knot_bins, device=t.device).clamp(max=last)
         begin = interval_of(clock[:, knots] if self.knot_bins > 1 else clock, t)
         index = (begin[..., None] + torch.tensor(NEIGHBOURS, device=t.device)).clamp(0, len(knots) - 1)
-        value, correction = self._of_knots(context, knots, index)
-        times = gathered(clock, knots[index])
-        steps, secants = secants_of(times, value)
-        h = steps[..., 1:2]
-        slopes = tuple(three_point(steps[..., n : n + 2], secants[..., n : n + 2, :]) for n in (0, 1))
-        if self.bends:
-            ends = self._quintic_ends(value, slopes, secants, steps, correction)
-        else:
-            left, right = correction.chunk(2, -1)  # of a bin: the slope before it, and after it
-            ends = value[:, :, 1], slopes[0] * h + right[:, :, 1], value[:, :, 2], slopes[1] * h + left[:, :, 2]
-        return polynomial(torch.stack(ends, -1), (t - times[..., 1]) / h[..., 0], h, self.bends)
+        weights = weights_of(gathered(clock, knots[index]), t, self.bends)
+        value, slope, *bend = (weights @ self._of_knots(context, knots, index)).unbind(2)
+        return Curve(value, slope, bend[0] if bend else torch.zeros_like(slope))
 
     def at_bins(
         self,
@@ -91,26 +87,52 @@ class SplineCurves(AbstractCurves):
         context: Context,
         knots: Int[Tensor, " knot"],
         index: Int[Tensor, "#batch point window"],
-    ) -> tuple[Float[Tensor, "batch point window channel"], Float[Tensor, "batch point window _"]]:
-        """Values and corrections at the knots of `index`; the linear maps see each knot once, or only those asked for."""
-        if isinstance(context, LocalContext) or index[0].numel() < context.shape[1]:
-            context = gathered(context, knots[index])
-            return self.value(context), self.correction(context)
-        if self.knot_bins > 1:
-            context = context[:, knots]
-        return gathered(self.value(context), index), gathered(self.correction(context), index)
+    ) -> Float[Tensor, "batch point part channel"]:
+        """What a curve is a combination of (`weights_of`): values at the knots of `index`, and corrections of the two in the
+        middle. The linear maps see each knot once, or only those asked for."""
+        held = context.steps if isinstance(context, LocalContext) else context
+        chunks, felt = (3, QUINTIC_FELT) if self.bends else (2, CUBIC_FELT)
+        if index[0].numel() < held.shape[1]:
+            near = gathered(context, knots[index])
+            kinds = self.correction(near[:, :, 1:3]).chunk(chunks, -1)
+            return torch.cat([self.value(near), *(kinds[kind][:, :, [end]] for kind, end in felt)], 2)
+        if isinstance(context, LocalContext):
+            index = knots[index]
+        elif self.knot_bins > 1:
+            held = held[:, knots]
+        made, *kinds = self.value(held), *self.correction(held).chunk(chunks, -1)
+        if isinstance(context, LocalContext):
+            made, *kinds = (replace(context, steps=part) for part in (made, *kinds))
+        parts = [gathered(made, index), *(gathered(kinds[kind], index[..., [1 + end]]) for kind, end in felt)]
+        return torch.cat(parts, 2)
 
-    def _quintic_ends(
-        self, value: Tensor, slopes: tuple[Tensor, ...], secants: Tensor, steps: Tensor, correction: Tensor
-    ) -> tuple[Tensor, ...]:
-        """Value, slope and bend at both ends of an interval, per length of the interval."""
-        slope, left, right = correction.chunk(3, -1)
-        h = steps[..., 1:2]
+
+def weights_of(
+    times: Float[Tensor, "#batch point 4"], t: Float[Tensor, "#batch point"], bends: bool
+) -> Float[Tensor, "batch point derivative part"]:
+    """How much a curve at `t`, its slope (and its bend) are of the values at four knots and of each correction: the formulas
+    below are linear in these, and are given each alone.
+
+    Args:
+        times: of the knots before and after `t`, two each.
+        t: between the second and the third.
+        bends: whether the spline is quintic.
+    """
+    parts = torch.eye(8 if bends else 6, dtype=times.dtype, device=times.device)
+    value, correction = parts[:4].expand(*times.shape, -1), parts[4:]
+    steps, secants = secants_of(times, value)
+    h = steps[..., 1:2]
+    slopes = tuple(three_point(steps[..., n : n + 2], secants[..., n : n + 2, :]) * h for n in (0, 1))
+    if bends:
         # One slope per bin: in units of the mean of the steps around it, which both intervals share.
-        own = [slope[:, :, n] * h / around(steps[..., n - 1 : n + 1]) for n in (1, 2)]
-        bends = [bend_of(steps[..., n : n + 2], secants[..., n : n + 2, :]) * h**2 for n in (0, 1)]
-        begin = value[:, :, 1], slopes[0] * h + own[0], bends[0] + right[:, :, 1]
-        return *begin, value[:, :, 2], slopes[1] * h + own[1], bends[1] + left[:, :, 2]
+        own = [part * h / around(steps[..., n - 1 : n + 1]) for n, part in ((1, correction[0]), (2, correction[2]))]
+        curved = [bend_of(steps[..., n : n + 2], secants[..., n : n + 2, :]) * h**2 for n in (0, 1)]
+        ends = value[:, :, 1], slopes[0] + own[0], curved[0] + correction[1]
+        ends += value[:, :, 2], slopes[1] + own[1], curved[1] + correction[3]
+    else:
+        ends = value[:, :, 1], slopes[0] + correction[0], value[:, :, 2], slopes[1] + correction[1]
+    curve = polynomial(torch.stack(ends, -1), (t - times[..., 1]) / h[..., 0], h, bends)
+    return torch.stack(curve if bends else curve[:2], 2)
 
 
 def secants_of(

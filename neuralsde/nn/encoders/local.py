@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from neuralsde.errors import ConfigError
 from neuralsde.nn.dropout import Dropout
 from neuralsde.nn.encoders.gru import relative_steps
-from neuralsde.nn.local_context import LocalContext, Part
+from neuralsde.nn.local_context import LocalContext, Part, Stretch, whole
 
 
 class LocalEncoder(nn.Module):
@@ -18,7 +18,7 @@ class LocalEncoder(nn.Module):
     $$h_n \gets h_n + W_2\, \mathrm{ReLU}\bigl(W_1 (h_{n-d}, h_n, h_{n+d})\bigr)$$
 
     with a dilation $d$ each. What lies outside the trial is zero, and told from zeros by a channel of its own. The context of a
-    stretch of a trial costs as much as the stretch is long (`stretch`): with `objective=sde_matching objective.part_bins=40` a
+    stretch of a trial costs as much as the stretch is long (`local`): with `objective=sde_matching objective.part_bins=40` a
     step of training does not depend on the length of a trial.
 
     Args:
@@ -70,48 +70,60 @@ class LocalEncoder(nn.Module):
         seen: Bool[Tensor, "batch observed_bin channel"],
         times: Float[Tensor, "#batch bin"],
     ) -> Float[Tensor, "batch bin context"]:
-        first = torch.zeros(len(values), dtype=torch.long, device=values.device)
-        steps = self._encoded(values, seen, times, first, -(-times.shape[1] // self.stride))
+        part = whole(len(values), values.device)
+        everything = self._stretch(part, part.index, -(-times.shape[1] // self.stride))
+        steps = self._encoded(everything.of(values), everything.of(seen), values.shape[1], times, everything)
         return steps.repeat_interleave(self.stride, 1)[:, : times.shape[1]]
 
-    def stretch(
-        self,
-        values: Float[Tensor, "batch observed_bin channel"],
-        seen: Bool[Tensor, "batch observed_bin channel"],
-        times: Float[Tensor, "#batch bin"],
-        part: Part,
-        around: int,
-    ) -> LocalContext:
-        """The same context for a part of each trial and so many bins around it."""
-        bins = times.shape[1]
+    def stretch_of(self, part: Part, bins: int, around: int) -> Stretch:
+        """What the context of a part of trials of so many bins, and of so many bins around it, is made from."""
         first = ((part.index * bins).div(part.of, rounding_mode="floor") - around).clamp(min=0)
-        first = first.div(self.stride, rounding_mode="floor")
         steps = -(-(-(-bins // part.of) + 2 * around) // self.stride) + 2  # a part and a step begin within a step
-        return LocalContext(self._encoded(values, seen, times, first, steps), first, self.stride, bins, part)
+        return self._stretch(part, first.div(self.stride, rounding_mode="floor"), steps)
+
+    def _stretch(self, part: Part, first: Int[Tensor, " batch"], steps: int) -> Stretch:
+        """What so many steps from `first` on are made from."""
+        margin = sum(self.dilations)
+        return Stretch(part, (first - margin) * self.stride, (steps + 2 * margin) * self.stride)
+
+    def local(
+        self,
+        values: Float[Tensor, "batch stretch_bin channel"],
+        seen: Bool[Tensor, "batch stretch_bin channel"],
+        observed: int,
+        times: Float[Tensor, "#batch bin"],
+        stretch: Stretch,
+    ) -> LocalContext:
+        """The same context where it can be made from a stretch of each trial.
+
+        Args:
+            values: in the bins of the stretch alone.
+            seen: likewise.
+            observed: bins of the whole trial, from the first, in which something may have been observed.
+            times: of all bins.
+            stretch: which bins these are.
+        """
+        first = stretch.begin.div(self.stride, rounding_mode="floor") + sum(self.dilations)
+        steps = self._encoded(values, seen, observed, times, stretch)
+        return LocalContext(steps, first, self.stride, times.shape[1], stretch.part)
 
     def _encoded(
-        self, values: Tensor, seen: Tensor, times: Tensor, first: Int[Tensor, " batch"], steps: int
+        self, values: Tensor, seen: Tensor, observed: int, times: Tensor, stretch: Stretch
     ) -> Float[Tensor, "batch step context"]:
-        margin = sum(self.dilations)
-        offsets = torch.arange(-margin * self.stride, (steps + margin) * self.stride, device=values.device)
-        bins = first[:, None] * self.stride + offsets
-        hidden = self.input_dropout(
-            self.embed(self._read(values, seen, times, bins).unflatten(1, (-1, self.stride)).flatten(2))
-        )
+        read = self._read(values, seen, observed, times, stretch.bins)
+        hidden = self.input_dropout(self.embed(read.unflatten(1, (-1, self.stride)).flatten(2)))
         for d, around, back in zip(self.dilations, self.around, self.back, strict=True):
             near = torch.cat([hidden[:, : -2 * d], hidden[:, d:-d], hidden[:, 2 * d :]], 2)
             hidden = hidden[:, d:-d] + back(nn.functional.relu(around(near)))
         return self.dropout(hidden)
 
     def _read(
-        self, values: Tensor, seen: Tensor, times: Tensor, bins: Int[Tensor, "batch bin"]
+        self, values: Tensor, seen: Tensor, observed: int, times: Tensor, bins: Int[Tensor, "batch bin"]
     ) -> Float[Tensor, "batch bin read"]:
         """What is read of the bins, zero where they are none of the observed ones."""
-        inside = ((bins >= 0) & (bins < values.shape[1]))[..., None]
-        at = bins.clamp(0, values.shape[1] - 1)
-        row = torch.arange(len(values), device=bins.device)[:, None]
-        read = [values[row, at], torch.ones_like(values[:, :1, :1]).expand(-1, bins.shape[1], -1)]
+        inside = ((bins >= 0) & (bins < observed))[..., None]
+        read = [values, torch.ones_like(values[:, :1, :1]).expand(-1, bins.shape[1], -1)]
         if self.reads_mask:
-            gaps = relative_steps(times).to(values.dtype)
-            read += [seen[row, at].to(values.dtype), gaps.expand(len(values), -1).gather(1, at)[..., None]]
+            gaps = relative_steps(times).to(values.dtype).expand(len(values), -1)
+            read += [seen.to(values.dtype), gaps.gather(1, bins.clamp(0, observed - 1))[..., None]]
         return torch.cat(read, 2) * inside
