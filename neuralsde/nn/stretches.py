@@ -23,9 +23,21 @@ def stretch_means(
     bins = x.shape[1]
     if bins == 1:
         return x
-    width = times.diff(dim=1)
-    width = torch.cat([width, width[:, -1:]], 1).to(x.dtype)
+    width = bin_widths(times).to(x.dtype)
     where = stretch_of(bounds, bins).to(x.device)
-    total = width.new_zeros(len(width), len(bounds) - 1).index_add_(1, where, width)
     sums = x.new_zeros(len(x), len(bounds) - 1, x.shape[2]).index_add(1, where, x * width[..., None])
-    return sums / total[..., None]
+    return sums / stretch_lengths(times, bounds).to(x.dtype)[..., None]
+
+
+def stretch_lengths(times: Float[Tensor, "batch bin"], bounds: Int[Tensor, " bound"]) -> Float[Tensor, "batch stretch"]:
+    """How long each stretch lasts, the last bin as long as the one before; 1 where there is one bin alone."""
+    if times.shape[1] == 1:
+        return torch.ones_like(times)
+    where = stretch_of(bounds, times.shape[1]).to(times.device)
+    return times.new_zeros(len(times), len(bounds) - 1).index_add_(1, where, bin_widths(times))
+
+
+def bin_widths(times: Float[Tensor, "batch bin"]) -> Float[Tensor, "batch bin"]:
+    """The time to the next bin; that of the last bin is that of the one before."""
+    width = times.diff(dim=1)
+    return torch.cat([width, width[:, -1:]], 1)

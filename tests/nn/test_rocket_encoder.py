@@ -36,9 +36,9 @@ def test_shares_are_those_of_a_direct_sum():
     x, d, kernel = made.path(values, seen, times)[..., :CHANNELS], 2, 17
     bounds = stretch_bounds(BINS, 1)
     made.dilations, made.weight = [d], made.weight[1:2]
-    made.outputs, made.shares = torch.nn.Identity(), torch.nn.Identity()
+    made.outputs, made.shares, made.whole = torch.nn.Identity(), torch.nn.Identity(), torch.nn.Identity()
     made.thresholds = made.thresholds[:84]
-    found = made.shares_of(x.transpose(1, 2), times, bounds)[:, 0].view(BATCH, -1, 84)[:, 1, kernel]
+    found = made.shares_of(x.transpose(1, 2), times, bounds)[0][:, 0].view(BATCH, -1, 84)[:, 1, kernel]
     for row, share in zip(x, found, strict=True):
         padded = torch.nn.functional.pad(row, (0, 0, 4 * d, 4 * d))
         taps = torch.stack([padded[k * d : k * d + BINS] for k in range(9)], 2)
@@ -56,9 +56,21 @@ def test_a_stretch_has_one_context_and_any_scale_of_the_series_the_same_shares()
         part = context[:, where == stretch]
         torch.testing.assert_close(part, part[:, :1].expand_as(part))
     bounds = stretch_bounds(BINS, 4)
-    shares = [made.shares_of(scale * values.transpose(1, 2), times, bounds) for scale in (1.0, 7.0)]
+    shares = [made.shares_of(scale * values.transpose(1, 2), times, bounds)[0] for scale in (1.0, 7.0)]
     torch.testing.assert_close(*shares, atol=1e-3, rtol=1e-3)
-    assert (shares[0] - made.shares_of(values.transpose(1, 2) ** 2, times, bounds)).abs().max() > 0.1
+    assert (shares[0] - made.shares_of(values.transpose(1, 2) ** 2, times, bounds)[0]).abs().max() > 0.1
+
+
+def test_shares_of_the_whole_trial_do_not_depend_on_its_stretches():
+    values, _, times = series()
+    times = times**1.5  # stretches of unequal length
+    of_parts, of_one = (
+        made.shares_of(values.transpose(1, 2), times, stretch_bounds(BINS, stretches))
+        for made, stretches in ((encoder(stretches=4), 4), (encoder(stretches=1), 1))
+    )
+    torch.testing.assert_close(of_parts[1], of_one[1])
+    torch.testing.assert_close(of_one[1], of_one[0][:, 0])
+    assert (of_parts[0].mean(1) - of_parts[1]).abs().max() > 0.1
 
 
 def test_means_of_stretches_weigh_bins_by_their_time():

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from neuralsde.nn.batch_norm import BatchNorm
 from neuralsde.nn.dropout import Dropout
 from neuralsde.nn.encoders.control_path import ControlPath
-from neuralsde.nn.stretches import stretch_bounds, stretch_means, stretch_of
+from neuralsde.nn.stretches import stretch_bounds, stretch_lengths, stretch_means, stretch_of
 
 TAPS = 9
 KERNELS = 84
@@ -23,10 +23,11 @@ class RocketEncoder(nn.Module):
 
     The filled-in observations go through MiniRocket's 84 kernels (weights −1 and 2, sum 0), each at several dilations and over
     channels drawn at random. Their outputs, standardised over the training batches, are compared with thresholds at quantiles
-    of a Gaussian (MiniRocket's lie at quantiles of single series, and half of its kernels are unpadded). The share of each
-    stretch's time that an output is above its threshold, and the stretch's mean of the `ControlPath` itself, go through one
-    linear layer, the only part that learns. An equation that adds such a path up over time ends in a linear map of shares of
-    the whole time, which is what MiniRocket's classifier reads.
+    of a Gaussian (MiniRocket's lie at quantiles of single series, and half of its kernels are unpadded). The shares of each
+    stretch's time, and of the whole trial's, that an output is above its threshold, and the stretch's mean of the `ControlPath`
+    itself, go through one linear layer, the only part that learns. An equation that adds such a path up over time ends in a
+    linear map of shares of the whole time, which is what MiniRocket's classifier reads; those have a weight of their own
+    beside the stretches', so that what is told of any time need not be learned in each.
 
     Args:
         input_size: observed channels.
@@ -72,9 +73,11 @@ class RocketEncoder(nn.Module):
         self.thresholds: Tensor
         self.register_buffer("thresholds", torch.special.ndtri(spread).float().view(outputs, thresholds))
         self.shares = BatchNorm(outputs * thresholds, affine=False)
+        self.whole = BatchNorm(outputs * thresholds, affine=False)
         self.levels = BatchNorm(self.path.output_size, affine=False)
         self.dropout = Dropout(dropout)
         self.mix = nn.Linear(outputs * thresholds + self.path.output_size, hidden_size)
+        self.mix_whole = nn.Linear(outputs * thresholds, hidden_size, bias=False)
         self.output_size = hidden_size
 
     def forward(
@@ -86,22 +89,24 @@ class RocketEncoder(nn.Module):
         with torch.no_grad():  # nothing of it learns
             path, times = self.path(values, seen, times), times.expand(len(values), -1)
             bounds = stretch_bounds(path.shape[1], self.stretches)
-            shares = self.shares_of(path[..., : self.input_size].transpose(1, 2), times, bounds)
+            shares, whole = self.shares_of(path[..., : self.input_size].transpose(1, 2), times, bounds)
             levels = self.levels(stretch_means(path, times, bounds).transpose(1, 2)).transpose(1, 2)
-        hidden = self.mix(torch.cat([self.dropout(shares), levels], 2))
+        hidden = self.mix(torch.cat([self.dropout(shares), levels], 2)) + self.mix_whole(self.dropout(whole))[:, None]
         return hidden[:, stretch_of(bounds, path.shape[1])]
 
     def shares_of(
         self, x: Float[Tensor, "batch channel bin"], times: Float[Tensor, "batch bin"], bounds: Tensor
-    ) -> Float[Tensor, "batch stretch share"]:
-        """The shares of the stretches' time, standardised over the training batches."""
+    ) -> tuple[Float[Tensor, "batch stretch share"], Float[Tensor, "batch share"]]:
+        """The shares of the stretches' time and of the whole trial's, each standardised over the training batches."""
         found = [
             nn.functional.conv1d(x, kernels, dilation=d, padding=d * (TAPS // 2))
             for d, kernels in zip(self.dilations, self.weight.to(x.dtype), strict=True)
         ]
         outputs = self.outputs(torch.cat(found, 1)).transpose(1, 2)
-        above = [stretch_means((outputs > t).to(x.dtype), times, bounds) for t in self.thresholds.t()]
-        return self.shares(torch.cat(above, 2).transpose(1, 2)).transpose(1, 2)
+        above = torch.cat([stretch_means((outputs > t).to(x.dtype), times, bounds) for t in self.thresholds.t()], 2)
+        lasts = stretch_lengths(times, bounds).to(x.dtype)
+        whole = (above * lasts[..., None]).sum(1) / lasts.sum(1, keepdim=True)
+        return self.shares(above.transpose(1, 2)).transpose(1, 2), self.whole(whole)
 
 
 def drawn_kernels(dilations: int, channels: int, seed: int) -> Float[Tensor, "dilation kernel channel tap"]:
