@@ -52,7 +52,7 @@ from neuralsde.training.wandb_log import log_checkpoints, wandb_logger
 
 MOST_CHANNELS = 8  # in the terminal's table
 WEIGHTS = ("best", "last")  # that a run keeps
-CALIBRATION_SAMPLES = 400  # of which the ends of an interval are told well enough
+CALIBRATION_SAMPLES, AT_A_TIME = 400, 50  # of which the ends of an interval are told well enough; of few trials each
 DYNAMICS_SEEDS = 50  # visited states from which fixed points are looked for, for a run's own pictures
 
 
@@ -201,7 +201,8 @@ def calibrated(run: Run, data: TrialDataModule, allow_targets: tuple[str, ...] =
 def scores_of_intervals(run: Run, data: TrialDataModule) -> np.ndarray:
     """How much wider intervals of the model itself have to be to hold the calibration trials' values, (trial, bin, channel),
     the evaluation trials first; see `conformity`."""
-    bare, settings = replace(run, calibration=None), {"interval": PROBABILITY, "n_samples": CALIBRATION_SAMPLES}
+    bare = replace(run, calibration=None)
+    settings = {"interval": PROBABILITY, "n_samples": CALIBRATION_SAMPLES, "sample_batch": AT_A_TIME}
     parts = [
         conformity(bare.predict(trials, average="rate", **settings), trials.in_units(stack_targets(trials, data.spec)))
         for trials in data.calibration_trials()

@@ -33,7 +33,7 @@ class HeldPath:
             found = (torch.searchsorted(self.rows[0], asked, right=True) - 1).clamp(0, last)
             if found.ndim == 0:
                 return self.each[int(found)]
-            if found.ndim == 1 and bool((found.diff() == 1).all()):  # a step for each bin
+            if found.ndim == 1 and len(found) and bool((found.diff() == 1).all()):  # a step for each bin
                 return self.values[int(found[0]) :][: len(found)]
             return self.values[found]
         lead = t.shape[:-2]

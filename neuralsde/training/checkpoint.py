@@ -255,7 +255,24 @@ def load_weights(module: nn.Module, weights: Any, path: Path, prefix: str = "") 
         module.load_state_dict({name.removeprefix(prefix): w for name, w in weights.items() if name.startswith(prefix)})
     except (RuntimeError, TypeError, AttributeError) as error:
         first = str(error).splitlines()[-1].strip()
-        raise CheckpointError(f"{path} holds weights of another shape than its own config describes: {first}") from error
+        raise CheckpointError(
+            f"{path} holds weights of another shape than its own config describes, as one of another version may: {first}"
+        ) from error
+
+
+def refuse_other_weights(path: Path, checkpoint: dict[str, Any], module: nn.Module) -> None:
+    """Check that a run can go on with the weights of `checkpoint`.
+
+    Raises:
+        CheckpointError: they have other names or shapes than those of `module`.
+    """
+    both = module.state_dict(), checkpoint["state_dict"]
+    now, before = ({name: tuple(w.shape) for name, w in weights.items()} for weights in both)
+    if wrong := [name for name in (*now, *before) if now.get(name) != before.get(name)]:
+        raise CheckpointError(
+            f"{path} holds other weights than this version makes of the same settings ({wrong[0]}, {len(set(wrong))} in all): "
+            "train again, in another run_dir."
+        )
 
 
 def refuse_other_settings(path: Path, checkpoint: dict[str, Any], record: dict[str, Any], max_epochs: int) -> None:

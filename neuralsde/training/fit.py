@@ -28,6 +28,7 @@ from neuralsde.training.checkpoint import (
     epochs_done,
     read_checkpoint,
     refuse_other_settings,
+    refuse_other_weights,
 )
 from neuralsde.training.csv_log import CSVLog
 from neuralsde.training.heap import keep_freed_memory
@@ -274,5 +275,7 @@ def prepare_fit(config: DictConfig, data: TrialDataModule, run_dir: Path, initia
     trainer = build_trainer(config, run_dir, monitored, steps_per_epoch=len(data.train_dataloader()))
     resume = checkpoint_to_resume(config, run_dir)
     if resume is not None:
-        refuse_other_settings(resume, read_checkpoint(resume), module.record, trainer.max_epochs or 0)
+        checkpoint = read_checkpoint(resume)
+        refuse_other_settings(resume, checkpoint, module.record, trainer.max_epochs or 0)
+        refuse_other_weights(resume, checkpoint, module)
     return Fit(module, trainer, data, resume, None if initial is None else initial.path)

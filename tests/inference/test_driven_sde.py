@@ -105,7 +105,12 @@ def test_a_held_path_keeps_each_bins_value_until_the_next(shared):
             own = clock[:, 0 if shared else n, 0]
             k = max(int((own <= t[0 if shared else n, 0]).sum()) - 1, 0)
             assert torch.equal(found[n], values[k, n])
-    for bins in (slice(0, -1), slice(3, 7), slice(2, None, 2)):  # a step for each bin, of all and of some; other steps
+    for bins in (
+        slice(0, -1),
+        slice(3, 7),
+        slice(2, None, 2),
+        slice(0, 0),
+    ):  # a step for each bin, of all and of some; other steps
         assert torch.equal(path(clock[bins].contiguous()), values[bins])
 
 

@@ -88,6 +88,42 @@ def test_a_channel_of_one_value_has_a_mean_and_no_more():
     assert (made.powers(values, seen, times)[:, :2] == 0).all()
 
 
-def test_periods_are_counted():
-    with pytest.raises(ConfigError, match=r"model\.encoder\.periods is 0"):
-        encoder(periods=0)
+@pytest.mark.parametrize("level", [0.0, 23.7, 333.0, 1e6])
+def test_rounding_is_no_shape(level):
+    _, seen, times = series()
+    values = torch.full(seen.shape, level) * seen
+    found = statistics(values, seen, times.float())
+    torch.testing.assert_close(found[..., 0], torch.full((BATCH, CHANNELS), level))
+    assert (found[..., 1:] == 0).all()
+    assert (SummaryEncoder(CHANNELS, LAST, LAST / BINS).powers(values, seen, times.float()) == 0).all()
+
+
+def test_small_numbers_have_the_shape_of_large_ones():
+    made, (values, seen, times) = encoder(), series()
+    torch.testing.assert_close(made.powers(1e-5 * values, seen, times), made.powers(values, seen, times))
+    shapes = [statistics(scale * values, seen, times)[..., 5:] for scale in (1e-5, 1.0)]
+    torch.testing.assert_close(*shapes)
+
+
+def test_standardised_numbers_are_cut_off():
+    made, (values, seen, times) = encoder(), series()
+    far = [made((values + level) * seen, seen, times) for level in (50.0, 500.0)]
+    torch.testing.assert_close(*far)
+    assert (made(values, seen, times) - far[0]).abs().max() > 1e-2
+
+
+def test_half_precision_is_not_for_sums():
+    made, (values, seen, times) = encoder().float(), series()
+    given = values.float(), seen, times.float()
+    read = []
+    made.mix.register_forward_pre_hook(lambda layer, inputs: read.append(inputs[0]))
+    with torch.autocast("cpu", torch.bfloat16):
+        made(*given)
+    made(*given)
+    assert torch.equal(*read)
+
+
+@pytest.mark.parametrize("setting", ["hidden_size", "periods"])
+def test_numbers_of_parts_are_counted(setting):
+    with pytest.raises(ConfigError, match=rf"model\.encoder\.{setting} is 0"):
+        SummaryEncoder(CHANNELS, LAST, LAST / BINS, **{setting: 0})

@@ -69,6 +69,18 @@ def test_resuming_with_other_settings_is_refused(run_dir, setting, sentence):
     assert {path: path.read_bytes() for path in run_dir.rglob("*") if path.is_file()} == before
 
 
+def test_resuming_with_weights_of_another_version_is_refused(run_dir, tmp_path):
+    checkpoint = read_checkpoint(run_dir / "checkpoints" / "last.ckpt")
+    gone = next(iter(checkpoint["state_dict"]))
+    checkpoint["state_dict"].pop(gone)
+    torch.save(checkpoint, tmp_path / "older.ckpt")
+    with pytest.raises(
+        CheckpointError, match=rf"other weights than this version makes of the same settings \({gone}, 1 in all\)"
+    ):
+        train(tiny_config(tmp_path / "run", "training.baselines=false", f"ckpt={tmp_path / 'older.ckpt'}"))
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize("content", [b"", b"text", b"PK\x03\x04 cut"])
 def test_resuming_from_a_damaged_checkpoint_is_refused(tmp_path, content):
     damaged = tmp_path / "damaged.ckpt"

@@ -428,7 +428,25 @@ class SeriesDataModule(TrialDataModule):
         ends = super().calibration_trials()
         if self.task != "forecast" or self.fresh_trials() is None:
             return ends
-        return [*ends, *(self.redrawn_trials(self.validation, epoch) for epoch in range(CALIBRATION_CUTS))]
+        return told_once([*ends, *(self.redrawn_trials(self.validation, epoch) for epoch in range(CALIBRATION_CUTS))])
+
+
+def told_once(parts: list[Trials]) -> list[Trials]:
+    """Forecasts of the same series after several cuts, each value the target of the first of them that asks for it alone: being
+    told of again makes it no further evidence."""
+    told: set[tuple[str, Any]] = set()
+    left = []
+    for trials in parts:
+        assert trials.names is not None
+        assert trials.stamps is not None
+        assert trials.rows is not None
+        assert trials.targets is not None
+        rows = zip(trials.names.tolist(), trials.stamps.tolist(), trials.rows.tolist(), strict=True)
+        cells = [[(name, t) if own else None for t, own in zip(times, at, strict=True)] for name, times, at in rows]
+        again = np.array([[cell in told for cell in row] for row in cells])
+        left.append(replace(trials, targets=np.where(again[..., None], np.nan, trials.targets).astype(np.float32)))
+        told |= {cell for row in cells for cell in row if cell is not None}
+    return left
 
 
 POOL = 8

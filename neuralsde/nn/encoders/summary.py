@@ -19,6 +19,7 @@ PENALTY = 0.3
 FARTHEST = 4.0
 """Standardised numbers are cut off at so many deviations."""
 TINY = 1e-6
+"""Deviations below this share of the mean are rounding; and what is divided by is at least this."""
 
 
 class SummaryEncoder(nn.Module):
@@ -32,7 +33,8 @@ class SummaryEncoder(nn.Module):
     $$a \cos \omega t + b \sin \omega t + c$$
 
     explains (a periodogram of least squares, which takes any times), at `periods` frequencies, evenly spread in their
-    logarithms from one wave in the whole trial to one in three usual steps. A channel without two values gives zeros. All
+    logarithms from one wave in the whole trial to one in three usual steps. A channel without two values that differ gives
+    zeros but for its mean. All
     are standardised over the training batches; one linear layer, the only part that learns, makes the context of them,
     which is the same in all bins.
 
@@ -45,7 +47,7 @@ class SummaryEncoder(nn.Module):
         dropout: probability of dropping a number, before the linear layer.
 
     Raises:
-        ConfigError: `periods` is no whole number of at least 1.
+        ConfigError: `hidden_size` or `periods` is no whole number of at least 1.
 
     Source: Lomb, "Least-squares frequency analysis of unequally spaced data", 1976.
     """
@@ -62,8 +64,9 @@ class SummaryEncoder(nn.Module):
         dropout: float = 0.0,
     ):
         super().__init__()
-        if type(periods) is not int or periods < 1:
-            raise ConfigError(f"model.encoder.periods is {periods}; give a whole number of at least 1.")
+        for name, count in (("hidden_size", hidden_size), ("periods", periods)):
+            if type(count) is not int or count < 1:
+                raise ConfigError(f"model.encoder.{name} is {count}; give a whole number of at least 1.")
         self.duration_s = duration_s
         shortest = min(SHORTEST_PERIOD * step_s, duration_s)
         period = torch.logspace(math.log10(shortest), math.log10(duration_s), periods, dtype=torch.float64)
@@ -79,7 +82,8 @@ class SummaryEncoder(nn.Module):
         seen: Bool[Tensor, "batch observed_bin channel"],
         times: Float[Tensor, "#batch bin"],
     ) -> Float[Tensor, "batch bin context"]:
-        with torch.no_grad():  # nothing of it learns
+        values = values.to(torch.promote_types(values.dtype, torch.float32))
+        with torch.no_grad(), torch.autocast(values.device.type, enabled=False):  # nothing of it learns, and sums are exact
             clock = (times - times[:, :1])[:, : values.shape[1]].expand(len(values), -1)
             read = torch.cat([statistics(values, seen, clock / self.duration_s), self.powers(values, seen, clock)], 2)
             read = self.standard(read.flatten(1)).clamp(-FARTHEST, FARTHEST)
@@ -97,10 +101,8 @@ class SummaryEncoder(nn.Module):
         gram = gram + PENALTY * torch.eye(3, dtype=values.dtype, device=values.device)
         moment = torch.einsum("bnc,bnpi->bcpi", centred, wave)
         fit = torch.linalg.solve(gram, moment[..., None])[..., 0]
-        explained = (fit * moment).sum(-1) + PENALTY * fit.square().sum(
-            -1
-        )  # of the whole sum of squares, as gram @ fit = moment
-        return explained / centred.square().sum(1)[..., None].clamp(min=TINY)
+        explained = (fit * moment).sum(-1) + PENALTY * fit.square().sum(-1)  # of all squares, as gram @ fit = moment
+        return torch.where(varies(values, known)[..., None], explained / centred.square().sum(1)[..., None], 0.0)
 
 
 def statistics(
@@ -119,7 +121,8 @@ def statistics(
     pair = known * (before >= 0)
     step, earlier = (values - at_rows(values, before)) * pair, at_rows(centred, before) * pair
     rough = mean_of(step.square(), pair).sqrt()
-    unit, rough_unit = deviation.clamp(min=TINY), rough.clamp(min=TINY)
+    moves = varies(values, known)
+    unit, rough_unit = torch.where(moves, deviation, 1.0), torch.where(rough > 0, rough, 1.0)
     found = [
         mean,
         deviation,
@@ -132,9 +135,13 @@ def statistics(
         centred.amax(1) / unit,
         centred.amin(1) / unit,
     ]
-    return torch.stack(found, -1) * torch.where(
-        (deviation > TINY)[..., None], 1.0, torch.eye(STATISTICS, device=values.device)[0]
-    )
+    return torch.where(moves[..., None], torch.stack(found, -1), mean[..., None] * torch.eye(STATISTICS).to(values)[0])
+
+
+def varies(values: Float[Tensor, "batch bin channel"], known: Tensor) -> Bool[Tensor, "batch channel"]:
+    """Whether what is known differs by more than rounding does in single precision."""
+    mean = mean_of(values, known)
+    return mean_of((values - mean[:, None]).square(), known).sqrt() > TINY * mean.abs()
 
 
 def mean_of(values: Float[Tensor, "batch bin channel"], known: Tensor) -> Float[Tensor, "batch channel"]:

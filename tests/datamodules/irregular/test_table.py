@@ -442,9 +442,58 @@ def test_random_cuts_become_trials_like_the_others(written, rows):
         ends |= {(name, times[own][-1]) for name, times, own in zip(trials.names, trials.stamps, at, strict=True)}
     assert len(ends) > len(plain)
     first, *cuts = module.calibration_trials()
-    assert first is module.data.eval
+    np.testing.assert_array_equal(first.targets, module.data.eval.targets)
     assert len(cuts) == CALIBRATION_CUTS
     assert all(part.names.tolist() == first.names.tolist() for part in cuts)
     assert len({tuple(part.stamps[part.rows].tolist()) for part in (first, *cuts)}) > 2
     ends_alone = SeriesDataModule(reader(own.path, "forecast", ahead_rows=2), "forecast", "mine", batch_size=32)
     assert len(ends_alone.calibration_trials()) == 1
+
+
+def dense(tmp_path, n_series=24, n_rows=12, unknown=0):
+    """A table of series of one length, of whose first rows nothing is known."""
+    rng = np.random.default_rng(0)
+    path = tmp_path / "dense.csv"
+    cells = [
+        (f"s{k}", t, *(("", "") if t < unknown else rng.normal(size=2).round(4)))
+        for k in range(n_series)
+        for t in range(n_rows)
+    ]
+    path.write_text(",".join(HEADER[:4]) + "\n" + "\n".join(",".join(map(str, cell)) for cell in cells))
+    return path
+
+
+def cut_lengths(own, epochs=12):
+    data = own.read().train
+    return np.array([own.redraw(data, epoch).length for epoch in range(epochs)])
+
+
+def test_series_of_one_length_are_cut_in_many_places(tmp_path):
+    own = reader(dense(tmp_path), "forecast", cuts="random", ahead_rows=3)
+    assert set(cut_lengths(own).ravel().tolist()) == {5, 6, 7, 8, 9}  # from half of the nine rows shown to all of them
+
+
+def test_a_cut_leaves_known_values_on_either_side(tmp_path):
+    own = reader(dense(tmp_path, unknown=7), "forecast", cuts="random", ahead_rows=3)
+    assert set(cut_lengths(own).ravel().tolist()) == {8, 9}
+
+
+def test_trials_of_random_cuts_read_the_last_rows_alone(tmp_path):
+    own = reader(dense(tmp_path), "forecast", cuts="random", ahead_rows=3)
+    module = SeriesDataModule(own, "forecast", "mine", batch_size=32, residual="default", last_rows=2)
+    n = len(module.data.train)
+    seen = [np.isfinite(module.redrawn(range(k * n, (k + 1) * n)).heldin).all(2).sum(1) for k in range(4)]
+    assert (np.array(seen) == 2).all()
+
+
+def test_a_value_is_calibrated_on_once(tmp_path):
+    own = reader(dense(tmp_path, n_series=40), "forecast", cuts="random", ahead_rows=3)
+    module = SeriesDataModule(own, "forecast", "mine", batch_size=32, residual="default", last_rows=2)
+    first, *cuts = module.calibration_trials()
+    cells = []
+    for trials in (first, *cuts):
+        known = np.isfinite(trials.targets).any(2)
+        cells += [(name, t) for name, times, at in zip(trials.names, trials.stamps, known, strict=True) for t in times[at]]
+    assert len(cells) == len(set(cells))
+    assert np.isfinite(first.targets).any(2).sum() == 3 * len(first)
+    assert len(cells) > 4 * len(first)
