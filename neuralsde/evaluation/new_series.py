@@ -56,10 +56,10 @@ def predict_series(
         series, later = without_empty_end(series)
         asked = times_ahead(series, data, later, horizon, every, times, Path(path))
     elif horizon is not None or every is not None or len(times):
-        raise ConfigError(
-            f"predict got horizon, every or times, but the model's task is {data.task}: for values at other times add rows "
-            "with empty cells to the table."
-        )
+        instead = "leave them out: a series has one class"
+        if data.task == "interpolation":
+            instead = "for values at other times add rows with empty cells to the table"
+        raise ConfigError(f"predict got horizon, every or times, but the model's task is {data.task}: {instead}.")
     series = fitting(series, data, Path(path))
     trials = data.new_trials(scaled(series, reader.fitted), asked)
     chosen = {**{key: run.config.predict[key] for key in ("dropout", "seed")}, **DEFAULTS, **settings}

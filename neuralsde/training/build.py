@@ -1,5 +1,6 @@
 """Building a part from its config, with errors that a user can act on."""
 
+import re
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
@@ -51,4 +52,12 @@ def instantiate_part(config: DictConfig, name: str) -> Any:
         if isinstance(error.__cause__, NeuralSDEError):
             raise error.__cause__ from error
         reason = str(error.__cause__ or error).splitlines()[0]
+        unknown = re.search(r"got an unexpected keyword argument '(\w+)'$", reason)
+        place = re.search(r"target '[\w.]*?(\w+)'.*^full_key: (\S+)$", str(error), re.DOTALL | re.MULTILINE)
+        if unknown and place:
+            setting, (part, where) = unknown.group(1), place.groups()
+            raise ConfigError(
+                f"{where}.{setting} is set, but {part} has no such setting: leave it out, with ~{where}.{setting} where an "
+                "experiment sets it for another part."
+            ) from error
         raise ConfigError(f"{name} cannot be built from its settings: {reason}.") from error

@@ -43,6 +43,14 @@ def test_impossible_settings_leave_no_folder(tmp_path, setting):
     assert not (tmp_path / "run").exists()
 
 
+def test_a_setting_that_a_part_does_not_have_is_named(tmp_path):
+    with pytest.raises(
+        ConfigError, match=r"^model\.encoder\.fill is set, but GRUEncoder has no such setting: leave it out, with ~"
+    ):
+        train(tiny_config(tmp_path / "run", "+model.encoder.fill=lines"))
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.fixture(scope="module")
 def run_dir(tmp_path_factory):
     folder = tmp_path_factory.mktemp("settings") / "run"

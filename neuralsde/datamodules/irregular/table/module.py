@@ -123,9 +123,9 @@ class TableSeries(AbstractReader):
         if (self.ahead_rows is None) == (self.ahead_time is None):
             raise ConfigError("data.reader.task is forecast; give one of data.reader.ahead_rows and data.reader.ahead_time.")
         if self.ahead_rows is not None:
-            at_least("ahead_rows", self.ahead_rows, 1)
+            at_least("reader.ahead_rows", self.ahead_rows, 1)
         if self.ahead_time is not None:
-            above_zero("ahead_time", self.ahead_time)
+            above_zero("reader.ahead_time", self.ahead_time)
 
     def files(self) -> list[Path]:
         return [self.path]
