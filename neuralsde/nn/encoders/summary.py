@@ -19,7 +19,7 @@ PENALTY = 0.3
 FARTHEST = 4.0
 """Standardised numbers are cut off at so many deviations."""
 TINY = 1e-6
-"""Deviations below this share of the mean are rounding; and what is divided by is at least this."""
+"""Deviations below this share of a mean are rounding; squares of times, in trials, add up to this at least."""
 
 
 class SummaryEncoder(nn.Module):
@@ -34,9 +34,8 @@ class SummaryEncoder(nn.Module):
 
     explains (a periodogram of least squares, which takes any times), at `periods` frequencies, evenly spread in their
     logarithms from one wave in the whole trial to one in three usual steps. A channel without two values that differ gives
-    zeros but for its mean. All
-    are standardised over the training batches; one linear layer, the only part that learns, makes the context of them,
-    which is the same in all bins.
+    zeros but for its mean. All are standardised over the training batches; one linear layer, the only part that learns, makes
+    the context of them, which is the same in all bins.
 
     Args:
         input_size: observed channels.
@@ -90,11 +89,15 @@ class SummaryEncoder(nn.Module):
         return self.mix(self.dropout(read))[:, None].expand(-1, times.shape[1], -1)
 
     def powers(
-        self, values: Float[Tensor, "batch bin channel"], seen: Bool[Tensor, "batch bin channel"], clock: Tensor
+        self,
+        values: Float[Tensor, "batch bin channel"],
+        seen: Bool[Tensor, "batch bin channel"],
+        clock: Float[Tensor, "batch bin"],
     ) -> Float[Tensor, "batch channel period"]:
-        """Shares of the variance that waves explain."""
+        """Shares of the variance that waves explain; `clock` is in the data's unit of time."""
         known = seen.to(values.dtype)
-        centred = (values - mean_of(values, known)[:, None]) * known
+        mean = mean_of(values, known)
+        centred = (values - mean[:, None]) * known
         angle = clock[..., None] * self.frequency
         wave = torch.stack([torch.ones_like(angle), angle.cos(), angle.sin()], -1).to(values.dtype)  # (batch, bin, period, 3)
         gram = torch.einsum("bnc,bnpi,bnpj->bcpij", known, wave, wave)
@@ -102,13 +105,15 @@ class SummaryEncoder(nn.Module):
         moment = torch.einsum("bnc,bnpi->bcpi", centred, wave)
         fit = torch.linalg.solve(gram, moment[..., None])[..., 0]
         explained = (fit * moment).sum(-1) + PENALTY * fit.square().sum(-1)  # of all squares, as gram @ fit = moment
-        return torch.where(varies(values, known)[..., None], explained / centred.square().sum(1)[..., None], 0.0)
+        squares = centred.square()
+        moves = varies(mean, mean_of(squares, known).sqrt())
+        return torch.where(moves[..., None], explained / squares.sum(1)[..., None], 0.0)
 
 
 def statistics(
     values: Float[Tensor, "batch bin channel"], seen: Bool[Tensor, "batch bin channel"], clock: Float[Tensor, "batch bin"]
 ) -> Float[Tensor, "batch channel statistic"]:
-    """See `SummaryEncoder`; zeros but for the mean of what has one value, or one value alone."""
+    """See `SummaryEncoder`; zeros but for the mean of what has one value alone. `clock` is in durations of a trial."""
     known = seen.to(values.dtype)
     mean = mean_of(values, known)
     centred = (values - mean[:, None]) * known
@@ -121,7 +126,7 @@ def statistics(
     pair = known * (before >= 0)
     step, earlier = (values - at_rows(values, before)) * pair, at_rows(centred, before) * pair
     rough = mean_of(step.square(), pair).sqrt()
-    moves = varies(values, known)
+    moves = varies(mean, deviation)
     unit, rough_unit = torch.where(moves, deviation, 1.0), torch.where(rough > 0, rough, 1.0)
     found = [
         mean,
@@ -138,10 +143,9 @@ def statistics(
     return torch.where(moves[..., None], torch.stack(found, -1), mean[..., None] * torch.eye(STATISTICS).to(values)[0])
 
 
-def varies(values: Float[Tensor, "batch bin channel"], known: Tensor) -> Bool[Tensor, "batch channel"]:
-    """Whether what is known differs by more than rounding does in single precision."""
-    mean = mean_of(values, known)
-    return mean_of((values - mean[:, None]).square(), known).sqrt() > TINY * mean.abs()
+def varies(mean: Float[Tensor, "batch channel"], deviation: Float[Tensor, "batch channel"]) -> Bool[Tensor, "batch channel"]:
+    """Whether values differ by more than rounding does in single precision."""
+    return deviation > TINY * mean.abs()
 
 
 def mean_of(values: Float[Tensor, "batch bin channel"], known: Tensor) -> Float[Tensor, "batch channel"]:
