@@ -4,6 +4,7 @@ import difflib
 import re
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TypeVar
 
 from hydra import compose, initialize_config_dir
@@ -47,9 +48,22 @@ def explained(error: HydraException, words: Sequence[str], configs: str) -> str:
         there = re.search(r"Available options in '.*':\n((?:\t.*\n)+)", text)
         if there is not None:
             return f"There is no {group}={choice}; choose one of {', '.join(there[1].split())}."
+        if group.startswith("experiment"):
+            return unknown_experiment(f"{group}/{choice}".removeprefix("experiment/"), configs)
     if found := re.search(r"Could not override '(.+?)'", text):
         return unknown_key(found[1], words, configs)
     return f"{' '.join(text.splitlines()[0].split()).rstrip('.')}; give words such as data=lorenz or trainer.max_epochs=100."
+
+
+def unknown_experiment(name: str, configs: str) -> str:
+    """A sentence on an experiment that there is none of, with those that are spelt alike, or those of its folder, or all."""
+    folder = Path(configs) / "experiment"
+    known = sorted(path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.yaml"))
+    within = [other for other in known if other.startswith(f"{name}/")]
+    alike = difflib.get_close_matches(name, known, n=3, cutoff=0.75) or [k for k in known if k.rpartition("/")[2] == name]
+    if alike and not within:
+        return f"There is no experiment={name}; did you mean {' or '.join(alike[:3])}?"
+    return f"There is no experiment={name}; choose one of {', '.join(within or known)}."
 
 
 def unknown_key(key: str, words: Sequence[str], configs: str) -> str:

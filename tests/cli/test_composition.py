@@ -36,6 +36,13 @@ def test_a_launcher_that_is_not_installed_is_told_its_extra():
             ["objective=sde_matching", "model/curves=splin"],
             "There is no model/curves=splin; choose one of attention, kernel, spline.",
         ),
+        (["experiment=fractional/bridg"], "There is no experiment=fractional/bridg; did you mean fractional/bridge?"),
+        (["experiment=bridge"], "There is no experiment=bridge; did you mean fractional/bridge?"),
+        (
+            ["experiment=langevinflow_released"],
+            "There is no experiment=langevinflow_released; choose one of langevinflow_released/lfads_lorenz, "
+            "langevinflow_released/lorenz, langevinflow_released/reach8.",
+        ),
         (["nonsense"], "Error parsing override 'nonsense'; give words such as data=lorenz or trainer.max_epochs=100."),
     ],
 )
