@@ -4,6 +4,8 @@ import pytest
 import torch
 
 from neuralsde.errors import ConfigError
+from neuralsde.inference import MatchedSDE
+from neuralsde.likelihoods import Gaussian
 from neuralsde.training.build import instantiate_part
 from neuralsde.training.fit import build_module, fill_in_sizes, start_at_mean_rates
 from tests.helpers.tiny import tiny_config
@@ -95,6 +97,8 @@ def test_means_begin_at_observations_that_are_passed_on(words, near, tmp_path):
     module, data = tiny_module(tmp_path, [*simulated, *model, "model/dynamics=neural", "objective=sde_matching", *words])
     start_at_mean_rates(module, data)
     batch, dynamics = next(iter(data.train_dataloader())), module.model.dynamics
+    assert isinstance(dynamics, MatchedSDE)
+    assert isinstance(module.model.likelihood, Gaussian)
     context, clock = module.model.encoder(batch.values, batch.seen, batch.times), dynamics.clock(batch.times)[..., 0].t()
     bins = torch.arange(12).expand(16, -1)
     moments = dynamics.marginals.moments_in(dynamics.sde.prepared(), context, clock.float(), bins)
