@@ -199,9 +199,23 @@ def test_noise_is_learned_where_asked_for_and_keeps_its_floor():
     torch.testing.assert_close(learned.noise_std(), torch.full((3,), 1e-3))
 
 
+def test_a_step_of_adam_moves_the_noise_as_many_times_further_as_its_rate_says():
+    moved = {}
+    for rate in (1.0, 5.0):
+        likelihood = Gaussian(2, 3, noise_std=0.3, smallest_std=0.0, noise_rate=rate)
+        start, optimizer = likelihood.noise_std().detach(), torch.optim.Adam(likelihood.parameters(), lr=1e-3)
+        (-likelihood.log_prob(torch.zeros(1, 1, 3), torch.zeros(1, 1, 3)).sum()).backward()
+        optimizer.step()
+        torch.testing.assert_close(start, torch.full((3,), 0.3))
+        moved[rate] = (likelihood.noise_std() / start).log()
+    torch.testing.assert_close(moved[1.0], torch.full((3,), -1e-3), rtol=1e-3, atol=0.0)
+    torch.testing.assert_close(moved[5.0], 5 * moved[1.0], rtol=1e-3, atol=0.0)
+
+
 @pytest.mark.parametrize(
     ("made", "sentence"),
     [
+        (lambda: Gaussian(2, 3, noise_rate=0.0), "noise_rate is 0.0; give a number above 0"),
         (lambda: NegativeBinomial(2, 3, dispersion=0.0), "dispersion is 0.0; give a positive number"),
         (lambda: Gaussian(2, 3, noise_std=1e-3), "noise_std=0.001 and smallest_std=0.001; start the noise above its floor"),
         (lambda: Categorical(2, 3, n_classes=0), "n_classes is 0, but Categorical tells at least 2"),

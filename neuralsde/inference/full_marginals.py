@@ -66,6 +66,9 @@ class FullMarginals(AbstractMarginals):
         self.log_std = initial_log_var / 2
         self.curves.start_at_zero(2 * state_size)
 
+    def start_through(self, weight: Float[Tensor, "state passed"], offset: Float[Tensor, " state"]) -> None:
+        self.curves.start_through(weight, offset)
+
     def moments(self, sde: AbstractSDE, context: Context, clock: Clock, t: Times) -> MovingFullGaussian:
         curve = self.curves(context, clock, t)
         mean, log_std, mixing, current = self._parts(curve.value)

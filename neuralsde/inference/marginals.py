@@ -80,6 +80,9 @@ class AbstractMarginals(nn.Module, ABC):
         """The marginals in some bins, as far as `draw` and `start` need them."""
         return self.moments(sde, context, clock, clock.expand(len(bins), -1).gather(1, bins))
 
+    def start_through(self, weight: Float[Tensor, "state passed"], offset: Float[Tensor, " state"]) -> None:
+        """Let the mean begin near `offset + weight @ passed` (`AbstractCurves.start_through`), where it is a free curve."""
+
     @abstractmethod
     def draw(
         self, sde: AbstractSDE, moments: Any, standard: Float[Tensor, "batch point state"]
@@ -137,6 +140,9 @@ class DiagonalMarginals(AbstractMarginals):
         super().__init__()
         self.curves = curves(context_size=context_size, channels=2 * state_size)
         self.log_std = initial_log_var / 2
+
+    def start_through(self, weight: Float[Tensor, "state passed"], offset: Float[Tensor, " state"]) -> None:
+        self.curves.start_through(weight, offset)
 
     def moments(self, sde: AbstractSDE, context: Context, clock: Clock, t: Times) -> MovingGaussian:
         value, slope, _ = self.curves(context, clock, t)

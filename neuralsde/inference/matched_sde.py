@@ -116,6 +116,13 @@ class MatchedSDE(LatentSDE):
         decoded = states if self.decode_coordinates else sde.from_coordinates(states)
         return Match(decoded, bin, {"kl_initial": kl_initial, "kl_path": kl_path})
 
+    def start_at(self, weight: Float[Tensor, "target state"], offset: Float[Tensor, " target"]) -> None:
+        """Let the posterior's mean begin where a linear read-out gives what the context ends with, by least squares."""
+        probe = torch.linspace(-1.0, 1.0, self.output_size).to(weight)[None]
+        if self.decode_coordinates or torch.equal(self.sde.prepared().from_coordinates(probe), probe):
+            inverse = torch.linalg.pinv(weight.detach())
+            self.marginals.start_through(inverse, -inverse @ offset.detach())
+
     def matched_bins(self, bins: int, observed_bins: int) -> int:
         return bins if self.steer_forward else observed_bins
 

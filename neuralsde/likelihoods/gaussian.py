@@ -51,11 +51,14 @@ class Gaussian(AbstractGaussian):
         learn_noise: whether $\sigma$ is learned.
         smallest_std: floor of $\sigma$, in the data's unit. Without one, a channel that the model can follow exactly has an
             unbounded likelihood.
+        noise_rate: $\rho$ in $\sigma = \sigma_0 + e^{\rho \theta}$, with the floor $\sigma_0$ and a learned $\theta$: Adam
+            moves any parameter by about its learning rate, so that the noise falls $\rho$ times as fast.
         readout: `linear`, or `identity` where the decoder's features are $m$ themselves, such as the pixels of a frame. With a
             fixed $\sigma^2 = 1/2$, $-\ln p$ is then the sum of squared errors and a constant.
 
     Raises:
-        ConfigError: the noise does not start above its floor, or features and channels differ in number.
+        ConfigError: the noise does not start above its floor, its rate is not above 0, or features and channels differ in
+            number.
     """
 
     def __init__(
@@ -66,19 +69,22 @@ class Gaussian(AbstractGaussian):
         learn_noise: bool = True,
         smallest_std: float = 1e-3,
         readout: str = "linear",
+        noise_rate: float = 1.0,
     ):
         super().__init__(input_size, target_dim, readout)
         if not 0 <= smallest_std < noise_std < math.inf:
             raise ConfigError(
                 f"model.likelihood got noise_std={noise_std} and smallest_std={smallest_std}; start the noise above its floor."
             )
-        self.smallest_std = smallest_std
-        start = torch.full((target_dim,), math.log(noise_std - smallest_std))
+        if not 0 < noise_rate < math.inf:
+            raise ConfigError(f"model.likelihood.noise_rate is {noise_rate}; give a number above 0, such as 1.")
+        self.smallest_std, self.noise_rate = smallest_std, noise_rate
+        start = torch.full((target_dim,), math.log(noise_std - smallest_std) / noise_rate)
         self.log_excess_std = nn.Parameter(start, requires_grad=learn_noise)
 
     def noise_std(self) -> Float[Tensor, " target"]:
         r"""$\sigma$, in the data's unit."""
-        return self.smallest_std + self.log_excess_std.exp()
+        return self.smallest_std + (self.noise_rate * self.log_excess_std).exp()
 
     def moments(self, parameter: Float[Tensor, "*batch bin target"]) -> tuple[Tensor, Tensor]:
         return parameter, self.noise_std()

@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from neuralsde.errors import ConfigError
+from neuralsde.inference.matched_sde import MatchedSDE
 from neuralsde.inference.path import Estimator, Evidence, LatentPath, LatentProcess, Matching
 from neuralsde.likelihoods import Gaussian, Likelihood
 from neuralsde.nn.control_path import interval
@@ -267,6 +268,16 @@ class LatentModel(nn.Module):
         centred = (values - readout.bias[:channels]).transpose(0, 1)
         with exactly(values):
             return Evidence(torch.einsum("npc,ci,cj->npij", alike, weight, weight), (weighed * centred) @ weight)
+
+    def start_at_observations(self) -> None:
+        """Let a matched posterior's mean begin at the observations, where the encoder passes them on and they are read linearly
+        off the path: by least squares. Anything else begins as it is."""
+        passed = getattr(self.encoder, "passed_on", 0)
+        if not passed or not isinstance(self.dynamics, MatchedSDE) or not self._reads_path_linearly():
+            return
+        assert isinstance(self.likelihood, Gaussian)
+        assert isinstance(self.likelihood.readout, nn.Linear)
+        self.dynamics.start_at(self.likelihood.readout.weight[:passed], self.likelihood.readout.bias[:passed])
 
     def _reads_path_linearly(self) -> bool:
         """Whether the observations are Gaussian around a linear read-out of the latent path itself."""

@@ -89,9 +89,11 @@ def weight_of(settings: DictConfig, name: str) -> float:
 
 
 def start_at_mean_rates(module: LatentDynamics, data: TrialDataModule) -> None:
-    """Set the read-out's start to each unit's mean over the training trials."""
+    """Set the read-out's start to each unit's mean over the training trials, and that of matched means to the observations,
+    where the encoder passes them on."""
     targets = torch.from_numpy(stack_targets(data.data.train, data.spec))
     module.model.likelihood.start_at(targets.nanmean(dim=(0, 1)).nan_to_num(nan=0.0))
+    module.model.start_at_observations()
 
 
 def explained_bins(data: TrialDataModule) -> slice:

@@ -134,6 +134,22 @@ def test_channels_that_start_at_zero(kind):
     assert (value[..., :2] != 0).all()
 
 
+def test_a_spline_begins_near_a_linear_map_of_the_last_entries_of_the_context():
+    curves, (context, clock, _) = SplineCurves(4, 5).double(), trial()
+    bins = torch.arange(clock.shape[1]).expand(len(context), -1)
+    weight, offset, rest = (
+        torch.tensor([[1.0, 2.0], [3.0, -1.0]]).double(),
+        torch.tensor([0.5, 0.1]).double(),
+        curves.value.weight,
+    )
+    others = rest[:2, :2].detach().clone()
+    curves.start_through(weight, offset)
+    found, expected = curves.at_bins(context, clock, bins), offset + context[..., 2:] @ weight.T
+    torch.testing.assert_close(found[..., :2], expected + 0.1 * context[..., :2] @ others.T)
+    moved = context + torch.tensor([0.0, 0.0, 1.0, 1.0]).double()
+    torch.testing.assert_close(curves.at_bins(moved, clock, bins)[..., 2:], found[..., 2:])  # spreads do not follow the data
+
+
 @pytest.mark.parametrize(
     ("make", "reason"),
     [

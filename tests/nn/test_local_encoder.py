@@ -37,9 +37,18 @@ def test_a_block_is_a_dilated_convolution_of_a_trial_that_goes_on_as_zeros():
     torch.testing.assert_close(encoder(COUNTS, SEEN, TIMES)[:, ::3], context)
 
 
-@pytest.mark.parametrize("gaps", [False, True])
-def test_the_context_of_a_stretch_is_that_of_the_whole_trial(gaps):
-    encoder = local(read_gaps=gaps)
+def test_observations_are_passed_on_bin_by_bin_after_the_context_of_the_step():
+    encoder, without = local(pass_on=True), local()
+    context = encoder(COUNTS, SEEN, TIMES)
+    assert encoder.output_size == context.shape[2] == 6 + 5
+    torch.testing.assert_close(context[..., :6], without(COUNTS, SEEN, TIMES))
+    torch.testing.assert_close(context[:, :OBSERVED, 6:], COUNTS)
+    assert (context[:, OBSERVED:, 6:] == 0).all()
+
+
+@pytest.mark.parametrize("settings", [{}, {"read_gaps": True}, {"pass_on": True}, {"pass_on": True, "stride": 1}])
+def test_the_context_of_a_stretch_is_that_of_the_whole_trial(settings):
+    encoder = local(**settings)
     whole, parts, around = encoder(COUNTS, SEEN, TIMES), 4, 6
     for index in range(parts):
         part = Part(torch.tensor([index, 0, index, parts - 1]), parts)
@@ -50,7 +59,7 @@ def test_the_context_of_a_stretch_is_that_of_the_whole_trial(gaps):
         bins = (begin[:, None] - around + span).clamp(
             min=torch.zeros(4, 1), max=(end[:, None] - 1 + around).clamp(max=BINS - 1)
         )
-        assert made.steps.shape[1] < whole.shape[1] / 3 + 1
+        assert made.steps.shape[1] * made.stride < 0.7 * whole.shape[1]
         torch.testing.assert_close(in_bins(made, bins.long()), in_bins(whole, bins.long()))
 
 

@@ -4,8 +4,10 @@ import pytest
 import torch
 
 from neuralsde.errors import ConfigError
+from neuralsde.inference import MatchedSDE
+from neuralsde.likelihoods import Gaussian
 from neuralsde.training.build import instantiate_part
-from neuralsde.training.fit import build_module, fill_in_sizes
+from neuralsde.training.fit import build_module, fill_in_sizes, start_at_mean_rates
 from tests.helpers.tiny import tiny_config
 
 
@@ -48,7 +50,14 @@ PARTS = [
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "words", [[], ["objective.bound=discrete"], ["model/curves=attention"], ["model/dynamics=underdamped_langevin"]]
+    "words",
+    [
+        [],
+        ["objective.bound=discrete"],
+        ["model/curves=attention"],
+        ["model/dynamics=underdamped_langevin"],
+        ["model.encoder.pass_on=true", "model.encoder.stride=1", "model.dynamics.curves.knot_bins=1"],
+    ],
 )
 def test_parts_of_trials_estimate_the_loss_of_all(words, tmp_path):
     """In expectation, term by term; the start costs enough that a factor which is forgotten would be seen."""
@@ -75,6 +84,27 @@ def test_parts_of_trials_estimate_the_loss_of_all(words, tmp_path):
 def test_parts_need_a_local_context_and_local_curves_before_anything_is_trained(words, told, tmp_path):
     with pytest.raises(ConfigError, match=told):
         tiny_module(tmp_path, [*PARTS, *words, "objective.part_bins=3"])
+
+
+@pytest.mark.parametrize(
+    ("words", "near"),
+    [([], True), (["model.dynamics.covariance=diagonal"], True), (["model.encoder.pass_on=false"], False)],
+)
+def test_means_begin_at_observations_that_are_passed_on(words, near, tmp_path):
+    """Read linearly off a path of as many states as channels; small weights of the rest of the context are in the way."""
+    simulated = ["data=stochastic_lorenz", "data.n_train=16", "data.n_eval=8", "data.batch_size=16", "data.observed_bins=12"]
+    model = ["model=latent_sde", "model/likelihood=gaussian", "model/encoder=local", "model.encoder.pass_on=true"]
+    module, data = tiny_module(tmp_path, [*simulated, *model, "model/dynamics=neural", "objective=sde_matching", *words])
+    start_at_mean_rates(module, data)
+    batch, dynamics = next(iter(data.train_dataloader())), module.model.dynamics
+    assert isinstance(dynamics, MatchedSDE)
+    assert isinstance(module.model.likelihood, Gaussian)
+    context, clock = module.model.encoder(batch.values, batch.seen, batch.times), dynamics.clock(batch.times)[..., 0].t()
+    bins = torch.arange(12).expand(16, -1)
+    moments = dynamics.marginals.moments_in(dynamics.sde.prepared(), context, clock.float(), bins)
+    error = (module.model.likelihood.readout(moments.mean) - batch.targets).std() / batch.targets.std()
+    assert (error < 0.2) == near
+    assert near or error > 0.8
 
 
 def test_the_divergence_weighs_as_in_the_bound_whatever_is_drawn(tmp_path):

@@ -42,6 +42,10 @@ class AbstractCurves(nn.Module, ABC):
     def start_at_zero(self, first: int) -> None:
         """Let the channels from `first` on be zero at the start of learning."""
 
+    def start_through(self, weight: Float[Tensor, "channel passed"], offset: Float[Tensor, " channel"]) -> None:
+        """Let the first channels begin near `offset + weight @ passed`, where `passed` are the last entries of a bin's context;
+        curves that no such values determine begin as they are."""
+
     @abstractmethod
     def forward(
         self,

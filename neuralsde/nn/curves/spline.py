@@ -22,6 +22,7 @@ QUINTIC = (  # value, slope, bend at 0; value, slope, bend at 1
 # Corrections that an interval feels: of which kind, at which of its ends.
 CUBIC_FELT = ((1, 0), (0, 1))  # kinds: left, right
 QUINTIC_FELT = ((0, 0), (2, 0), (0, 1), (1, 1))  # kinds: slope, left, right
+OTHERS = 0.1  # of the weights at which the rest of the context starts, where values start at what it passes on
 NEIGHBOURS = (-1, 0, 1, 2)  # bins that an interval's curve depends on, counted from the one that begins it
 
 
@@ -57,6 +58,14 @@ class SplineCurves(AbstractCurves):
 
     def start_at_zero(self, first: int) -> None:
         zero_rows(self.value, first)
+
+    @torch.no_grad()
+    def start_through(self, weight: Float[Tensor, "channel passed"], offset: Float[Tensor, " channel"]) -> None:
+        channels, passed = weight.shape
+        self.value.weight[:, -passed:] = 0.0
+        self.value.weight[:channels] *= OTHERS
+        self.value.weight[:channels, -passed:] = weight
+        self.value.bias[:channels] = offset
 
     def forward(
         self,

@@ -29,6 +29,8 @@ class LocalEncoder(nn.Module):
         dropout: probability of dropping an entry of the context, of a step.
         input_dropout: probability of dropping an entry of what a block reads first.
         read_gaps: also read which entries were seen and the time since the bin before, as `GRUEncoder` does.
+        pass_on: let the context of a bin end with what was observed in that very bin, as it is (zero where nothing was): what
+            is observed precisely need not be learned to be copied.
 
     Raises:
         ConfigError: an impossible size.
@@ -45,6 +47,7 @@ class LocalEncoder(nn.Module):
         dropout: float = 0.0,
         input_dropout: float = 0.0,
         read_gaps: bool = False,
+        pass_on: bool = False,
     ):
         super().__init__()
         sizes = {"hidden_size": [hidden_size], "stride": [stride], "dilations": list(dilations)}
@@ -57,7 +60,8 @@ class LocalEncoder(nn.Module):
         self.around = nn.ModuleList(nn.Linear(3 * hidden_size, hidden_size) for _ in dilations)
         self.back = nn.ModuleList(nn.Linear(hidden_size, hidden_size) for _ in dilations)
         self.input_dropout, self.dropout = Dropout(input_dropout), Dropout(dropout)
-        self.output_size = hidden_size
+        self.passed_on = input_size if pass_on else 0
+        self.output_size = hidden_size + self.passed_on
 
     @property
     def reach(self) -> int:
@@ -73,7 +77,11 @@ class LocalEncoder(nn.Module):
         part = whole(len(values), values.device)
         everything = self._stretch(part, part.index, -(-times.shape[1] // self.stride))
         steps = self._encoded(everything.of(values), everything.of(seen), values.shape[1], times, everything)
-        return steps.repeat_interleave(self.stride, 1)[:, : times.shape[1]]
+        context = steps.repeat_interleave(self.stride, 1)[:, : times.shape[1]]
+        if not self.passed_on:
+            return context
+        ahead = times.shape[1] - values.shape[1]
+        return torch.cat([context, nn.functional.pad(values, (0, 0, 0, ahead))], 2)
 
     def stretch_of(self, part: Part, bins: int, around: int) -> Stretch:
         """What the context of a part of trials of so many bins, and of so many bins around it, is made from."""
@@ -105,7 +113,12 @@ class LocalEncoder(nn.Module):
         """
         first = stretch.begin.div(self.stride, rounding_mode="floor") + sum(self.dilations)
         steps = self._encoded(values, seen, observed, times, stretch)
-        return LocalContext(steps, first, self.stride, times.shape[1], stretch.part)
+        if not self.passed_on:
+            return LocalContext(steps, first, self.stride, times.shape[1], stretch.part)
+        context, margin = steps.repeat_interleave(self.stride, 1), self.stride * sum(self.dilations)
+        inside = ((stretch.bins >= 0) & (stretch.bins < observed))[..., None]
+        own = (values * inside)[:, margin : margin + context.shape[1]]
+        return LocalContext(torch.cat([context, own], 2), first * self.stride, 1, times.shape[1], stretch.part)
 
     def _encoded(
         self, values: Tensor, seen: Tensor, observed: int, times: Tensor, stretch: Stretch
