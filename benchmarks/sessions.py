@@ -4,15 +4,17 @@
         [--phase test] [--joined OVERRIDE …] [--alone OVERRIDE …] [-- OVERRIDE …]
 
 FOLDER holds the files of `data=miller`. In each fold (`data.folds`) a part of every session is tested and another validates.
-The joined model is `experiment=langevinflow/miller`, that of one session `experiment=langevinflow/miller_session` with its data.
-Weights (averaged ones, at each validation) are chosen three ways: `own`, by co-bps of that session's validation trials; `all`, by
-that of all validation trials of the run, as `best.ckpt` is; `last`, at the end. Test trials are touched once, after that. With
-`--phase val` validation trials are scored in their place: to choose a recipe, by another `--split-seed` than is tested.
+The joined model is `experiment=langevinflow/miller`, that of one session is `experiment=langevinflow/miller_session`, each with
+overrides of its own. Weights (averaged ones, at each validation) are chosen three ways: `own`, by co-bps of that session's
+validation trials; `all`, by that of all validation trials of the run, as `best.ckpt` is; `last`, at the end. Test trials are
+touched once, after that. With `--phase val` validation trials are scored in their place: to choose a recipe, by another
+`--split-seed` than is tested.
 
-Prints one JSON object for each session and each way: `joined`, `alone` and `smoothing` (Poisson regression of smoothed counts)
-in held-out bits per spike over all its trials, against each unit's mean over a fold's trials, log-likelihoods averaged over
-`--seeds`; `difference` is joined minus alone, `se` its standard error over trials (bootstrap) and `folds` that of each fold.
-`seconds` is the time of training one model of a fold, joined and alone, on this process's thread.
+After each seed, one JSON object for each session and each way: `joined`, `alone` and `smoothing` (Poisson regression of
+smoothed counts) in held-out bits per spike over all trials of the session, each scored once, against each unit's mean over a
+fold's trials, log-likelihoods averaged over the `seeds` so far; `difference` is joined minus alone, `se` its standard error over
+trials (bootstrap), `folds` and `by_seed` that of each fold and of each seed. Names that end in `_ensemble` are of rates averaged
+over the seeds. `seconds` is the time of one run of a fold, scoring included, on this process's thread.
 """
 
 import argparse
@@ -24,6 +26,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
+from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -50,24 +53,38 @@ SESSIONS = {
     "chewie_1219": "miller_centerout_chewie_20131219_100ms_move.npz",
     "mihi_0303": "miller_centerout_mihi_20140303_100ms_move.npz",
 }
+ALONE = {"mihi_0303": ["training.steps=300"]}
+"""Where a session alone does better so, on validation trials of another split."""
 WAYS = ("own", "all", "last")
 MODELS = ("joined", "alone", "smoothing")
 DRAWS = 10_000
 SAMPLES = 32
 
 
-class Scored(NamedTuple):
-    """A session's scored trials of one fold.
+class Said(NamedTuple):
+    """What a model says of a session's scored trials of one fold, (trial, bin, held-out unit).
 
     Args:
-        log_lik: of their held-out counts, (trial,), in nats; constants left out.
-        null: the same of each unit's mean over them.
-        spikes: held-out ones of each, (trial,).
+        rates: expected counts.
+        counts: NaN beyond a trial's end.
     """
 
-    log_lik: np.ndarray
-    null: np.ndarray
-    spikes: np.ndarray
+    rates: np.ndarray
+    counts: np.ndarray
+
+    def log_lik(self, rates: np.ndarray | None = None) -> np.ndarray:
+        """Of each trial's counts given its rates, or others, (trial,), in nats; terms of the counts alone are left out."""
+        rate = np.maximum(self.rates if rates is None else rates, ZERO_RATE)
+        return np.nansum(self.counts * np.log(rate) - np.where(np.isnan(self.counts), 0.0, rate), axis=(1, 2))
+
+    def null(self) -> np.ndarray:
+        """The same given each unit's mean over these trials."""
+        known = np.count_nonzero(np.isfinite(self.counts), axis=(0, 1))
+        return self.log_lik(np.nansum(self.counts, axis=(0, 1)) / np.maximum(known, 1) + 0 * self.rates)
+
+    def spikes(self) -> np.ndarray:
+        """Of each trial, (trial,)."""
+        return np.nansum(self.counts, axis=(1, 2))
 
 
 class Chooser(Callback):
@@ -103,7 +120,7 @@ def words_of(sessions: list[str], options: argparse.Namespace, fold: int, phase:
     """The command line that trains these sessions on a fold."""
     joined = len(sessions) > 1
     words = ["experiment=langevinflow/miller" if joined else "experiment=langevinflow/miller_session"]
-    words += [] if joined else [f"data=miller_{sessions[0]}"]
+    words += [] if joined else [f"data=miller_{sessions[0]}", *ALONE.get(sessions[0], [])]
     for name in sessions:
         prefix = f"data.sessions.{name}" if joined else "data"
         path = Path(options.path) / SESSIONS[name]
@@ -120,8 +137,8 @@ def made(words: list[str]) -> tuple[Any, TrialDataModule]:
     return config, instantiate_part(config, "data")
 
 
-def trained(sessions: list[str], options: argparse.Namespace, fold: int, seed: int) -> Iterator[tuple[str, str, Scored]]:
-    """Way, session and what the test trials say, of one run."""
+def trained(sessions: list[str], options: argparse.Namespace, fold: int, seed: int) -> Iterator[tuple[str, str, Said]]:
+    """Way, session and what one run says of its trials."""
     config, data = made(words_of(sessions, options, fold, "val", seed))
     L.seed_everything(seed, verbose=False)
     fill_in_sizes(config, data.spec)
@@ -134,47 +151,56 @@ def trained(sessions: list[str], options: argparse.Namespace, fold: int, seed: i
         rates = predict(fit.module.eval(), test.data.eval, n_samples=SAMPLES, label="").rates
         for name, rows in rows_of(test.data).items():
             if weights in ("all", "last", name):
-                yield "own" if weights == name else weights, name, scored(test.data, rates, rows)
+                yield "own" if weights == name else weights, name, said(test.data, rates, rows)
 
 
-def scored(data: TrialData, rates: np.ndarray, rows: slice) -> Scored:
+def said(data: TrialData, rates: np.ndarray, rows: slice) -> Said:
     """Of the held-out units of the trials `rows`."""
     counts = data.eval.heldout
     assert counts is not None
-    counts = counts[rows].astype(np.float64)
-    rates = rates[rows, : counts.shape[1], data.spec.observed_dim :]
-    mean = np.nansum(counts, axis=(0, 1)) / np.maximum(np.isfinite(counts).sum((0, 1)), 1)
-
-    def log_lik(rate: np.ndarray) -> np.ndarray:
-        rate = np.maximum(np.broadcast_to(rate, counts.shape), ZERO_RATE)
-        return np.nansum(counts * np.log(rate) - rate, axis=(1, 2))
-
-    return Scored(log_lik(rates), log_lik(mean), np.nansum(counts, axis=(1, 2)))
+    return Said(rates[rows, : counts.shape[1], data.spec.observed_dim :].astype(np.float64), counts[rows].astype(np.float64))
 
 
-def smoothed(name: str, options: argparse.Namespace, fold: int) -> Scored:
+def smoothed(name: str, options: argparse.Namespace, fold: int) -> Said:
     """The same of the smoothing baseline."""
     data = made(words_of([name], options, fold, options.phase, 0))[1].data
-    return scored(data, smoothing(data).eval, slice(None))
+    return said(data, smoothing(data).eval, slice(None))
 
 
-def line(found: Mapping[str, list[list[Scored]]]) -> dict[str, Any]:
-    """Scores of one session: from each model's trials, by seed and fold."""
-    log_lik = {}
-    for model, seeds in found.items():
-        log_lik[model] = np.mean([np.concatenate([fold.log_lik for fold in folds]) for folds in seeds], 0)
+def line(found: Mapping[str, list[list[Said]]]) -> dict[str, Any]:
+    """Scores of one session, from what each model says, by seed and fold."""
     folds = next(iter(found.values()))[0]
-    null, spikes = (np.concatenate([getattr(fold, part) for fold in folds]) for part in ("null", "spikes"))
-    bits = np.log(2) * spikes.sum()
-    line: dict[str, Any] = {"trials": len(spikes)} | {model: float((of - null).sum() / bits) for model, of in log_lik.items()}
-    if "joined" in found and "alone" in found:
-        more = (log_lik["joined"] - log_lik["alone"]) / np.log(2)
+    null, spikes = (np.concatenate([part(fold) for fold in folds]) for part in (Said.null, Said.spikes))
+    line: dict[str, Any] = {"trials": len(spikes)}
+    told = {"": {model: [whole(folds) for folds in seeds] for model, seeds in found.items()}}
+    if any(len(seeds) > 1 for seeds in found.values()):
+        told["_ensemble"] = {model: [whole(averaged(seeds))] for model, seeds in found.items() if len(seeds) > 1}
+    for ending, models in told.items():
+        for model, seeds in models.items():
+            line[model + ending] = float((np.mean(seeds, 0) - null).sum() / spikes.sum() / np.log(2))
+        if "joined" not in models or "alone" not in models:
+            continue
+        pairs = [(a - b) / np.log(2) for a, b in zip(models["joined"], models["alone"], strict=True)]
+        more = np.mean(pairs, 0)
         drawn = np.random.default_rng(0).integers(len(more), size=(DRAWS, len(more)))
-        edges = np.cumsum([len(fold.spikes) for fold in folds])[:-1]
-        by_fold = [float(a.sum() / b.sum()) for a, b in zip(np.split(more, edges), np.split(spikes, edges), strict=True)]
-        line |= {"difference": float(more.sum() / spikes.sum())}
-        line |= {"se": float((more[drawn].sum(1) / spikes[drawn].sum(1)).std()), "folds": by_fold}
+        line["difference" + ending] = float(more.sum() / spikes.sum())
+        line["se" + ending] = float((more[drawn].sum(1) / spikes[drawn].sum(1)).std())
+        edges = np.cumsum([len(fold.counts) for fold in folds])[:-1]
+        parts = zip(np.split(more, edges), np.split(spikes, edges), strict=True)
+        line["folds" + ending] = [float(a.sum() / b.sum()) for a, b in parts]
+        if len(pairs) > 1:
+            line["by_seed"] = [float(one.sum() / spikes.sum()) for one in pairs]
     return line
+
+
+def whole(folds: list[Said]) -> np.ndarray:
+    """Log-likelihoods of all folds' trials."""
+    return np.concatenate([fold.log_lik() for fold in folds])
+
+
+def averaged(seeds: list[list[Said]]) -> list[Said]:
+    """The folds with rates averaged over seeds."""
+    return [Said(np.mean([one.rates for one in fold], 0), fold[0].counts) for fold in zip(*seeds, strict=True)]
 
 
 def main() -> None:
@@ -191,35 +217,39 @@ def main() -> None:
     options = parser.parse_args()
     quiet_chatter()
     torch.set_num_threads(1)
-    found: dict[tuple[str, str], dict[str, list[list[Scored]]]] = defaultdict(lambda: defaultdict(list))
+    found: dict[tuple[str, str], dict[str, list[list[Said]]]] = defaultdict(lambda: defaultdict(list))
     seconds = defaultdict(list)
-    for model in options.models:
-        runs = [list(SESSIONS)] if model == "joined" else [[name] for name in SESSIONS]
-        for seed in options.seeds if model != "smoothing" else [0]:
-            for sessions in runs:
-                parts: dict[tuple[str, str], list[Scored]] = defaultdict(list)
+    for number, seed in enumerate(options.seeds):
+        for model in options.models:
+            if model == "smoothing" and number:
+                continue
+            for sessions in [list(SESSIONS)] if model == "joined" else [[name] for name in SESSIONS]:
+                parts: dict[tuple[str, str], list[Said]] = defaultdict(list)
                 for fold in range(options.folds):
                     begin = time.thread_time()
-                    if model == "smoothing":
-                        for way in WAYS:
-                            parts[way, sessions[0]].append(smoothed(sessions[0], options, fold))
-                    else:
-                        for way, name, of in trained(sessions, options, fold, seed):
-                            parts[way, name].append(of)
+                    for way, name, of in runs(model, sessions, options, fold, seed):
+                        parts[way, name].append(of)
                     seconds[model].append(time.thread_time() - begin)
                 for (way, name), folds in parts.items():
                     found[name, way][model].append(folds)
-    took = {model: round(float(np.mean(of)), 1) for model, of in seconds.items()}
-    for name in SESSIONS:
-        for way in WAYS:
-            told = {"session": name, "weights": way, **line(found[name, way]), "seconds": took}
-            print(json.dumps({key: rounded(value) for key, value in told.items()}), flush=True)
+        took = {model: round(float(np.mean(of)), 1) for model, of in seconds.items()}
+        for name, way in product(SESSIONS, WAYS):
+            told = {"session": name, "weights": way, "seeds": options.seeds[: number + 1], **line(found[name, way])}
+            print(json.dumps({key: rounded(value) for key, value in (told | {"seconds": took}).items()}), flush=True)
+
+
+def runs(model: str, sessions: list[str], options: argparse.Namespace, fold: int, seed: int) -> Iterator[tuple[str, str, Said]]:
+    """Way, session and what is said of its trials; smoothing says the same whichever way weights are chosen."""
+    if model != "smoothing":
+        return trained(sessions, options, fold, seed)
+    of = smoothed(sessions[0], options, fold)
+    return ((way, sessions[0], of) for way in WAYS)
 
 
 def rounded(value: Any) -> Any:
     """Numbers of a line to four places."""
     if isinstance(value, list):
-        return [round(x, 4) for x in value]
+        return [rounded(x) for x in value]
     return round(value, 4) if isinstance(value, float) else value
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks.sessions import Scored, line
+from benchmarks.sessions import Said, line
 from neuralsde.metrics import bits_per_spike
 
 
@@ -13,10 +13,9 @@ def rng():
 
 
 def of_fold(rates, counts):
-    """What a fold's trials (trial, unit) say, from the Poisson density itself."""
-    mean = np.broadcast_to(counts.mean(0), counts.shape)
-    log_lik, null = ((counts * np.log(r) - r).sum(1) for r in (rates, mean))
-    return Scored(log_lik, null, counts.sum(1))
+    """What a model says of a fold's trials (trial, unit), in one bin, the next one beyond the trial's end."""
+    beyond = np.full_like(rates, np.nan)
+    return Said(np.stack([rates, beyond + 1], 1), np.stack([counts, beyond], 1))
 
 
 def test_scores_are_pooled_over_folds_and_the_difference_is_theirs(rng):
@@ -32,6 +31,11 @@ def test_scores_are_pooled_over_folds_and_the_difference_is_theirs(rng):
     assert found["difference"] == pytest.approx(found["joined"] - found["alone"])
     assert np.average(found["folds"], weights=spikes) == pytest.approx(found["difference"])
     assert found["difference"] > 4 * found["se"] > 0
+    pair = line({n: [[of_fold(r[f], counts[f]) for f in folds] for r in (better, worse)] for n in ("joined", "alone")})
+    middle = (better + worse) / 2
+    bits = [bits_per_spike(middle[f][:, None], counts[f][:, None]) for f in folds]
+    assert pair["joined_ensemble"] == pytest.approx(np.average(bits, weights=spikes))
+    assert pair["joined"] == pytest.approx((found["joined"] + found["alone"]) / 2)
     same = line({name: [[of_fold(worse[f], counts[f]) for f in folds]] for name in ("joined", "alone")})
     assert same["difference"] == same["se"] == 0  # a model beside itself
 
