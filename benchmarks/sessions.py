@@ -12,9 +12,9 @@ touched once, after that. With `--phase val` validation trials are scored in the
 
 After each seed, one JSON object for each session and each way: `joined`, `alone` and `smoothing` (Poisson regression of
 smoothed counts) in held-out bits per spike over all trials of the session, each scored once, against each unit's mean over a
-fold's trials, log-likelihoods averaged over the `seeds` so far; `difference` is joined minus alone, `se` its standard error over
-trials (bootstrap), `folds` and `by_seed` that of each fold and of each seed. Names that end in `_ensemble` are of rates averaged
-over the seeds. `seconds` is the time of one run of a fold, scoring included, on this process's thread.
+fold's trials, log-likelihoods averaged over the `seeds` so far; `difference` is joined minus alone, `se` its standard error
+over trials (bootstrap), `folds` and `by_seed` that of each fold and of each seed. Names that end in `_ensemble` are of rates
+averaged over the seeds. `seconds` is the time of one run of a fold, scoring included, on this process's thread.
 """
 
 import argparse
