@@ -99,7 +99,7 @@ def distribution_sums(
             start += len(batch.index)
             known, parts = ~np.isnan(y), []
             inputs = inputs_of(module, batch)
-            context, evidence = module.model.encoder(*inputs), module.model.evidence(*inputs[:2])
+            context, evidence = module.model.encode(*inputs), module.model.evidence(*inputs[:2])
             for samples in sampling.passes:
                 output = module.model.sample(context, inputs[2], inputs[0].shape[1], samples, evidence=evidence)
                 mean, std, weight = likelihood.components(output.parameter)

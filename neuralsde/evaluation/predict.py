@@ -132,7 +132,7 @@ def predict(
     def passes(batch: TrialBatch) -> Iterator[ModelOutput]:
         model, inputs = module.model, inputs_of(module, batch)
         # Without dropout the encoder is deterministic: it runs once for all samples.
-        context = None if module.training else model.encoder(*inputs)
+        context = None if module.training else model.encode(*inputs)
         evidence = model.evidence(*inputs[:2])
         for samples in sampling.passes:
             if context is None:

@@ -62,7 +62,11 @@ class LatentModel(nn.Module):
         context_noise: standard deviation of Gaussian noise that is added to it there while training, so that the decoder learns
             to be smooth in what it reads.
         noise: makes what drives the latent process from `size` and `horizon`; Brownian motion if None.
+        centre_inputs: let the encoder read deviations from `centre`, each channel's mean over the training trials, so that a
+            value that is hidden or was not recorded stands where the channel is on average, and not where it is silent.
     """
+
+    centre: Tensor | None
 
     def __init__(
         self,
@@ -74,9 +78,11 @@ class LatentModel(nn.Module):
         context_dropout: float = 0.0,
         context_noise: float = 0.0,
         noise: Callable[..., AbstractNoise] | None = None,
+        centre_inputs: bool = False,
     ):
         super().__init__()
         self.encoder = encoder
+        self.register_buffer("centre", torch.zeros(()) if centre_inputs else None)
         self.content_size: int = getattr(encoder, "content_size", 0)
         self.context_size = sized(encoder) - self.content_size
         self.dynamics = dynamics(context_size=self.context_size, **({} if noise is None else {"noise": noise}))
@@ -107,8 +113,23 @@ class LatentModel(nn.Module):
         estimator: Estimator = Estimator.ANALYTIC,
         decoded: slice = EVERY_BIN,
     ) -> ModelOutput:
-        context, evidence = self.encoder(values, seen, times), self.evidence(values, seen)
+        context, evidence = self.encode(values, seen, times), self.evidence(values, seen)
         return self.sample(context, times, values.shape[1], samples, estimator, evidence, decoded)
+
+    def encode(
+        self,
+        values: Float[Tensor, "batch observed_bin channel"],
+        seen: Bool[Tensor, "batch observed_bin channel"],
+        times: Float[Tensor, "#batch bin"],
+    ) -> Float[Tensor, "batch point context"]:
+        """The encoder's context of what was observed."""
+        return self.encoder(self.centred(values, seen), seen, times)
+
+    def centred(
+        self, values: Float[Tensor, "batch bin channel"], seen: Bool[Tensor, "batch bin channel"]
+    ) -> Float[Tensor, "batch bin channel"]:
+        """What the encoder reads: deviations from `centre` where there is one, 0 where nothing was seen."""
+        return values if self.centre is None else torch.where(seen, values - self.centre, 0.0)
 
     def sample(
         self,
@@ -164,7 +185,7 @@ class LatentModel(nn.Module):
         Raises:
             ConfigError: the dynamics can only be simulated.
         """
-        context = self.encoder(values, seen, times)
+        context = self.encode(values, seen, times)
         with exactly(context):
             match = self.dynamics.match(widened(context[..., : self.context_size]), times, values.shape[1], matching)
         read = context if self.decode_context else context[..., self.context_size :]
@@ -216,7 +237,7 @@ class LatentModel(nn.Module):
         """`match` from what was observed in a stretch of each trial; no context of other bins is made."""
         assert isinstance(self.encoder, LocalEncoder)
         times = times[:, : self.dynamics.matched_bins(times.shape[1], observed_bins)]
-        context = self.encoder.local(values, seen, observed_bins, times, stretch)
+        context = self.encoder.local(self.centred(values, seen), seen, observed_bins, times, stretch)
         with exactly(context.steps):
             match = self.dynamics.match(replace(context, steps=widened(context.steps)), times, observed_bins, matching)
         read = in_bins(context, match.bins) if self.decode_context else values.new_zeros(*match.bins.shape, 0)
@@ -317,7 +338,7 @@ class LatentModel(nn.Module):
                 f"The model cannot forecast beyond the data: its encoder {type(self.encoder).__name__} has times of its own, "
                 "which end with the trial. Train with another model/encoder."
             )
-        context, evidence = self.encoder(values, seen, times), self.evidence(values, seen)
+        context, evidence = self.encode(values, seen, times), self.evidence(values, seen)
         path = self.posterior(context, times, values.shape[1], samples, evidence=evidence)
         assert path.end is not None
         rows = max(len(times), len(ahead))
@@ -335,7 +356,7 @@ class LatentModel(nn.Module):
         times: Float[Tensor, "#batch bin"],
     ) -> Float[Tensor, "batch content"]:
         """What stays the same throughout each trial; no channels where the encoder finds no content."""
-        return self.encoder(values, seen, times)[:, 0, self.context_size :]
+        return self.encode(values, seen, times)[:, 0, self.context_size :]
 
     def generate(
         self, n: int, times: Float[Tensor, "#batch bin"], content: Float[Tensor, "n content"] | None = None

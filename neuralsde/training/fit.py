@@ -72,6 +72,8 @@ def build_module(config: DictConfig, spec: DataSpec) -> LatentDynamics:
         norm_penalty=settings.get("norm_penalty", 0.0),
         explosion_ratio=settings.get("explosion_ratio"),
     )
+    if module.model.centre is not None:
+        module.model.centre = torch.zeros(spec.observed_dim)
     if (matching := module.objective.matching) is not None:  # said before anything is written
         module.model.parts_of(matching, module.model.dynamics.matched_bins(spec.total_bins, spec.observed_bins))
     module.record = {
@@ -88,12 +90,26 @@ def weight_of(settings: DictConfig, name: str) -> float:
     return 1.0 if weight is None else float(weight)
 
 
+def start(module: LatentDynamics, data: TrialDataModule, config: DictConfig) -> None:
+    """Begin with what the settings take from the training trials."""
+    if config.training.start_at_mean_rates:
+        start_at_mean_rates(module, data)
+    if module.model.centre is not None:
+        centre_inputs(module, data)
+
+
 def start_at_mean_rates(module: LatentDynamics, data: TrialDataModule) -> None:
     """Set the read-out's start to each unit's mean over the training trials, and that of matched means to the observations,
     where the encoder passes them on."""
     targets = torch.from_numpy(stack_targets(data.data.train, data.spec))
     module.model.likelihood.start_at(targets.nanmean(dim=(0, 1)).nan_to_num(nan=0.0))
     module.model.start_at_observations()
+
+
+def centre_inputs(module: LatentDynamics, data: TrialDataModule) -> None:
+    """Let the encoder read deviations from each observed unit's mean over the training trials."""
+    heldin = torch.from_numpy(data.data.train.heldin.astype(np.float32))
+    module.model.centre = heldin.nanmean(dim=(0, 1)).nan_to_num(nan=0.0)
 
 
 def explained_bins(data: TrialDataModule) -> slice:
@@ -269,8 +285,8 @@ def prepare_fit(config: DictConfig, data: TrialDataModule, run_dir: Path, initia
     module.explained = explained_bins(data)
     if initial is not None:
         initial.load_into(module.model)
-    elif config.training.start_at_mean_rates:
-        start_at_mean_rates(module, data)
+    else:
+        start(module, data, config)
     if config.training.compile:
         module.model.compile()
     monitored = monitored_score(config, data.eval_set, data.spec)

@@ -209,6 +209,8 @@ class LatentDynamics(L.LightningModule):
         else:
             learned[..., :unit] = learned_heldin | (stretch.bins >= observed)[..., None]
         scale = 1.0 if self.model.reads_mask else 1 / share
+        if (centre := self.model.centre) is not None:
+            return (centre + (values - centre) * scale) * kept, seen & kept, learned, aside
         return values * kept * scale, seen & kept, learned, aside
 
     def _count_terms(self, loss: Loss, kl: list[str], batch_size: int) -> None:

@@ -43,7 +43,7 @@ def build_trials(recording: Recording, layout: Layout, phase: str, path: Path) -
     """Tensors of a recording of trials; arguments as `build_data`."""
     scored = scored_split(phase, layout.shares)
     cut = cut_trials(recording, layout, path)
-    split = draw_split(len(cut.number), layout.shares, layout.split_seed, "trials")
+    split = draw_split(len(cut.number), layout.shares, layout.split_seed, "trials", layout.folds, layout.fold)
     rows = [np.flatnonzero(split == index) for index in (0, scored)]
     units = choose_units(spikes_of([cut.recording.values[rows[0]]]), layout, path)
     spec = spec_of_trials(cut, units, layout)

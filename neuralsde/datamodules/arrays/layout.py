@@ -9,7 +9,7 @@ from neuralsde.errors import ConfigError
 KINDS = ("counts", "real")
 LEAST = {
     "rebin": 1, "observed_bins": 1, "window_bins": 2, "forward_bins": 0, "heldout_every": 2, "blocks": 2, "gap_bins": 0,
-    "split_seed": 0, "epoch_trials": 1, "psth_kernel_ms": 0,
+    "split_seed": 0, "folds": 3, "fold": 0, "epoch_trials": 1, "psth_kernel_ms": 0,
 }  # fmt: skip
 """Least value of each whole number; null is allowed where its type allows it."""
 
@@ -42,6 +42,8 @@ class Layout:
         blocks: equal stretches of a continuous recording, each of which belongs to one split.
         gap_bins: bins left out where the block before belongs to another split.
         split_seed: seed of the split, and of the units drawn.
+        folds: cross-validate in so many folds instead of `shares`; see `draw_split`.
+        fold: which of them this is, from 0.
         resample: whether the training windows of a continuous recording are drawn anew in each epoch; else they lie side by
             side.
         epoch_trials: windows per epoch, where drawn; null for as many as lie side by side.
@@ -74,6 +76,8 @@ class Layout:
     blocks: int = 20
     gap_bins: int = 0
     split_seed: int = 0
+    folds: int | None = None
+    fold: int = 0
     resample: bool = True
     epoch_trials: int | None = None
     psth_kernel_ms: float = 50.0
@@ -98,6 +102,8 @@ class Layout:
                 f"data.shares is {list(self.shares)}; give shares for training, validation and test that are 0 or above, the "
                 "first one above, and add up to 1."
             )
+        if self.fold >= (self.folds or 1):
+            raise ConfigError(f"data.fold is {self.fold}, but data.folds {self.folds or 'null'}; folds are numbered from 0.")
 
     def _check_behavior(self) -> None:
         names = [*self.behavior, *self.angles]

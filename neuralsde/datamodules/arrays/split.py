@@ -7,7 +7,9 @@ from neuralsde.errors import ConfigError, DataError
 SPLITS = ("train", "val", "test")
 
 
-def draw_split(n: int, shares: tuple[float, float, float], seed: int, what: str) -> np.ndarray:
+def draw_split(
+    n: int, shares: tuple[float, float, float], seed: int, what: str, folds: int | None = None, fold: int = 0
+) -> np.ndarray:
     """Index into `SPLITS` of each of `n` trials or blocks, (n,), in the drawn order; a share above 0 gets one at least.
 
     Args:
@@ -15,10 +17,21 @@ def draw_split(n: int, shares: tuple[float, float, float], seed: int, what: str)
         shares: of each split.
         seed: of the draw.
         what: they are, for the error's sentence.
+        folds: cut the drawn order into so many parts, as equal as can be: part `fold` is the test split, the next one (after
+            the last the first) validation, so that over all folds each trial is tested once and validates once. None for
+            the shares.
+        fold: which of them.
 
     Raises:
-        DataError: there are fewer than splits with a share.
+        DataError: there are fewer than splits with a share, or than folds.
     """
+    if folds is not None:
+        if n < folds:
+            raise DataError(f"There are {n} {what} for data.folds={folds}; give fewer folds.")
+        split = np.zeros(n, np.int64)
+        parts = np.array_split(np.random.default_rng(seed).permutation(n), folds)
+        split[parts[fold]], split[parts[(fold + 1) % folds]] = SPLITS.index("test"), SPLITS.index("val")
+        return split
     wanted = sum(share > 0 for share in shares)
     held = [max(1, round(share * n)) if share > 0 else 0 for share in shares[1:]]
     if n < wanted or n <= sum(held):

@@ -61,7 +61,7 @@ def stretches(recording: Recording, layout: Layout, path: Path) -> dict[str, Str
             f"data.window_bins is {window} and data.gap_bins {layout.gap_bins}, but data.blocks={layout.blocks} of the "
             f"{len(values)} bins of {path} have {shortest}; give shorter windows or fewer blocks."
         )
-    split = draw_split(layout.blocks, layout.shares, layout.split_seed, "blocks")
+    split = draw_split(layout.blocks, layout.shares, layout.split_seed, "blocks", layout.folds, layout.fold)
     start = edges[:-1].copy()
     start[1:][split[1:] != split[:-1]] += layout.gap_bins
     known = None if values.dtype.kind != "f" else np.any(~np.isnan(values), axis=1)

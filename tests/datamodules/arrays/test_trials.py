@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from neuralsde.errors import NeuralSDEError
 from neuralsde.evaluation.baselines import baseline_table
 from neuralsde.evaluation.scores import score
 from neuralsde.metrics import vel_r2
@@ -210,3 +211,33 @@ def test_behaviour_is_scored_where_it_is_known(trials):
     scores = score(data, *rates)
     assert scores["vel_r2"] == vel_r2(rates[0], data.train.behavior, rates[1], data.eval.behavior)
     assert data.behavior_names == ("hand_vel 1",)
+
+
+def test_over_all_folds_each_trial_is_tested_once_and_validates_once(trials):
+    tested, validated = [], []
+    for fold in range(7):
+        held = {phase: trials(phase=phase, folds=7, fold=fold)[0].data for phase in ("val", "test")}
+        parts = held["val"].train.trial_id, held["val"].eval.trial_id, held["test"].eval.trial_id
+        np.testing.assert_array_equal(np.sort(np.concatenate(parts)), np.arange(40))
+        np.testing.assert_array_equal(held["test"].train.trial_id, parts[0])
+        validated.append(parts[1])
+        tested.append(parts[2])
+    for once in (tested, validated):
+        np.testing.assert_array_equal(np.sort(np.concatenate(once)), np.arange(40))
+        assert {len(part) for part in once} == {5, 6}
+    other = trials(phase="test", folds=7, fold=0, split_seed=1)[0].data.eval.trial_id
+    assert set(other.tolist()) != set(tested[0].tolist())
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"folds": 2}, r"data\.folds is 2; give 3 or above"),
+        ({"folds": 5, "fold": 5}, r"data\.fold is 5, but data\.folds 5; folds are numbered from 0"),
+        ({"fold": 1}, r"data\.fold is 1, but data\.folds null"),
+        ({"folds": 41}, r"There are 40 trials for data\.folds=41; give fewer folds"),
+    ],
+)
+def test_folds_that_there_are_not_are_refused(trials, settings, told):
+    with pytest.raises(NeuralSDEError, match=told):
+        trials(**settings)[0].read()
