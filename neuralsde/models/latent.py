@@ -298,7 +298,8 @@ class LatentModel(nn.Module):
             return
         assert isinstance(self.likelihood, Gaussian)
         assert isinstance(self.likelihood.readout, nn.Linear)
-        self.dynamics.start_at(self.likelihood.readout.weight[:passed], self.likelihood.readout.bias[:passed])
+        offset = self.likelihood.readout.bias[:passed]
+        self.dynamics.start_at(self.likelihood.readout.weight[:passed], offset if self.centre is None else offset - self.centre)
 
     def _reads_path_linearly(self) -> bool:
         """Whether the observations are Gaussian around a linear read-out of the latent path itself."""

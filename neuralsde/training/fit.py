@@ -92,10 +92,10 @@ def weight_of(settings: DictConfig, name: str) -> float:
 
 def start(module: LatentDynamics, data: TrialDataModule, config: DictConfig) -> None:
     """Begin with what the settings take from the training trials."""
-    if config.training.start_at_mean_rates:
-        start_at_mean_rates(module, data)
     if module.model.centre is not None:
         centre_inputs(module, data)
+    if config.training.start_at_mean_rates:
+        start_at_mean_rates(module, data)
 
 
 def start_at_mean_rates(module: LatentDynamics, data: TrialDataModule) -> None:
