@@ -3,13 +3,11 @@
     python -m benchmarks.recordings --path FOLDER [--recording reach8|plan8] [--rows langevinflow path gru …] [--seeds 0 1 2]
         [--trials 112 224 448] [--latents 4 8 16] [--runs FOLDER] [-- OVERRIDE …]
 
-`langevinflow` is `experiment=langevinflow/RECORDING`, `ensemble` averages its rates over all seeds. In
-`with_inputs_of_scored_trials` it also learns from what is observed of evaluation and test trials, and nothing else of theirs;
-`ensemble_with_inputs` averages the rates of that. In `path` the decoder sees positions and velocities alone, and in `ar1`
-independent first-order autoregressive states in their place, as many of them, steered likewise by a pull that is affine in the
-state; other dynamics have their own controls and half as many states, which is the number of Langevin modes. In `prior_only`
-and `ar1_prior_only` no control acts beyond the last observed bin: the prior alone goes on there, and learns to. With
-`--latents` rows that decode the path have so many states, one line for each number.
+`langevinflow` is `experiment=langevinflow/RECORDING`, `ensemble` averages its rates over all seeds. In `path` the decoder sees
+positions and velocities alone, and in `ar1` independent first-order autoregressive states in their place, as many of them,
+steered likewise by a pull that is affine in the state; other dynamics have their own controls and half as many states, which is
+the number of Langevin modes. In `prior_only` and `ar1_prior_only` no control acts beyond the last observed bin: the prior alone
+goes on there, and learns to. With `--latents` rows that decode the path have so many states, one line for each number.
 `cut_fp_bps`, beside every row that decodes a steered path, is its fp-bps where control and encoder are cut at the last observed
 bin for the prediction alone.
 
@@ -54,11 +52,7 @@ SAMPLES = 8  # of the row units, which predicts once for each held-in unit
 HALF = "model.dynamics.latent_size=48"
 FREE = ["model.dynamics.steer_forward=false", "model.dynamics.learn_forward=true"]
 AR1 = ["model/dynamics=ornstein_uhlenbeck", "model.dynamics.latent_size=96", "model.dynamics.control.hidden_size=0"]
-OURS: dict[str, list[str]] = {
-    "langevinflow": [],
-    "default_training": ["training=default"],
-    "with_inputs_of_scored_trials": ["data.with_inputs_of_scored_trials=true"],
-}
+OURS: dict[str, list[str]] = {"langevinflow": [], "default_training": ["training=default"]}
 PATHS: dict[str, list[str]] = {
     "path": [],
     "ar1": AR1,
@@ -68,8 +62,7 @@ PATHS: dict[str, list[str]] = {
     "fractional": ["model/dynamics=langevin_type", "model/noise=fractional", HALF],
     "ode": ["model/dynamics=ode", HALF],
 }
-ENSEMBLES = {"ensemble": "langevinflow", "ensemble_with_inputs": "with_inputs_of_scored_trials"}
-ROWS = [*OURS, *PATHS, *ENSEMBLES, "gru", "baselines", "units"]
+ROWS = [*OURS, *PATHS, "ensemble", "gru", "baselines", "units"]
 
 
 def words_of(row: str, recording: str) -> list[str]:
@@ -132,13 +125,12 @@ def lines(row: str, options: argparse.Namespace, folder: Path) -> Iterator[dict[
     elif row == "gru":
         for seed, trials in product(options.seeds, options.trials or [None]):
             yield {"row": row, "seed": seed, **without_path([*start, "data.eval_batch_size=100000"], seed, trials)}
-    elif row in (*ENSEMBLES, "units"):
+    elif row in ("ensemble", "units"):
         seeds = options.seeds[:1] if row == "units" else options.seeds
-        kind = ENSEMBLES.get(row, "langevinflow")
-        folders = [folder / f"{kind}-{seed}" for seed in seeds]
+        folders = [folder / f"langevinflow-{seed}" for seed in seeds]
         for seed, member in zip(seeds, folders, strict=True):
-            trained(kind, options, seed, member, [])
-        if row in ENSEMBLES:
+            trained("langevinflow", options, seed, member, [])
+        if row == "ensemble":
             yield {"row": row, "seeds": seeds, **averaged(folders)}
         else:
             run = load(folders[0])

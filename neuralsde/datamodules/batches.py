@@ -1,6 +1,5 @@
 """The Lightning datamodule of every recording of trials; a data source supplies one method, `read`."""
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -65,20 +64,9 @@ class TrialDataset(Dataset):
         times = self.times if len(self.times) == 1 else self.times[index]
         return TrialBatch(self.values[index], self.seen[index], times, self.targets[index], self.known[index], index)
 
-    def followed_by(self, others: "Sequence[TrialDataset]") -> "TrialDataset":
-        """These trials and then the others, whose bins have the same times."""
-        for name in ("values", "seen", "targets", "known") if others else ():
-            setattr(self, name, torch.cat([getattr(trials, name) for trials in (self, *others)]))
-        return self
-
     def as_batch(self, index: Tensor) -> TrialBatch:
         """All of them, which are the trials `index` of their split."""
         return TrialBatch(self.values, self.seen, self.times, self.targets, self.known, index)
-
-
-def inputs_of(trials: Trials) -> Trials:
-    """What the model observes of trials, as if nothing else had been recorded."""
-    return Trials(heldin=trials.heldin)
 
 
 class FreshTrials(Dataset):
@@ -215,16 +203,10 @@ class TrialDataModule(L.LightningDataModule, ABC):
         return self.data.spec
 
     def setup(self, stage: str | None = None) -> None:
-        fresh, shown = self.fresh_trials(), [TrialDataset(inputs_of(trials), self.spec) for trials in self.inputs_learned()]
-        self.train_set = TrialDataset(self.data.train, self.spec).followed_by(shown) if fresh is None else fresh
-        self.trials_shown = sum(map(len, shown))
+        fresh = self.fresh_trials()
+        self.train_set = TrialDataset(self.data.train, self.spec) if fresh is None else fresh
         self.epoch_order = EpochSampler if fresh is None else EpochNumbers
         self.eval_set = TrialDataset(self.data.eval, self.spec)
-
-    def inputs_learned(self) -> list[Trials]:
-        """Trials beside the training trials from whose inputs, and nothing else of theirs, is learned: batches are larger by as
-        many of them as go with `batch_size` training trials."""
-        return []
 
     def fresh_trials(self) -> FreshTrials | None:
         """What to train on, where it is made anew in each epoch; None trains on `data.train` over and over."""
@@ -233,10 +215,7 @@ class TrialDataModule(L.LightningDataModule, ABC):
     def train_dataloader(self) -> DataLoader:
         n = len(self.train_set)
         order = self.epoch_order(n, self.seed)
-        size = min(self.batch_size, n)
-        if self.trials_shown:  # as many batches as without them
-            size = math.ceil(n / math.ceil((n - self.trials_shown) / size))
-        settings = {"batch_size": size, "sampler": order, "collate_fn": as_batch, **self.loader_settings()}
+        settings = {"batch_size": min(self.batch_size, n), "sampler": order, "collate_fn": as_batch, **self.loader_settings()}
         return TrialLoader(self.divided(self.train_set), **settings)
 
     def loader_settings(self) -> dict[str, Any]:

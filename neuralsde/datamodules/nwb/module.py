@@ -25,10 +25,6 @@ class NWBDataModule(TrialDataModule):
         phase: `val` trains on the split `train` and scores on `val`; `test` trains on both and scores on `test`.
         cache: whether tensors are kept for the next run, or the folder to keep them in.
         download: name under which `neuralsde download` fetches the files, where it can.
-        with_inputs_of_scored_trials: whether to learn from the held-in units' observed bins of evaluation and test trials too,
-            as if nothing else of these trials had been recorded (transduction). They are the inputs that predictions are made
-            from; held-out units and forward bins of these trials are not learned from. Scores are then those of trials whose
-            inputs were at hand in training, as those of a benchmark's test file are, and not of trials to come.
         settings: what to cut, see `Recipe`.
     """
 
@@ -41,14 +37,12 @@ class NWBDataModule(TrialDataModule):
         phase: str = "val",
         cache: bool | str = True,
         download: str | None = None,
-        with_inputs_of_scored_trials: bool = False,
         **settings,
     ):
         super().__init__(batch_size, seed, eval_batch_size)
         if phase not in ("val", "test"):
             raise ConfigError(f"data.phase is `{phase}`; give `val` or `test`.")
         self.path, self.phase, self.cache, self.download = Path(path), phase, cache, download
-        self.with_inputs_of_scored_trials = with_inputs_of_scored_trials
         self.recipe = Recipe.from_settings(settings)
 
     @property
@@ -76,13 +70,6 @@ class NWBDataModule(TrialDataModule):
             raise DataError(f"{self.path}: there is no training file (`…desc-train….nwb`) here; {self.remedy}.")
         with Recording(files.train) as recording:
             return build_data(recording, files.test, self.recipe, self.phase, self.remedy)
-
-    def inputs_learned(self) -> list[Trials]:
-        """Where it is wanted, the evaluation trials and those of the test file."""
-        if not self.with_inputs_of_scored_trials:
-            return []
-        test_too = self.phase == "val" and find_files(self.path, self.remedy).test is not None
-        return [self.data.eval, *([self.read_test()] if test_too else [])]
 
     def read_test(self) -> Trials:
         """The trials of a test file by themselves, with no training file needed: held-in counts only.
