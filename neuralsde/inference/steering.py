@@ -146,7 +146,7 @@ def steer(mover: AbstractMover, plan: Plan, path: Increments, hold: bool = False
         path if plan.scale is None else Increments(path.dt, plan.scale.apply(path.w), path.space_time, path.space_time_time)
     )
     every = len(path) // len(plan.features[0])
-    if not hold:
+    if not hold and not torch.compiler.is_compiling():
         by_step = tuple(part.repeat_interleave(every, 0) if every > 1 else part for part in plan.features)
         if (steered := mover.steer_at_once(plan.control, by_step, scaled)) is not None:
             return steered

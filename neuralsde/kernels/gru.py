@@ -17,16 +17,17 @@ ROWS = 8  # trials of which a thread has some, at least
 UNITS = 16  # whose multiple the number of units has to be
 
 
+def fits(units: int, *tensors: Tensor) -> bool:
+    """Whether the loop may be used: in single precision, on CPUs, for multiples of 16 units, and where there is a compiler."""
+    return not units % UNITS and all(x.numel() for x in tensors) and runs_plainly(*tensors) and library(SOURCE) is not None
+
+
 def compiled_states(
     driven: Float[Tensor, "step way batch gates"], weight: Float[Tensor, "way gates unit"], bias: Float[Tensor, "way gates"]
-) -> Float[Tensor, "step way batch unit"] | None:
+) -> Float[Tensor, "step way batch unit"]:
     """States after each step from what the input says of the gates (reset, update, new), which begin with 0, through
-    recurrent weights and biases as `torch.nn.GRU` has them; ways (directions) know nothing of each other.
-
-    None where the loop does not fit: it is in single precision, on CPUs, for multiples of 16 units.
+    recurrent weights and biases as `torch.nn.GRU` has them; ways (directions) know nothing of each other. Only where it `fits`.
     """
-    if weight.shape[2] % UNITS or not driven.numel() or not runs_plainly(driven, weight, bias) or library(SOURCE) is None:
-        return None
     states: Tensor = _Recurrence.apply(driven, weight, bias)  # pyright: ignore[reportAssignmentType]
     return states
 

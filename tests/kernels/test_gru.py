@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from neuralsde.kernels.build import SETTING, library
-from neuralsde.kernels.gru import SOURCE, compiled_states
+from neuralsde.kernels.gru import SOURCE, fits
 from neuralsde.nn.recurrence import GRU
 
 
@@ -71,12 +71,13 @@ def test_number_of_threads_changes_nothing():
 
 
 def test_what_does_not_fit_is_left_to_torch(monkeypatch):
-    driven, weight, bias = torch.randn(5, 1, 2, 48), torch.randn(1, 48, 16), torch.randn(1, 48)
-    assert compiled_states(driven, weight, bias) is not None
-    assert compiled_states(driven.double(), weight.double(), bias.double()) is None
-    assert compiled_states(driven[..., :36], weight[:, :36, :12], bias[:, :36]) is None
-    monkeypatch.setenv(SETTING, "0")
-    assert compiled_states(driven, weight, bias) is None
     x = torch.randn(2, 5, 3)
+    assert fits(16, x)
+    assert not fits(12, x)
+    assert not fits(16, x.double())
+    assert not fits(16, x[:0])
+    monkeypatch.setenv(SETTING, "0")
+    assert not fits(16, x)
+    monkeypatch.delenv(SETTING)
     for several in (GRU(3, 16, 2, batch_first=True), GRU(3, 12, batch_first=True, bidirectional=True)):
         torch.testing.assert_close(several(x)[0], nn.GRU.forward(several, x)[0])
