@@ -278,8 +278,8 @@ class LangevinPull(Control):
         return gains, gains[..., : gains.shape[-1] // 2] * self.target(context), *recalled
 
     def forward(
-        self, y: Float[Tensor, "batch state"], memory: Memory, *features: Float[Tensor, "#batch *_"]
-    ) -> Float[Tensor, "batch noise"]:
+        self, y: Float[Tensor, "*#batch state"], memory: Memory, *features: Float[Tensor, "..."]
+    ) -> Float[Tensor, "*batch noise"]:
         gains, aim, *recalled = features
         u = aim - (gains * y).unflatten(-1, (2, -1)).sum(-2)
         return u if memory is None else u - (recalled[0].view_as(memory) * memory).sum(-1)

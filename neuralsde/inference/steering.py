@@ -8,12 +8,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from neuralsde.inference.control import Steering
+from neuralsde.inference.affine_chain import affine_chain
+from neuralsde.inference.control import LangevinPull, Steering
 from neuralsde.inference.path import Estimator
 from neuralsde.inference.scale import DiagonalScale, Scale
+from neuralsde.nn.potentials import Quadratic
 from neuralsde.noise import Increments, Transition
-from neuralsde.sde import AbstractSDE
-from neuralsde.solvers import AbstractSolver
+from neuralsde.sde import AbstractSDE, UnderdampedLangevin
+from neuralsde.solvers import BAOAB, AbstractSolver
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,11 @@ class AbstractMover(ABC):
     def move(self, n: int, step: Increments) -> None:
         """Make step `n`, along increments that have been scaled and shifted."""
 
+    def steer_at_once(self, control: Steering, features: tuple[Tensor, ...], path: Increments) -> Steered | None:
+        """The whole path under a control, given its features in each step, along increments that have been scaled; None where
+        it has to be followed step by step."""
+        return None
+
 
 class Solved(AbstractMover):
     """An equation on the grid of a solver.
@@ -94,6 +101,29 @@ class Solved(AbstractMover):
     def coordinates(self) -> Float[Tensor, "batch state"]:
         return self.sde.coordinates(self.z)
 
+    def steer_at_once(self, control: Steering, features: tuple[Tensor, ...], path: Increments) -> Steered | None:
+        """Of independent oscillators under a pull, whose step is affine in position and velocity, mode by mode: what the solver
+        makes of a unit position and of a unit velocity without noise is its matrix, of the origin with noise its offset."""
+        sde, pulled = self.sde, isinstance(control, LangevinPull) and self.transitions is None
+        if not pulled or not isinstance(self.solver, BAOAB) or not isinstance(sde, UnderdampedLangevin) or sde.is_controlled:
+            return None
+        if not isinstance(sde.potential, Quadratic):
+            return None
+        gains, aim = features
+
+        def step(z: Tensor, aim: Tensor, w: Tensor) -> Tensor:
+            u = control(sde.coordinates(z), None, gains, aim)
+            state = self.solver.init(sde, self.t[:-1], z)
+            moved = self.solver.step(sde, self.t[:-1], state, Increments(path.dt, torch.addcmul(w, u, path.dt)))
+            return self.solver.solution(moved).unflatten(-1, (2, -1))
+
+        origin, still = torch.zeros_like(gains), torch.zeros_like(path.w)
+        units = torch.eye(2, dtype=gains.dtype, device=gains.device).repeat_interleave(aim.shape[-1], 1)
+        matrices = torch.stack([step(origin + unit, torch.zeros_like(aim), still) for unit in units], -2)
+        offsets = step(origin, aim, path.w)
+        states = affine_chain(self.z.unflatten(1, (2, -1)), matrices, offsets).flatten(2)
+        return Steered(states, control(sde.coordinates(states[:-1]), None, gains, aim), None, None)
+
     def move(self, n: int, step: Increments) -> None:
         if self.transitions is not None:
             assert self.memory is not None
@@ -116,6 +146,10 @@ def steer(mover: AbstractMover, plan: Plan, path: Increments, hold: bool = False
         path if plan.scale is None else Increments(path.dt, plan.scale.apply(path.w), path.space_time, path.space_time_time)
     )
     every = len(path) // len(plan.features[0])
+    if not hold and not torch.compiler.is_compiling():
+        by_step = tuple(part.repeat_interleave(every, 0) if every > 1 else part for part in plan.features)
+        if (steered := mover.steer_at_once(plan.control, by_step, scaled)) is not None:
+            return steered
     features = list(zip(*(part.unbind(0) for part in plan.features), strict=True))
     parameters = {name: p.detach() for name, p in plan.control.named_parameters()}
     states, controls, held = [mover.z], [], []

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from neuralsde.errors import ConfigError
 from neuralsde.nn.attention import add_positions
 from neuralsde.nn.dropout import Dropout
+from neuralsde.nn.recurrence import GRU
 
 
 class GRUEncoder(nn.Module):
@@ -59,7 +60,7 @@ class GRUEncoder(nn.Module):
         self.embed = nn.Linear(input_size, embedding_size)
         self.unobserved = nn.Parameter(torch.zeros(embedding_size))
         self.positions = nn.Parameter(torch.zeros(n_bins, embedding_size)) if n_bins else None
-        self.gru = nn.GRU(embedding_size, hidden_size, layers, batch_first=True, bidirectional=direction == "both")
+        self.gru = GRU(embedding_size, hidden_size, layers, batch_first=True, bidirectional=direction == "both")
         self.input_dropout = Dropout(input_dropout)
         self.dropout = Dropout(dropout)
         self.reads_mask, self.stride = read_gaps, stride

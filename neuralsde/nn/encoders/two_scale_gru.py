@@ -6,6 +6,7 @@ from neuralsde.errors import ConfigError
 from neuralsde.nn.attention import add_positions
 from neuralsde.nn.dropout import Dropout
 from neuralsde.nn.encoders.gru import averaged
+from neuralsde.nn.recurrence import GRU
 
 
 class TwoScaleGRUEncoder(nn.Module):
@@ -47,8 +48,8 @@ class TwoScaleGRUEncoder(nn.Module):
         self.embed = nn.Linear(input_size, embedding_size)
         self.unobserved = nn.Parameter(torch.zeros(embedding_size))
         self.positions = nn.Parameter(torch.zeros(n_bins, embedding_size)) if n_bins else None
-        self.slow = nn.GRU(embedding_size, hidden_size, batch_first=True, bidirectional=True)
-        self.detail = nn.GRU(embedding_size, detail_size, batch_first=True, bidirectional=True)
+        self.slow = GRU(embedding_size, hidden_size, batch_first=True, bidirectional=True)
+        self.detail = GRU(embedding_size, detail_size, batch_first=True, bidirectional=True)
         self.stride = stride
         self.input_dropout, self.dropout = Dropout(input_dropout), Dropout(dropout)
         self.output_size = 2 * (hidden_size + detail_size)
