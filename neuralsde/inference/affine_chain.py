@@ -5,7 +5,6 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 
 def affine_chain(
@@ -22,31 +21,39 @@ def affine_chain(
     return states
 
 
-def _follow(states: Tensor, matrices: Tensor, offsets: Tensor) -> Tensor:
-    """Fill `states` in from its first entry."""
+def _follow(start: Tensor, matrices: Tensor, offsets: Tensor) -> Tensor:
+    """The states, step by step."""
     first, second = matrices.unbind(3)  # columns
-    for state, after, one, other, offset in zip(states[:-1], states[1:], first, second, offsets, strict=True):
-        torch.addcmul(torch.addcmul(offset, one, state[:, :1]), other, state[:, 1:], out=after)
-    return states
+    states = [start]
+    for one, other, offset in zip(first, second, offsets, strict=True):
+        states.append(torch.addcmul(torch.addcmul(offset, one, states[-1][:, :1]), other, states[-1][:, 1:]))
+    return torch.stack(states)
 
 
 class _AffineChain(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, start: Tensor, matrices: Tensor, offsets: Tensor) -> Tensor:
-        states = start.new_empty(len(offsets) + 1, *start.shape)
-        states[0] = start
-        ctx.save_for_backward(matrices, _follow(states, matrices, offsets))
-        return states
+    """All that it computes of derivatives is differentiable again: tangents and adjoints are such chains themselves."""
+
+    generate_vmap_rule = True
 
     @staticmethod
-    @once_differentiable
+    def forward(start: Tensor, matrices: Tensor, offsets: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return _follow(start, matrices, offsets)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, Tensor], output: Tensor) -> None:
+        ctx.save_for_backward(inputs[1], output)
+        ctx.save_for_forward(inputs[1], output)
+
+    @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # pyright: ignore[reportIncompatibleMethodOverride]
         matrices, states = ctx.saved_tensors
-        along = torch.empty_like(gradient)
-        along[0] = gradient[-1]
-        _follow(along, matrices.transpose(2, 3).flip(0), gradient[:-1].flip(0))
-        along = along.flip(0)
+        along = affine_chain(gradient[-1], matrices.transpose(2, 3).flip(0), gradient[:-1].flip(0)).flip(0)
         of_matrices = along[1:, :, :, None] * states[:-1, :, None]
         if matrices.shape[1] != of_matrices.shape[1]:
             of_matrices = of_matrices.sum(1, keepdim=True)
         return along[0], of_matrices, along[1:]
+
+    @staticmethod
+    def jvp(ctx: Any, start: Tensor, matrices: Tensor, offsets: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+        fixed, states = ctx.saved_tensors
+        return affine_chain(start, fixed, offsets + (matrices * states[:-1, :, None]).sum(3))

@@ -104,10 +104,15 @@ class Solved(AbstractMover):
     def steer_at_once(self, control: Steering, features: tuple[Tensor, ...], path: Increments) -> Steered | None:
         """Of independent oscillators under a pull, whose step is affine in position and velocity, mode by mode: what the solver
         makes of a unit position and of a unit velocity without noise is its matrix, of the origin with noise its offset."""
-        sde, pulled = self.sde, isinstance(control, LangevinPull) and self.transitions is None
-        if not pulled or not isinstance(self.solver, BAOAB) or not isinstance(sde, UnderdampedLangevin) or sde.is_controlled:
+        sde = self.sde
+        # A subclass may be anything but affine.
+        if type(control) is not LangevinPull or type(self.solver) is not BAOAB or type(sde) is not UnderdampedLangevin:
             return None
-        if not isinstance(sde.potential, Quadratic):
+        if (
+            type(sde.potential) is not Quadratic
+            or sde.gradient not in (None, sde.potential.gradient)
+            or self.transitions is not None
+        ):
             return None
         gains, aim = features
 

@@ -41,6 +41,8 @@ def runs_plainly(*tensors: Tensor) -> bool:
     watched = torch.compiler.is_compiling() or torch._C._get_tracing_state() is not None or forward_ad._current_level >= 0
     if watched or _functorch.peek_interpreter_stack() is not None or torch._C._len_torch_dispatch_stack():
         return False
+    if any(_functorch.is_legacy_batchedtensor(x) or _functorch.is_functorch_wrapped_tensor(x) for x in tensors):
+        return False
     return all(x.dtype == torch.float32 and x.device.type == "cpu" for x in tensors)
 
 

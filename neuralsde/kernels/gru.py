@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from neuralsde.kernels.build import library, runs_plainly
 
@@ -41,19 +40,39 @@ class _Recurrence(torch.autograd.Function):
         scratch = driven.new_empty(driven.shape[1:])
         given = driven, weight.mT.contiguous(), bias.contiguous()
         _call("forward", (*driven.shape[:3], units), *given, states, kept, scratch)
-        ctx.save_for_backward(states, kept, weight)
+        ctx.save_for_backward(states, kept, driven, weight, bias)
         return states[1:]
 
     @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        states, kept, weight = ctx.saved_tensors
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        states, kept, driven, weight, bias = ctx.saved_tensors
+        if torch.is_grad_enabled() or not runs_plainly(gradient):
+            return _differentiable(gradient, (driven, weight, bias), ctx.needs_input_grad)
         gradient = gradient.contiguous()
         of_driven = gradient.new_empty(*gradient.shape[:3], 3 * weight.shape[2])
         of_said, scratch = torch.empty_like(of_driven), torch.empty_like(gradient[0])
         _call("backward", gradient.shape, weight.contiguous(), states, kept, gradient, of_driven, of_said, scratch)
         by_way = of_said.transpose(0, 1).flatten(1, 2)  # (way, step * batch, gates)
         return of_driven, by_way.mT @ states[:-1].transpose(0, 1).flatten(1, 2), by_way.sum(1)
+
+
+def _differentiable(gradient: Tensor, inputs: Sequence[Tensor], needed: Sequence[bool]) -> tuple[Tensor | None, ...]:
+    """Gradients of the inputs in torch's operations: to differentiate again, or of many gradients at once."""
+    with torch.enable_grad():
+        wanted = [x for x, need in zip(inputs, needed, strict=True) if need]
+        found = iter(torch.autograd.grad(plain_states(*inputs), wanted, gradient, create_graph=True))
+    return tuple(next(found) if need else None for need in needed)
+
+
+def plain_states(driven: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """`compiled_states` in torch's operations."""
+    h, states = driven.new_zeros(*driven.shape[1:3], weight.shape[2]), []
+    for x in driven:
+        (x_r, x_z, x_n), (s_r, s_z, s_n) = (part.chunk(3, 2) for part in (x, torch.baddbmm(bias[:, None], h, weight.mT)))
+        n = torch.tanh(x_n + torch.sigmoid(x_r + s_r) * s_n)
+        h = n + torch.sigmoid(x_z + s_z) * (h - n)
+        states.append(h)
+    return torch.stack(states)
 
 
 def _call(name: str, sizes: Sequence[int], *tensors: Tensor) -> None:

@@ -31,14 +31,27 @@ def test_chain_and_its_gradients_are_those_of_its_steps(shared):
     assert not torch.allclose(turned, exact)
 
 
-def process(potential=Quadratic, solver=BAOAB, substeps: int = 1) -> LatentSDE:
+def test_chain_is_differentiable_again_and_under_transforms():
+    torch.manual_seed(0)
+    start, offsets = torch.randn(2, 2, 3).double().requires_grad_(), torch.randn(4, 2, 2, 3).double().requires_grad_()
+    matrices = torch.randn(4, 1, 2, 2, 3).double().requires_grad_()
+    inputs = start, matrices, offsets
+    checks = {"check_forward_ad": True, "check_batched_grad": True}
+    assert torch.autograd.gradcheck(affine_chain, inputs, **checks)  # pyright: ignore[reportArgumentType]
+    assert torch.autograd.gradgradcheck(affine_chain, inputs, check_fwd_over_rev=True)
+    several = torch.stack([start, 2 * start])
+    each = torch.func.vmap(affine_chain, (0, None, None))(several, matrices, offsets)
+    torch.testing.assert_close(each, torch.stack([affine_chain(one, matrices, offsets) for one in several]))
+
+
+def process(potential=Quadratic, solver=BAOAB, substeps: int = 1, control=LangevinPull) -> LatentSDE:
     """Eight oscillators under a pull whose gains differ by bin and trial."""
     torch.manual_seed(1)
     found = LatentSDE(
         latent_size=16,
         sde=partial(LearnedLangevin, potential=potential, friction=2.0, frequency=(0.4, 3.0), step=0.02),
         solver=solver(),
-        control=LangevinPull,
+        control=control,
         context_size=5,
         duration_s=1.0,
         substeps=substeps,
@@ -85,7 +98,54 @@ def test_a_path_found_at_once_is_the_one_followed_step_by_step(substeps, irregul
     assert (followed(dynamics, times)[0] - found[0]).abs().max() > 1e-5
 
 
-@pytest.mark.parametrize("settings", [{"potential": CoupledOscillators}, {"solver": OBABO}])
+def along(cost, context):
+    """The derivative of `cost` in the direction of the context, forwards."""
+    return torch.func.jvp(cost, (context,), (context,))[1]
+
+
+def twice(cost, context):
+    """The gradient of a gradient's square."""
+    return torch.func.grad(lambda c: torch.func.grad(cost)(c).square().sum())(context)
+
+
+def backwards_and_forwards(cost, context):
+    """What `torch.autograd.functional` makes of two backward passes."""
+    return torch.autograd.functional.jvp(cost, context, context)[1]
+
+
+@pytest.mark.parametrize("derivative", [along, twice, backwards_and_forwards])
+def test_derivatives_of_a_path_found_at_once_are_those_of_its_steps(derivative, monkeypatch):
+    dynamics, times, context = process(), torch.arange(4).double()[None] * 0.02, torch.randn(2, 4, 5).double()
+
+    def cost(context: Tensor) -> Tensor:
+        torch.manual_seed(3)
+        path = dynamics(context, times, 4)
+        return path.states.square().sum() + path.kl["kl_path"].sum()
+
+    found = derivative(cost, context)
+    monkeypatch.setattr(Solved, "steer_at_once", lambda *_: None)
+    torch.testing.assert_close(found, derivative(cost, context), rtol=1e-8, atol=1e-10)
+    assert found.abs().max() > 1e-3
+
+
+class Stiffening(Quadratic):
+    """A subclass whose force is not linear."""
+
+    def gradient(self, x):
+        return x + x**3
+
+
+class Saturating(LangevinPull):
+    """A subclass that is not affine."""
+
+    def forward(self, y, memory, *features):
+        return super().forward(y, memory, *features).tanh()
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"potential": CoupledOscillators}, {"potential": Stiffening}, {"control": Saturating}, {"solver": OBABO}],
+)
 def test_other_equations_are_followed_step_by_step(settings, monkeypatch):
     at_once, asked = Solved.steer_at_once, []
     monkeypatch.setattr(Solved, "steer_at_once", lambda *given: asked.append(at_once(*given)))

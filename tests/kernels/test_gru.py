@@ -57,6 +57,47 @@ def test_large_and_unknown_inputs_pass_as_in_torch():
     torch.testing.assert_close(found, exact, rtol=1e-4, atol=1e-5, equal_nan=True)
 
 
+def twice(gru: nn.GRU, x: Tensor) -> list[Tensor]:
+    """Gradients of a gradient's square, of the input and of all weights."""
+    x = x.clone().requires_grad_()
+    gradient = torch.autograd.grad(gru(x)[0].square().sum(), x, create_graph=True)[0]
+    return [gradient, *torch.autograd.grad(gradient.square().sum(), [x, *gru.parameters()], allow_unused=True)]
+
+
+def hessian(gru: nn.GRU, x: Tensor) -> list[Tensor]:
+    return [torch.autograd.functional.hessian(lambda y: gru(y)[0].sum(), x)]
+
+
+def many_at_once(gru: nn.GRU, x: Tensor) -> list[Tensor]:
+    return [torch.autograd.functional.jacobian(lambda y: gru(y)[0].sum(1), x, vectorize=True)]
+
+
+@pytest.mark.parametrize("derivatives", [twice, hessian, many_at_once])
+def test_further_derivatives_are_torch_s(derivatives):
+    torch.manual_seed(0)
+    ours, x = GRU(3, 16, batch_first=True, bidirectional=True), torch.randn(2, 3, 3)
+    theirs = nn.GRU(3, 16, batch_first=True, bidirectional=True).double()
+    theirs.load_state_dict(ours.state_dict())
+    for found, exact in zip(derivatives(ours, x), derivatives(theirs, x.double()), strict=True):
+        torch.testing.assert_close(found.double(), exact, rtol=1e-4, atol=1e-5 * exact.abs().max().item())
+        assert exact.abs().max() > 1e-3
+
+
+def test_frozen_weights_are_left_out_of_further_derivatives():
+    gru, x = GRU(3, 16, batch_first=True).requires_grad_(False), torch.randn(2, 3, 3).requires_grad_()
+    gradient = torch.autograd.grad(gru(x)[0].square().sum(), x, create_graph=True)[0]
+    gradient.square().sum().backward()
+    assert x.grad is not None
+    assert all(weight.grad is None for weight in gru.parameters())
+
+
+def test_a_packed_sequence_is_left_to_torch():
+    gru, x = GRU(3, 16, batch_first=True), torch.randn(2, 5, 3)
+    packed = nn.utils.rnn.pack_padded_sequence(x, [5, 2], batch_first=True)
+    last = gru(packed)[1][0]
+    torch.testing.assert_close(last, torch.stack([gru(x)[0][0, 4], gru(x)[0][1, 1]]))
+
+
 def test_number_of_threads_changes_nothing():
     torch.manual_seed(0)
     gru, x, before = GRU(5, 32, batch_first=True, bidirectional=True), torch.randn(21, 6, 5), torch.get_num_threads()
