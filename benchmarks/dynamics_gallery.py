@@ -39,7 +39,7 @@ from neuralsde.inference import Estimator
 from neuralsde.metrics import coverage, crps, rmse
 from neuralsde.plots.style import ACCENT, CATEGORIES, MEDIUM, MODEL, TRUTH, new_figure, tidy
 from neuralsde.training.build import instantiate_part
-from neuralsde.training.fit import build_module, fill_in_sizes, start_at_mean_rates
+from neuralsde.training.fit import build_module, fill_in_sizes, start
 from neuralsde.training.module import LatentDynamics
 
 TRUE = "the true equation"
@@ -130,7 +130,7 @@ def train(config: DictConfig, data: TrialDataModule, steps: int) -> LatentDynami
     """The config's model after `steps` steps of the config's optimiser, a gap at a random place in each trial."""
     torch.manual_seed(0)
     module = build_module(config, data.spec)
-    start_at_mean_rates(module, data)
+    start(module, data, config)
     model, objective, values = module.model, module.objective, data.train_set.values
     times = data.train_set.times[:, : values.shape[1]]
     optimizer = module.make_optimizer(module.parameter_groups())

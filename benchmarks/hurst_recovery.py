@@ -25,7 +25,7 @@ from neuralsde import metrics
 from neuralsde.cli import CONFIGS
 from neuralsde.datamodules.batches import TrialDataModule
 from neuralsde.training.build import instantiate_part
-from neuralsde.training.fit import build_module, fill_in_sizes, start_at_mean_rates
+from neuralsde.training.fit import build_module, fill_in_sizes, start
 from neuralsde.training.module import LatentDynamics
 
 STANDARD = {
@@ -45,7 +45,7 @@ def prepared(*words: str) -> tuple[LatentDynamics, TrialDataModule]:
     data.setup()
     torch.manual_seed(config.seed)
     module = build_module(config, data.spec)
-    start_at_mean_rates(module, data)
+    start(module, data, config)
     return module, data
 
 

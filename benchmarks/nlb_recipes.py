@@ -33,7 +33,7 @@ from neuralsde.cli import CONFIGS
 from neuralsde.datamodules.batches import TrialDataModule
 from neuralsde.datamodules.trials import DataSpec, TrialData, Trials
 from neuralsde.evaluation.predict import predict
-from neuralsde.training.fit import build_module, fill_in_sizes, start_at_mean_rates
+from neuralsde.training.fit import build_module, fill_in_sizes, start
 from neuralsde.training.module import LatentDynamics
 
 
@@ -101,7 +101,7 @@ def case(dataset: str, bin_ms: int, steps: int, overrides: list[str]) -> dict[st
     data.setup()
     torch.manual_seed(0)
     module = build_module(config, data.spec)
-    start_at_mean_rates(module, data)
+    start(module, data, config)
     optimizer, batches, times = module.make_optimizer(module.parameter_groups()), forever(data), []
     for _ in range(steps + 1):
         begin = time.process_time()

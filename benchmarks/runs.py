@@ -15,7 +15,7 @@ from neuralsde.cli import CONFIGS
 from neuralsde.datamodules.batches import TrialBatch, TrialDataModule
 from neuralsde.evaluation.load import Run, load
 from neuralsde.training.build import instantiate_part
-from neuralsde.training.fit import build_module, fill_in_sizes, start_at_mean_rates
+from neuralsde.training.fit import build_module, fill_in_sizes, start
 from neuralsde.training.module import LatentDynamics
 
 
@@ -36,7 +36,7 @@ def started(words: list[str], seed: int) -> Start:
     data.setup()
     torch.manual_seed(seed)
     module = build_module(config, data.spec)
-    start_at_mean_rates(module, data)
+    start(module, data, config)
     return Start(config, module, data)
 
 

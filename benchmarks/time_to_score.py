@@ -19,7 +19,7 @@ from lightning.pytorch.callbacks import Callback
 
 from neuralsde.cli import CONFIGS, quiet_chatter
 from neuralsde.training.build import instantiate_part
-from neuralsde.training.fit import build_module, build_trainer, fill_in_sizes, start_at_mean_rates
+from neuralsde.training.fit import build_module, build_trainer, fill_in_sizes, start
 
 
 class Clock(Callback):
@@ -48,7 +48,7 @@ def time_run(path: str, target: float, seed: int, overrides: list[str]) -> dict[
         fill_in_sizes(config, data.spec)
         data.setup()
         module = build_module(config, data.spec)
-        start_at_mean_rates(module, data)
+        start(module, data, config)
         trainer = build_trainer(config, Path(folder), "val/co_bps", len(data.train_dataloader()))
         clock = Clock(target)
         trainer.callbacks.append(clock)  # pyright: ignore[reportAttributeAccessIssue]

@@ -21,7 +21,7 @@ from neuralsde.cli import CONFIGS
 from neuralsde.datamodules import lorenz
 from neuralsde.datamodules.batches import TrialDataModule
 from neuralsde.training.build import instantiate_part
-from neuralsde.training.fit import build_module, fill_in_sizes, start_at_mean_rates
+from neuralsde.training.fit import build_module, fill_in_sizes, start
 from neuralsde.training.fit_check import check_fit
 from neuralsde.training.module import LatentDynamics
 
@@ -161,7 +161,7 @@ def light_training(config: DictConfig, data: TrialDataModule) -> LatentDynamics:
     fill_in_sizes(config, data.spec)
     torch.manual_seed(0)
     module = build_module(config, data.spec)
-    start_at_mean_rates(module, data)
+    start(module, data, config)
     module.log = module.log_dict = lambda *_, **__: None
     batch, optimizer = data.train_set.__getitems__([0, 1, 2, 3]), module.make_optimizer(module.parameter_groups())
     for _ in range(2):
