@@ -19,6 +19,8 @@ from neuralsde.files import replacing
 from neuralsde.training import plain_values
 from neuralsde.training.sizes import KINDS
 
+ABSENT = "(not set)"
+"""Stands for a setting that one of two configs does not have, such as one of a version before it came."""
 BESIDE = ("learned", "calibration")
 """Parts of a checkpoint's record beside config and sizes, where the data have them."""
 
@@ -305,6 +307,6 @@ def differences(name: str, old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]
     """Settings that differ between two nested configs, as (dotted name, old, new)."""
     if isinstance(old, dict) and isinstance(new, dict):
         for key in {**old, **new}:
-            yield from differences(f"{name}.{key}", old.get(key), new.get(key))
+            yield from differences(f"{name}.{key}", old.get(key, ABSENT), new.get(key, ABSENT))
     elif old != new:
         yield name, old, new

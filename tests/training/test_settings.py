@@ -77,6 +77,15 @@ def test_resuming_with_other_settings_is_refused(run_dir, setting, sentence):
     assert {path: path.read_bytes() for path in run_dir.rglob("*") if path.is_file()} == before
 
 
+def test_resuming_what_was_trained_before_a_setting_came_says_so(run_dir, tmp_path):
+    checkpoint = read_checkpoint(run_dir / "checkpoints" / "last.ckpt")
+    checkpoint["neuralsde"]["config"]["model"].pop("centre_inputs")
+    torch.save(checkpoint, tmp_path / "older.ckpt")
+    with pytest.raises(CheckpointError, match=r"model\.centre_inputs=\(not set\), but this run asks for False: repeat"):
+        train(tiny_config(tmp_path / "run", "training.baselines=false", f"ckpt={tmp_path / 'older.ckpt'}"))
+    assert not (tmp_path / "run").exists()
+
+
 def test_resuming_with_weights_of_another_version_is_refused(run_dir, tmp_path):
     checkpoint = read_checkpoint(run_dir / "checkpoints" / "last.ckpt")
     gone = next(iter(checkpoint["state_dict"]))
