@@ -41,7 +41,7 @@ def build_data(recording: Recording, layout: Layout, phase: str, path: Path) -> 
 
 def build_trials(recording: Recording, layout: Layout, phase: str, path: Path) -> Built:
     """Tensors of a recording of trials; arguments as `build_data`."""
-    scored = scored_split(phase, layout.shares)
+    scored = scored_split(phase, layout.shares, layout.folds)
     cut = cut_trials(recording, layout, path)
     split = draw_split(len(cut.number), layout.shares, layout.split_seed, "trials", layout.folds, layout.fold)
     rows = [np.flatnonzero(split == index) for index in (0, scored)]
@@ -56,7 +56,7 @@ def build_trials(recording: Recording, layout: Layout, phase: str, path: Path) -
 
 def build_windows(recording: Recording, layout: Layout, phase: str, path: Path) -> Built:
     """Tensors of a continuous recording; arguments as `build_data`."""
-    scored = SPLITS[scored_split(phase, layout.shares)]
+    scored = SPLITS[scored_split(phase, layout.shares, layout.folds)]
     found = stretches(recording, layout, path)
     for name in ("train", scored):
         refuse_no_window(found, name, layout, path)

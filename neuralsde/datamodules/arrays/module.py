@@ -45,7 +45,7 @@ class ArrayData(TrialDataModule):
         self.path, self.phase = Path(path), phase
         self.layout = from_settings(Layout, settings, "a recording of arrays")
         self.kind = self.layout.kind
-        scored_split(phase, self.layout.shares)
+        scored_split(phase, self.layout.shares, self.layout.folds)
         self._built: Built | None = None
 
     def files(self) -> list[Path]:

@@ -43,15 +43,15 @@ def draw_split(
     return np.random.default_rng(seed).permutation(split)
 
 
-def scored_split(phase: str, shares: tuple[float, float, float]) -> int:
-    """Index of the split that a phase scores.
+def scored_split(phase: str, shares: tuple[float, float, float], folds: int | None = None) -> int:
+    """Index of the split that a phase scores; arguments as `draw_split`.
 
     Raises:
-        ConfigError: the phase is none, or its split has no share.
+        ConfigError: the phase is none, or without folds its split has no share.
     """
     if phase not in SPLITS[1:]:
         raise ConfigError(f"data.phase is `{phase}`; give `val` or `test`.")
     index = SPLITS.index(phase)
-    if not shares[index]:
+    if folds is None and not shares[index]:
         raise ConfigError(f"data.phase is `{phase}`, but data.shares={list(shares)} leave it nothing; give it a share.")
     return index
