@@ -1,14 +1,16 @@
 """One model for several days beside one for each: cross-validated, each trial scored once, with what differences are worth.
 
     python -m benchmarks.sessions --path FOLDER [--folds 5] [--split-seed 0] [--seeds 0] [--models joined alone smoothing]
-        [--phase test] [--joined OVERRIDE …] [--alone OVERRIDE …] [-- OVERRIDE …]
+        [--weights own all last tuned] [--phase test] [--joined OVERRIDE …] [--alone OVERRIDE …] [--tuned OVERRIDE …]
+        [-- OVERRIDE …]
 
 FOLDER holds the files of `data=miller`. In each fold (`data.folds`) a part of every session is tested and another validates.
 The joined model is `experiment=langevinflow/miller`, that of one session is `experiment=langevinflow/miller_session`, each with
-overrides of its own. Weights (averaged ones, at each validation) are chosen three ways: `own`, by co-bps of that session's
-validation trials; `all`, by that of all validation trials of the run, as `best.ckpt` is; `last`, at the end. Test trials are
-touched once, after that. With `--phase val` validation trials are scored in their place: to choose a recipe, by another
-`--split-seed` than is tested.
+overrides of its own. Weights (averaged ones, at each validation) are chosen four ways: `own`, by co-bps of that session's
+validation trials; `all`, by that of all validation trials of the run, as `best.ckpt` is; `last`, at the end; `tuned`, at the
+end of a second run of either model, `experiment=langevinflow/miller_tuned`, which goes on from there with that session's trials
+alone. Test trials are touched once, after that. With `--phase val` validation trials are scored in their place: to choose a
+recipe, by another `--split-seed` than is tested.
 
 After each seed, one JSON object for each session and each way: `joined`, `alone` and `smoothing` (Poisson regression of
 smoothed counts) in held-out bits per spike over all trials of the session, each scored once, against each unit's mean over a
@@ -45,7 +47,8 @@ from neuralsde.evaluation.predict import predict
 from neuralsde.metrics import bits_per_spike
 from neuralsde.metrics.spikes import ZERO_RATE
 from neuralsde.training.build import instantiate_part
-from neuralsde.training.fit import fill_in_sizes, prepare_fit
+from neuralsde.training.fit import Fit, fill_in_sizes, prepare_fit
+from neuralsde.training.init_from import InitialModel
 from neuralsde.training.module import LatentDynamics
 
 SESSIONS = {
@@ -55,7 +58,7 @@ SESSIONS = {
 }
 ALONE = {"mihi_0303": ["training.steps=300"]}
 """Where a session alone does better so, on validation trials of another split."""
-WAYS = ("own", "all", "last")
+WAYS = ("own", "all", "last", "tuned")
 MODELS = ("joined", "alone", "smoothing")
 DRAWS = 10_000
 SAMPLES = 32
@@ -116,17 +119,24 @@ def rows_of(data: TrialData) -> dict[str, slice]:
     return {name: slice(s.first_eval, s.first_eval + len(s.data.eval)) for name, s in sessions.items()}
 
 
-def words_of(sessions: list[str], options: argparse.Namespace, fold: int, phase: str, seed: int) -> list[str]:
-    """The command line that trains these sessions on a fold."""
+def words_of(
+    sessions: list[str], options: argparse.Namespace, fold: int, phase: str, seed: int, tuned: str | None = None
+) -> list[str]:
+    """The command line that trains these sessions on a fold, or goes on with one of them."""
     joined = len(sessions) > 1
-    words = ["experiment=langevinflow/miller" if joined else "experiment=langevinflow/miller_session"]
-    words += [] if joined else [f"data=miller_{sessions[0]}", *ALONE.get(sessions[0], [])]
+    experiment = "miller_tuned" if tuned else "miller" if joined else "miller_session"
+    words = [f"experiment=langevinflow/{experiment}", *([] if joined else [f"data=miller_{sessions[0]}"])]
+    if tuned:
+        words += [f"data.only={tuned}"] if joined else []
+    elif not joined:
+        words += ALONE.get(sessions[0], [])
     for name in sessions:
         prefix = f"data.sessions.{name}" if joined else "data"
         path = Path(options.path) / SESSIONS[name]
         own = {"folds": options.folds, "fold": fold, "split_seed": options.split_seed, "path": path}
         words += [f"{prefix}.{key}={value}" for key, value in own.items()]
-    words += [f"data.phase={phase}", f"seed={seed}", *options.overrides, *(options.joined if joined else options.alone)]
+    own = options.tuned if tuned else options.joined if joined else options.alone
+    words += [f"data.phase={phase}", f"seed={seed}", *options.overrides, *own]
     return [*words, "logger=csv", "run_dir=unused", "trainer.accelerator=cpu"]
 
 
@@ -139,19 +149,42 @@ def made(words: list[str]) -> tuple[Any, TrialDataModule]:
 
 def trained(sessions: list[str], options: argparse.Namespace, fold: int, seed: int) -> Iterator[tuple[str, str, Said]]:
     """Way, session and what one run says of its trials."""
-    config, data = made(words_of(sessions, options, fold, "val", seed))
+
+    def words(phase: str, tuned: str | None = None) -> list[str]:
+        return words_of(sessions, options, fold, phase, seed, tuned)
+
+    def told(fit: Fit, weights: dict[str, Tensor], test: TrialData) -> Iterator[tuple[str, Said]]:
+        fit.module.model.load_state_dict(weights)
+        rates = predict(fit.module.eval(), test.eval, n_samples=SAMPLES, label="").rates
+        return ((name, said(test, rates, rows)) for name, rows in rows_of(test).items())
+
+    config, data = made(words("val"))
+    fit, chosen = fitted(config, data, seed)
+    test = data if options.phase == "val" else made(words(options.phase))[1]
+    for weights in ("all", "last", *sessions):
+        if (way := "own" if weights in sessions else weights) in options.weights:
+            yield from ((way, *of) for of in told(fit, chosen[weights], test.data) if weights in ("all", "last", of[0]))
+    if "tuned" not in options.weights:
+        return
+    for name in sessions:
+        further, data = made(words("val", name))
+        further.model = config.model
+        initial = InitialModel(Path("last.ckpt"), data.spec, {f"model.{key}": value for key, value in chosen["last"].items()})
+        fit, last = fitted(further, data, seed, initial)
+        test = data if options.phase == "val" else made(words(options.phase, name))[1]
+        yield from (("tuned", *of) for of in told(fit, last["last"], test.data))
+
+
+def fitted(
+    config: Any, data: TrialDataModule, seed: int, initial: InitialModel | None = None
+) -> tuple[Fit, dict[str, dict[str, Tensor]]]:
+    """A run that was trained, and its weights by the way they are chosen, as `Chooser` has them."""
     L.seed_everything(seed, verbose=False)
     fill_in_sizes(config, data.spec)
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(sys.stderr):
-        fit, chooser = prepare_fit(config, data, Path(folder)), Chooser(data.data)
+        fit, chooser = prepare_fit(config, data, Path(folder), initial), Chooser(data.data)
         fit.run([], [chooser])
-    test = data if options.phase == "val" else made(words_of(sessions, options, fold, options.phase, seed))[1]
-    for weights in ("all", "last", *sessions):
-        fit.module.model.load_state_dict(chooser.weights[weights])
-        rates = predict(fit.module.eval(), test.data.eval, n_samples=SAMPLES, label="").rates
-        for name, rows in rows_of(test.data).items():
-            if weights in ("all", "last", name):
-                yield "own" if weights == name else weights, name, said(test.data, rates, rows)
+    return fit, chooser.weights
 
 
 def said(data: TrialData, rates: np.ndarray, rows: slice) -> Said:
@@ -210,9 +243,11 @@ def main() -> None:
     parser.add_argument("--split-seed", type=int, default=0)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--models", nargs="+", default=list(MODELS), choices=MODELS)
+    parser.add_argument("--weights", nargs="+", default=list(WAYS), choices=WAYS, help="ways in which weights are chosen")
     parser.add_argument("--phase", default="test", choices=["val", "test"], help="trials that are scored")
     parser.add_argument("--joined", nargs="+", default=[], help="overrides of the joined model's command")
     parser.add_argument("--alone", nargs="+", default=[], help="overrides of the other models' command")
+    parser.add_argument("--tuned", nargs="+", default=[], help="overrides of the second run's command, of either model")
     parser.add_argument("overrides", nargs="*")
     options = parser.parse_args()
     quiet_chatter()
@@ -233,7 +268,7 @@ def main() -> None:
                 for (way, name), folds in parts.items():
                     found[name, way][model].append(folds)
         took = {model: round(float(np.mean(of)), 1) for model, of in seconds.items()}
-        for name, way in product(SESSIONS, WAYS):
+        for name, way in product(SESSIONS, options.weights):
             told = {"session": name, "weights": way, "seeds": options.seeds[: number + 1], **line(found[name, way])}
             print(json.dumps({key: rounded(value) for key, value in (told | {"seconds": took}).items()}), flush=True)
 
@@ -243,7 +278,7 @@ def runs(model: str, sessions: list[str], options: argparse.Namespace, fold: int
     if model != "smoothing":
         return trained(sessions, options, fold, seed)
     of = smoothed(sessions[0], options, fold)
-    return ((way, sessions[0], of) for way in WAYS)
+    return ((way, sessions[0], of) for way in options.weights)
 
 
 def rounded(value: Any) -> Any:

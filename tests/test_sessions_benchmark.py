@@ -1,9 +1,11 @@
 """The comparison of joined and single sessions: what is pooled, and what a difference is worth."""
 
+from argparse import Namespace
+
 import numpy as np
 import pytest
 
-from benchmarks.sessions import Said, line
+from benchmarks.sessions import SESSIONS, Said, line, words_of
 from neuralsde.metrics import bits_per_spike
 
 
@@ -50,3 +52,16 @@ def test_the_standard_error_is_the_spread_over_recordings(rng):
         told.append(made["se"])
         found.append(made["difference"])
     assert 0.67 < np.mean(told) / np.std(found) < 1.5
+
+
+def test_a_second_run_goes_on_with_one_session_on_the_same_folds():
+    options = Namespace(path="there", folds=5, split_seed=3, joined=["a=1"], alone=["b=2"], tuned=["c=3"], overrides=["d=4"])
+    joined, alone = list(SESSIONS), ["mihi_0303"]
+    for sessions, own, only in ((joined, "a=1", "data.only=mihi_0303"), (alone, "b=2", "data=miller_mihi_0303")):
+        first, second = (words_of(sessions, options, 2, "test", 0, tuned) for tuned in (None, "mihi_0303"))
+        assert second[0] == "experiment=langevinflow/miller_tuned" != first[0]
+        assert [w for w in second if "fold" in w or "seed" in w] == [w for w in first if "fold" in w or "seed" in w]
+        assert only in second
+        extras = [{word for word in words if word in {"a=1", "b=2", "c=3", "d=4"}} for words in (first, second)]
+        assert extras == [{own, "d=4"}, {"c=3", "d=4"}]
+        assert not any(word.startswith("training.steps") for word in second)  # those of `ALONE` are of the first run

@@ -42,7 +42,7 @@ class Layout:
         blocks: equal stretches of a continuous recording, each of which belongs to one split.
         gap_bins: bins left out where the block before belongs to another split.
         split_seed: seed of the split, and of the units drawn.
-        folds: cross-validate in so many folds instead of `shares`; see `draw_split`.
+        folds: cross-validate in so many folds instead of `shares`, which then say nothing; see `draw_split`.
         fold: which of them this is, from 0.
         resample: whether the training windows of a continuous recording are drawn anew in each epoch; else they lie side by
             side.
@@ -97,7 +97,7 @@ class Layout:
         self._check_pairs()
 
     def _check_shares(self) -> None:
-        if min(self.shares) < 0 or not self.shares[0] or abs(sum(self.shares) - 1) > 1e-6:
+        if self.folds is None and (min(self.shares) < 0 or not self.shares[0] or abs(sum(self.shares) - 1) > 1e-6):
             raise ConfigError(
                 f"data.shares is {list(self.shares)}; give shares for training, validation and test that are 0 or above, the "
                 "first one above, and add up to 1."

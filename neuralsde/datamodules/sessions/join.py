@@ -12,7 +12,7 @@ from neuralsde.errors import ConfigError
 BLOCKS = ("heldin", "heldout", "heldin_forward", "heldout_forward")
 
 
-def join_sessions(sessions: Mapping[str, TrialData], name: str) -> TrialData:
+def join_sessions(sessions: Mapping[str, TrialData], name: str, only: str | None = None) -> TrialData:
     """One recording of all trials of all sessions, session after session, and of all units, held-in ones first.
 
     Conditions are those of each session, with its name in front. Behaviour stays where all sessions have the same channels.
@@ -20,6 +20,7 @@ def join_sessions(sessions: Mapping[str, TrialData], name: str) -> TrialData:
     Args:
         sessions: by name; each as its own module reads it.
         name: of the whole.
+        only: session whose trials alone are taken, among the units of all; None for all trials.
 
     Raises:
         ConfigError: sessions differ in their bins, or are not of spike counts.
@@ -34,12 +35,13 @@ def join_sessions(sessions: Mapping[str, TrialData], name: str) -> TrialData:
         offsets([s.n_conditions for s in specs]),
         strict=True,
     )
-    places = [Place(*place) for place in places]
+    places = {key: Place(*place) for key, place in zip(sessions, places, strict=True) if only in (None, key)}
+    taken = [sessions[key] for key in places]
     train, scored = (
-        [placed(getattr(data, split), data.spec, spec, place) for data, place in zip(parts, places, strict=True)]
+        [placed(getattr(data, split), data.spec, spec, place) for data, place in zip(taken, places.values(), strict=True)]
         for split in ("train", "eval")
     )
-    units = [units_of(own, spec, place) for own, place in zip(specs, places, strict=True)]
+    units = [units_of(data.spec, spec, place) for data, place in zip(taken, places.values(), strict=True)]
     first = (offsets([len(trials) for trials in split]) for split in (train, scored))
     return TrialData(
         name=name,
@@ -51,9 +53,9 @@ def join_sessions(sessions: Mapping[str, TrialData], name: str) -> TrialData:
         angle_channels=parts[0].angle_channels if behaves else (),
         length_unit=parts[0].length_unit,
         condition_names=tuple(f"{key} {label}" for key, data in sessions.items() for label in data.condition_names),
-        extra=dict(zip(sessions, scored, strict=True)),
+        extra=dict(zip(places, scored, strict=True)),
         source="; ".join(data.source for data in parts),
-        sessions=dict(zip(sessions, map(Session, parts, units, *first), strict=True)),
+        sessions=dict(zip(places, map(Session, taken, units, *first), strict=True)),
     )
 
 

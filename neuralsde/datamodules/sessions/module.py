@@ -22,9 +22,11 @@ class SessionsData(TrialDataModule):
         seed: seed of the order of the trials.
         eval_batch_size: trials per batch when predicting.
         phase: the split that is scored, `val` or `test`, of all sessions.
+        only: name of the one session whose trials are trained on and scored, among the units of all, so that a run can go on
+            from a model of all (`init_from`); None for all sessions.
 
     Raises:
-        ConfigError: a session is none, or scores another split.
+        ConfigError: a session scores another split, or `only` names none of them.
     """
 
     def __init__(
@@ -35,12 +37,15 @@ class SessionsData(TrialDataModule):
         seed: int = 0,
         eval_batch_size: int = 256,
         phase: str = "val",
+        only: str | None = None,
     ):
         super().__init__(batch_size, seed, eval_batch_size)
-        self.data_name, self.sessions, self.phase = name, dict(sessions), phase
+        self.data_name, self.sessions, self.phase, self.only = name, dict(sessions), phase, only
         for key, module in self.sessions.items():
             if (own := getattr(module, "phase", phase)) != phase:
                 raise ConfigError(f"data.sessions.{key}.phase is {own}, but data.phase is {phase}; set data.phase alone.")
+        if only is not None and only not in self.sessions:
+            raise ConfigError(f"data.only is {only}; give one of {', '.join(self.sessions)}, or null for all of them.")
 
     def files(self) -> list[Path]:
         return [path for module in self.sessions.values() for path in module.files()]
@@ -52,4 +57,4 @@ class SessionsData(TrialDataModule):
             DataError: a session's file is missing or damaged.
             ConfigError: sessions do not fit together.
         """
-        return join_sessions({key: module.data for key, module in self.sessions.items()}, self.data_name)
+        return join_sessions({key: module.data for key, module in self.sessions.items()}, self.data_name, self.only)

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+import neuralsde
 from neuralsde.datamodules.batches import stack_targets
 from neuralsde.datamodules.sessions import SessionsData
 from neuralsde.errors import ConfigError
@@ -50,6 +51,27 @@ def test_each_trial_holds_the_units_of_its_session_and_no_others(parts):
     assert len(whole.files()) == 2
 
 
+def test_one_of_them_keeps_its_place_among_the_units_of_all(parts, rng):
+    whole, one = (SessionsData("both", parts, batch_size=8, only=only) for only in (None, "two"))
+    assert one.spec == whole.spec  # so that a model of all goes on with it
+    assert list(one.data.sessions) == list(one.data.extra) == ["two"]
+    at = whole.data.sessions["two"]
+    for split, first in (("train", at.first_train), ("eval", at.first_eval)):
+        mine, all_ = getattr(one.data, split), getattr(whole.data, split)
+        assert 0 < len(mine) == len(all_) - first < len(all_)
+        np.testing.assert_array_equal(stack_targets(mine, one.spec), stack_targets(all_, whole.spec)[first:])
+        for key in ("heldin", "times", "condition", "behavior", "trial_id"):
+            np.testing.assert_array_equal(getattr(mine, key), getattr(all_, key)[first:])
+    rates = rng.gamma(4.0, 0.5, (len(whole.data.eval), 12, 14))
+    extra = {name: rates[s.first_eval :][: len(s.data.eval)] for name, s in whole.data.sessions.items()}
+    both, alone = score(whole.data, None, rates, extra), score(one.data, None, extra["two"], {"two": extra["two"]})
+    assert alone["two/co_bps"] == pytest.approx(both["two/co_bps"])
+    assert "one/co_bps" in both
+    assert "one/co_bps" not in alone
+    with pytest.raises(ConfigError, match=r"data\.only is three; give one of one, two, or null"):
+        SessionsData("both", parts, batch_size=8, only="three")
+
+
 def test_each_session_is_scored_as_by_itself_beside_its_own_baselines(parts, rng):
     data = SessionsData("both", parts, batch_size=8).data
     rates = rng.gamma(4.0, 0.5, (len(data.eval), 12, 14))
@@ -88,3 +110,25 @@ def test_one_model_trains_on_all_and_is_scored_on_each(parts, tmp_path):
     train(composed(*words, *FAST, "model.encoder.hidden_size=8", f"run_dir={tmp_path / 'run'}", "training.baselines=false"))
     scores = json.loads((tmp_path / "run" / "scores.json").read_text())
     assert all(np.isfinite(scores[name]) for name in ("co_bps", "chewie_1003/co_bps", "chewie_1219/co_bps"))
+
+
+def test_a_model_of_all_goes_on_with_one_and_leaves_the_others_read_in_alone(parts, tmp_path):
+    files = {name: part.files()[0] for name, part in parts.items()}
+    words = ["~data.sessions.mihi_0303", f"data.sessions.chewie_1003.path={files['one']}", *FAST]
+    words += [f"data.sessions.chewie_1219.path={files['two']}", "training.baselines=false", "optimizer.weight_decay=0"]
+    sizes = ["model.encoder.hidden_size=8", "model.dynamics.substeps=8"]
+    train(composed("experiment=langevinflow/miller", *words, *sizes, f"run_dir={tmp_path / 'all'}"))
+    more = [
+        f"init_from={tmp_path / 'all' / 'checkpoints' / 'last.ckpt'}",
+        "data.only=chewie_1219",
+        f"run_dir={tmp_path / 'one'}",
+    ]
+    train(composed("experiment=langevinflow/miller_tuned", *words, *more))
+    last = [tmp_path / run / "checkpoints" / "last.ckpt" for run in ("all", "one")]
+    before, after = (neuralsde.load(path).module.model.state_dict() for path in last)
+    (name,) = [name for name, weight in before.items() if weight.ndim == 2 and weight.shape[1] == 7 + 4]
+    moved = (before[name] != after[name]).any(0)
+    assert not moved[:7].any()
+    assert moved[7:].all()
+    assert (before["centre"] == after["centre"]).all()
+    assert (before["centre"] > 0).any()

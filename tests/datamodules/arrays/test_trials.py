@@ -251,3 +251,12 @@ def test_folds_are_tested_whatever_the_shares_leave(trials):
 def test_folds_that_there_are_not_are_refused(trials, settings, told):
     with pytest.raises(NeuralSDEError, match=told):
         trials(**settings)[0].read()
+
+
+def test_folds_do_not_ask_for_shares(trials):
+    tested = [trials(phase="test", folds=5, **more)[0].data.eval.trial_id for more in ({}, {"shares": [0.8, 0.2, 0.0]})]
+    np.testing.assert_array_equal(*tested)
+    with pytest.raises(NeuralSDEError, match=r"data\.shares=.* leave it nothing"):  # without folds they count
+        trials(phase="test", shares=[0.8, 0.2, 0.0])[0].read()
+    with pytest.raises(NeuralSDEError, match=r"data\.phase is `train`"):  # a phase must be one with folds, too
+        trials(phase="train", folds=5)[0].read()
