@@ -44,17 +44,10 @@ def draw_split(
 
 
 def scored_split(phase: str, shares: tuple[float, float, float], folds: int | None = None) -> int:
-<<<<<<< HEAD
-    """Index of the split that a phase scores.
-
-    Raises:
-        ConfigError: the phase is none, or its split has no share (where there are no folds).
-=======
     """Index of the split that a phase scores; arguments as `draw_split`.
 
     Raises:
         ConfigError: the phase is none, or without folds its split has no share.
->>>>>>> days
     """
     if phase not in SPLITS[1:]:
         raise ConfigError(f"data.phase is `{phase}`; give `val` or `test`.")

@@ -229,16 +229,6 @@ def test_over_all_folds_each_trial_is_tested_once_and_validates_once(trials):
     assert set(other.tolist()) != set(tested[0].tolist())
 
 
-def test_folds_are_tested_whatever_the_shares_leave(trials):
-    tested = [
-        trials(phase="test", folds=5, shares=shares)[0].data.eval.trial_id for shares in ([0.8, 0.2, 0.0], [0.5, 0.2, 0.3])
-    ]
-    np.testing.assert_array_equal(*tested)
-    assert len(tested[0]) == 8
-    with pytest.raises(NeuralSDEError, match="leave it nothing"):
-        trials(phase="test", shares=[0.8, 0.2, 0.0])
-
-
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
