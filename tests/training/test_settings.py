@@ -77,6 +77,12 @@ def test_resuming_with_other_settings_is_refused(run_dir, setting, sentence):
     assert {path: path.read_bytes() for path in run_dir.rglob("*") if path.is_file()} == before
 
 
+def test_centring_is_switched_by_true_or_false_alone(tmp_path):
+    with pytest.raises(ConfigError, match=r"^model\.centre_inputs is tru; give true or false\.$"):
+        train(tiny_config(tmp_path / "run", "model.centre_inputs=tru"))
+    assert not (tmp_path / "run").exists()
+
+
 def test_resuming_what_was_trained_before_a_setting_came_says_so(run_dir, tmp_path):
     checkpoint = read_checkpoint(run_dir / "checkpoints" / "last.ckpt")
     checkpoint["neuralsde"]["config"]["model"].pop("centre_inputs")
