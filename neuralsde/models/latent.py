@@ -81,8 +81,6 @@ class LatentModel(nn.Module):
         centre_inputs: bool = False,
     ):
         super().__init__()
-        if not isinstance(centre_inputs, bool):
-            raise ConfigError(f"model.centre_inputs is {centre_inputs}; give true or false.")
         self.encoder = encoder
         self.register_buffer("centre", torch.zeros(()) if centre_inputs else None)
         self.content_size: int = getattr(encoder, "content_size", 0)

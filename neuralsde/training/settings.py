@@ -77,6 +77,7 @@ RULES: dict[str, Rule] = {
     "seed": whole(0, 2**32 - 1),
     "ckpt": optional(text("last, auto or a checkpoint's file")),
     "init_from": optional(text("a run's folder or a .ckpt file")),
+    "model.centre_inputs": one_of(True, False),
     "training.steps": whole(1),
     "training.val_samples": whole(1),
     "training.ema_decay": optional(number(0.0, 1.0)),
@@ -131,7 +132,7 @@ def check_settings(config: DictConfig) -> None:
     for name, (allows, text) in RULES.items():
         group, key = name.split(".") if "." in name else ("", name)
         part = config[group] if group else config
-        if key not in part and group in ("logger", "objective"):
+        if key not in part and group in ("logger", "model", "objective"):
             continue  # not all choices have all settings
         if key in part and OmegaConf.is_interpolation(part, key):
             continue  # a default that the data decide
