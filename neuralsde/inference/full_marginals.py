@@ -9,6 +9,7 @@ from torch import Tensor
 from neuralsde.errors import DivergenceError
 from neuralsde.inference.marginals import AbstractMarginals, Clock, Steps, Times, jacobian
 from neuralsde.inference.scale import TriangularScale, times_vector
+from neuralsde.kernels.first_order import first_order
 from neuralsde.nn.curves import AbstractCurves
 from neuralsde.nn.local_context import Context
 from neuralsde.sde import AbstractSDE, NoiseType
@@ -160,7 +161,7 @@ class Lost(torch.autograd.Function):
         return vectors * (2 / (1 + roots))[..., None, :] @ vectors.mT
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
+    @first_order
     def backward(ctx: Any, *cotangents: Tensor) -> Tensor:
         roots, vectors = ctx.saved_tensors
         rows, columns = roots[..., :, None], roots[..., None, :]

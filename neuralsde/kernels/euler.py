@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from neuralsde.kernels.build import library, runs_plainly
+from neuralsde.kernels.first_order import first_order
 
 SOURCE = Path(__file__).with_name("euler.c")
 MOST_LAYERS, LANES, ROWS, TILE = 16, 16, 8, 32  # the first two as in euler.c; rows of a tile are multiples
@@ -165,7 +166,7 @@ class _KernelEuler(torch.autograd.Function):
         return path if every == 1 else path[::every].clone()
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
+    @first_order
     def backward(ctx: Any, *cotangents: Tensor) -> tuple[Tensor | None, ...]:
         kernel, step, every, tile, tiles, parts = ctx.settings
         *given, path = ctx.saved_tensors[:-tiles]

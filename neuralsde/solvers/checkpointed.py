@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from neuralsde.kernels.first_order import first_order
 from neuralsde.sde import AbstractSDE
 from neuralsde.solvers.base import AbstractSolver, State
 from neuralsde.solvers.closure import gradients, inputs_with_gradient, refuse_unknown_inputs
@@ -64,7 +65,7 @@ class _Stretches(torch.autograd.Function):
         return torch.stack(kept)
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
+    @first_order
     def backward(ctx: Any, *cotangents: Tensor) -> tuple[Tensor | None, ...]:
         z0, *saved = ctx.saved_tensors
         inputs, starts = saved[: ctx.inputs], saved[ctx.inputs :]

@@ -17,6 +17,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from neuralsde.kernels.euler import Net, Step, kernel_euler, kernel_for
+from neuralsde.kernels.first_order import first_order
 from neuralsde.nn.mlp import LipSwish
 from neuralsde.noise import Increments
 from neuralsde.sde import AbstractChainDrift, AbstractLinearNoise, AbstractSDE, NoiseType, noise_term
@@ -132,7 +133,7 @@ class _FusedEuler(torch.autograd.Function):
         return z[::every].clone()
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
+    @first_order
     def backward(ctx: Any, *cotangents: Tensor) -> tuple[Tensor | None, ...]:
         z, factor, *saved = ctx.saved_tensors
         inputs, matrices = saved[: len(ctx.activations)], saved[len(ctx.activations) :]

@@ -18,6 +18,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from neuralsde.kernels.euler import Net, Step, kernel_euler, kernel_for
+from neuralsde.kernels.first_order import first_order
 from neuralsde.noise import Increments
 from neuralsde.sde import (
     AbstractPublishedStable,
@@ -124,7 +125,7 @@ class _FusedPublished(torch.autograd.Function):
         return z if every == 1 else z[::every].clone()
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
+    @first_order
     def backward(ctx: Any, *cotangents: Tensor) -> tuple[Tensor | None, ...]:
         lengths, every, additive, gate = ctx.settings
         z, w, noise, control, by_control, entry, *saved = ctx.saved_tensors

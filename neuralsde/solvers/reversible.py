@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from neuralsde.kernels.first_order import first_order
 from neuralsde.noise import AbstractNoise, Increments
 from neuralsde.sde import AbstractSDE
 from neuralsde.solvers.closure import gradients, inputs_with_gradient, refuse_unknown_inputs
@@ -89,6 +90,7 @@ class _Reversible(torch.autograd.Function):
         return torch.stack(kept)
 
     @staticmethod
+    @first_order
     def backward(ctx: Any, *cotangents: Tensor) -> tuple[Tensor | None, ...]:
         sde, solver, outputs = ctx.sde, ctx.solver, cotangents[0]
         (*state,) = ctx.saved_tensors[:2]
