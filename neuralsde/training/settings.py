@@ -77,7 +77,6 @@ RULES: dict[str, Rule] = {
     "seed": whole(0, 2**32 - 1),
     "ckpt": optional(text("last, auto or a checkpoint's file")),
     "init_from": optional(text("a run's folder or a .ckpt file")),
-    "model.centre_inputs": one_of(True, False),
     "training.steps": whole(1),
     "training.val_samples": whole(1),
     "training.ema_decay": optional(number(0.0, 1.0)),

@@ -77,9 +77,19 @@ def test_resuming_with_other_settings_is_refused(run_dir, setting, sentence):
     assert {path: path.read_bytes() for path in run_dir.rglob("*") if path.is_file()} == before
 
 
-def test_centring_is_switched_by_true_or_false_alone(tmp_path):
-    with pytest.raises(ConfigError, match=r"^model\.centre_inputs is tru; give "):
-        train(tiny_config(tmp_path / "run", "model.centre_inputs=tru"))
+@pytest.mark.parametrize(
+    ("setting", "sentence"),
+    [
+        ("model.centre_inputs=tru", r"model\.centre_inputs is tru; "),
+        ("model.encoder.read_gaps=yse", r"model\.encoder\.read_gaps is yse; "),
+        ("model.decode_context=1", r"model\.decode_context is 1; "),
+        ("model.dynamics.control.narrows=null", r"model\.dynamics\.control\.narrows is null; "),
+        ("+optimizer.amsgrad=maybe", r"optimizer\.amsgrad is maybe; "),
+    ],
+)
+def test_switches_are_true_or_false(tmp_path, setting, sentence):
+    with pytest.raises(ConfigError, match=f"^{sentence}give true or false"):
+        train(tiny_config(tmp_path / "run", setting))
     assert not (tmp_path / "run").exists()
 
 
