@@ -10,8 +10,9 @@ the solver for both, with 16 importance samples, in nats per trial. `solver` ste
 as the case says: the length of a step costs matching nothing in training. `solver_whole` and `matching_whole` drop nothing of
 the context: an entry that is dropped moves the marginals. `matching_part` draws most bins of a part of 80 of each trial, which
 needs the override `model/encoder=local` for all, and `matching_then_solver` goes on by the solver for the last fifth of the
-time. `stochastic_lorenz_local` is `stochastic_lorenz` with that encoder and an optimiser that soon forgets the first gradients;
-it wants `--clip 1` (the gradient's norm; 100 if not given).
+time. `stochastic_lorenz_local` is `stochastic_lorenz` with that encoder, which passes on what it reads, and twice its learning
+rate; both want `--clip 1` (the gradient's norm; 100 if not given). The bound of a path in continuous time depends on the steps
+that it is evaluated with: `model.dynamics.substeps=8` for matching where there is little noise.
 
 Prints one JSON object a line: `case`, `how`, `seed`, `steps`, `step_ms` (median), `seconds`, `elbo`; and `speedup`: the
 training time of each `solver` over that in which each `matching` reached its final value.

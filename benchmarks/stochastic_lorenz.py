@@ -5,11 +5,11 @@
 Data: `data=stochastic_lorenz` (1024 series of 41 observations on [0, 1], standardised, observation noise 0.01). Both models
 have the same prior net (drift 128-128, a small diffusion net per component, 4 states) and a linear read-out; the recipe has its
 own encoder and posterior drift, ours a smaller recurrence and a control, as `experiment=latent_sde/stochastic_lorenz` has them.
-Both train for the same wall-clock time, the recipe on whole batches, ours on batches of 64. Then each is simulated from its prior, and at t = 0.25, 0.5, 0.75 and 1 the divergence KL(data || model) is estimated
-from 10,000 fresh series of the system and 10,000 of the model (`neuralsde.metrics.knn_kl`, neighbour 5, three dimensions). That
-estimate is low for a model that is narrower than the data, so the other order is printed as well (`reverse`). Also printed: the
-same estimates between two sets of fresh series (`data`, what a perfect model would get) and from the series' per-time Gaussians
-(`gaussian`, the trivial baseline).
+Both train for the same wall-clock time, the recipe on whole batches, ours on batches of 64. Then each is simulated from its
+prior, and at t = 0.25, 0.5, 0.75 and 1 the divergence KL(data || model) is estimated from 10,000 fresh series of the system and
+10,000 of the model (`neuralsde.metrics.knn_kl`, neighbour 5, three dimensions). That estimate is low for a model that is
+narrower than the data, so the other order is printed as well (`reverse`). Also printed: the same between two sets of fresh
+series (`data`, what a perfect model would get) and from the series' per-time Gaussians (`gaussian`, the trivial baseline).
 
 Prints one JSON object a line: `model`, `seed`, `step_ms` (median of a training step), `steps`, `kl` at the four times.
 """

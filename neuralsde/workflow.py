@@ -46,7 +46,7 @@ from neuralsde.training.init_from import InitialModel, take_model
 from neuralsde.training.launch import others_started, report_ready
 from neuralsde.training.processes import agreed
 from neuralsde.training.run_record import RunRecord
-from neuralsde.training.settings import check_settings
+from neuralsde.training.settings import check_settings, check_switches
 from neuralsde.training.targets import check_targets, refuse_own_trust
 from neuralsde.training.wandb_log import log_checkpoints, wandb_logger
 
@@ -75,6 +75,7 @@ def train(config: DictConfig, allow_targets: Sequence[str] = ()) -> float:
     run_dir = Path(config.run_dir)
     initial = take_model(config, run_dir, allow_targets)
     check_targets(config, allow_targets)
+    check_switches(config)
     L.seed_everything(config.seed, verbose=False)
     data = instantiate_part(config, "data")
     if initial is not None:

@@ -15,7 +15,7 @@ from neuralsde.training.build import instantiate_part
 from neuralsde.training.fit import build_module, fill_in_sizes, monitored_score, prepare_fit
 from neuralsde.training.fit_check import check_fit
 from neuralsde.training.monitored import less_is_better
-from neuralsde.training.settings import Rule, check_settings, number, one_of, optional, text, whole
+from neuralsde.training.settings import Rule, check_settings, check_switches, number, one_of, optional, text, whole
 from neuralsde.training.targets import check_targets, plain, targets_in
 
 RULES: dict[str, Rule] = {
@@ -98,6 +98,7 @@ def prepare_search(config: DictConfig, allow_targets: tuple[str, ...] = ()) -> P
     check_settings(config)
     check_targets(config, allow_targets)
     refuse_foreign_method(config)
+    check_switches(config)
     space = read_space(config)
     method = instantiate_part(config.search, "method")
     sized = OmegaConf.create(OmegaConf.to_container(config, resolve=False))  # pyright: ignore[reportArgumentType]

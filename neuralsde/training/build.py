@@ -1,13 +1,12 @@
 """Building a part from its config, with errors that a user can act on."""
 
-import inspect
 import re
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import InstantiationException
 from hydra.types import RunMode
-from hydra.utils import get_object, instantiate
+from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from neuralsde.errors import ConfigError, NeuralSDEError
@@ -48,8 +47,6 @@ def instantiate_part(config: DictConfig, name: str) -> Any:
         ConfigError: the part refuses its settings; the sentence names the part and the reason.
     """
     try:
-        if isinstance(config[name], DictConfig):
-            check_switches(config[name], name)
         return instantiate(config[name])
     except InstantiationException as error:
         if isinstance(error.__cause__, NeuralSDEError):
@@ -64,28 +61,3 @@ def instantiate_part(config: DictConfig, name: str) -> Any:
                 "experiment sets it for another part."
             ) from error
         raise ConfigError(f"{name} cannot be built from its settings: {reason}.") from error
-
-
-def check_switches(part: DictConfig, where: str) -> None:
-    """Hold what is given for parameters that are true or false, which Python takes any text for, against that.
-
-    Raises:
-        ConfigError: one is neither.
-    """
-    switches = switches_of(part["_target_"]) if "_target_" in part else set()
-    for key in part:
-        value = None if OmegaConf.is_missing(part, key) else part[key]
-        if isinstance(value, DictConfig):
-            check_switches(value, f"{where}.{key}")
-        elif key in switches and type(value) is not bool:
-            raise ConfigError(f"{where}.{key} is {'null' if value is None else value}; give true or false.")
-
-
-def switches_of(target: str) -> set[str]:
-    """Names of the parameters of a class or function that are declared as true or false; none where there is no such thing,
-    which is refused when it is to be built."""
-    try:
-        parameters = inspect.signature(get_object(target)).parameters
-    except (ImportError, ValueError, TypeError):
-        return set()
-    return {name for name, parameter in parameters.items() if parameter.annotation in (bool, "bool")}

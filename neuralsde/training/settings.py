@@ -1,13 +1,16 @@
 """Settings that no part of its own would refuse, checked before anything is read or written."""
 
+import inspect
 import math
 from collections.abc import Callable
 from typing import Any
 
+from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 
 from neuralsde.errors import ConfigError
 from neuralsde.inference.path import Estimator
+from neuralsde.training.targets import BUILT
 
 Rule = tuple[Callable[[Any], bool], str]
 
@@ -92,10 +95,14 @@ RULES: dict[str, Rule] = {
     "training.heldout_weight": optional(number(0.0)),
     "training.forward_weight": optional(number(0.0)),
     "training.compile": one_of(True, False),
+    "training.baselines": one_of(True, False),
+    "training.plots": one_of(True, False),
+    "training.start_at_mean_rates": one_of(True, False),
     "objective.kl_weight": per_term(number(0.0)),
     "objective.kl_ramp_epochs": per_term(number(0)),
     "objective.samples": optional(whole(1)),
     "objective.estimator": optional(one_of(*(e.value for e in Estimator))),
+    "logger.wandb": one_of(True, False),
     "logger.pictures_every": optional(number(1.0)),
     "logger.pictures_share": optional(number(0.0, 1.0)),
     "logger.checkpoints": optional(one_of(True, False)),
@@ -138,3 +145,38 @@ def check_settings(config: DictConfig) -> None:
         value = OmegaConf.select(config, name)
         if not allows(value):
             raise ConfigError(f"{name} is {'null' if value is None else value}; give {text}.")
+
+
+def check_switches(config: DictConfig) -> None:
+    """Hold what is given for parameters that are declared as true or false, which Python takes any text for, against that. The
+    config's targets have been checked: this imports them.
+
+    Raises:
+        ConfigError: one is neither.
+    """
+    for group in BUILT:
+        if isinstance(part := config.get(group), DictConfig):
+            _check_switches(part, group)
+
+
+def _check_switches(part: DictConfig, where: str) -> None:
+    target = part.get("_target_")
+    switches = switches_of(target) if isinstance(target, str) else set()
+    for key in map(str, part):
+        if OmegaConf.is_missing(part, key) or OmegaConf.is_interpolation(part, key):
+            continue  # asked for elsewhere, or a default that the data decide
+        value = part[key]
+        if isinstance(value, DictConfig):
+            _check_switches(value, f"{where}.{key}")
+        elif key in switches and value not in (True, False):
+            raise ConfigError(f"{where}.{key} is {'null' if value is None else value}; give true or false.")
+
+
+def switches_of(target: str) -> set[str]:
+    """Names of the parameters of a class or function that are declared as true or false; none where there is no such thing,
+    which is refused when it is to be built."""
+    try:
+        parameters = inspect.signature(get_object(target)).parameters
+    except (ImportError, ValueError, TypeError):
+        return set()
+    return {name for name, parameter in parameters.items() if parameter.annotation in (bool, "bool")}

@@ -82,13 +82,15 @@ def test_resuming_with_other_settings_is_refused(run_dir, setting, sentence):
     [
         ("model.centre_inputs=tru", r"model\.centre_inputs is tru; "),
         ("model.encoder.read_gaps=yse", r"model\.encoder\.read_gaps is yse; "),
-        ("model.decode_context=1", r"model\.decode_context is 1; "),
+        ("model.decode_context=2", r"model\.decode_context is 2; "),
         ("model.dynamics.control.narrows=null", r"model\.dynamics\.control\.narrows is null; "),
         ("+optimizer.amsgrad=maybe", r"optimizer\.amsgrad is maybe; "),
+        ("training.start_at_mean_rates=yse", r"training\.start_at_mean_rates is yse; "),
+        ("logger.wandb=yse", r"logger\.wandb is yse; "),
     ],
 )
 def test_switches_are_true_or_false(tmp_path, setting, sentence):
-    with pytest.raises(ConfigError, match=f"^{sentence}give true or false"):
+    with pytest.raises(ConfigError, match=f"^{sentence}give (true or false|one of True, False)"):
         train(tiny_config(tmp_path / "run", setting))
     assert not (tmp_path / "run").exists()
 
