@@ -287,6 +287,7 @@ def prepare_fit(config: DictConfig, data: TrialDataModule, run_dir: Path, initia
         initial.load_into(module.model)
     else:
         start(module, data, config)
+    module.new_optimizer()  # refused before anything is written
     if config.training.compile:
         module.model.compile()
     monitored = monitored_score(config, data.eval_set, data.spec)

@@ -1,6 +1,7 @@
 """The one LightningModule: it masks, runs the model, logs the objective's terms and validates."""
 
 import math
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -353,16 +354,31 @@ class LatentDynamics(L.LightningModule):
 
     # -- optimiser and checkpoint -------------------------------------------------------------------------------------
 
-    def configure_optimizers(self):
+    def new_optimizer(self) -> Optimizer:
+        """The optimiser at its start.
+
+        Raises:
+            ConfigError: it refuses its settings, or the groups of parameters.
+        """
         try:
-            optimizer = self.make_optimizer(self.parameter_groups())
-        except (TypeError, ValueError) as error:
+            return self.make_optimizer(self.parameter_groups())
+        except (TypeError, ValueError, IndexError) as error:
             if "parameter groups" in str(error):
                 raise ConfigError(
                     "The optimiser takes one group of parameters, but training.decay_matrices_only=true makes two: set it to "
                     "false."
                 ) from error
-            raise ConfigError(f"The optimiser cannot be built from its settings: {error}; check optimizer.*.") from error
+            unknown = re.search(r"got an unexpected keyword argument '(\w+)'", str(error))
+            advice = (
+                f"leave out optimizer.{unknown[1]}, with ~optimizer.{unknown[1]} where it is set"
+                if unknown
+                else "check optimizer.*"
+            )
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise ConfigError(f"The optimiser cannot be built from its settings: {reason}; {advice}.") from error
+
+    def configure_optimizers(self):
+        optimizer = self.new_optimizer()
         self._final_weight_decay = [group.get("weight_decay", 0.0) for group in optimizer.param_groups]
         schedule = self.make_schedule(optimizer, total_steps=int(self.trainer.estimated_stepping_batches))
         if schedule is not None and "monitor" in schedule:

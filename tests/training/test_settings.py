@@ -43,6 +43,24 @@ def test_impossible_settings_leave_no_folder(tmp_path, setting):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        (["+optimizer.betas=[0.9]"], r"list index out of range; check optimizer\.\*\."),
+        (["optimizer.lr=-1"], r"Invalid learning rate: -1; check optimizer\.\*\."),
+        (
+            ["+optimizer.nesterov=true"],
+            r"'nesterov'; leave out optimizer\.nesterov, with ~optimizer\.nesterov where it is set\.",
+        ),
+        (["optimizer=lbfgs"], "takes one group of parameters"),
+    ],
+)
+def test_an_optimiser_that_cannot_be_built_leaves_no_folder(tmp_path, settings, sentence):
+    with pytest.raises(ConfigError, match=sentence):
+        train(tiny_config(tmp_path / "run", *settings))
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_setting_that_a_part_does_not_have_is_named(tmp_path):
     with pytest.raises(
         ConfigError, match=r"^model\.encoder\.fill is set, but GRUEncoder has no such setting: leave it out, with ~"
