@@ -4,9 +4,11 @@ import resource
 
 import pytest
 import torch
+from omegaconf import OmegaConf
 
 from neuralsde.errors import CheckpointError, ConfigError
 from neuralsde.training.checkpoint import AtomicCheckpointIO, read_checkpoint
+from neuralsde.training.settings import check_switches
 from neuralsde.workflow import train
 from tests.helpers.tiny import tiny_config
 
@@ -111,6 +113,13 @@ def test_switches_are_true_or_false(tmp_path, setting, sentence):
     with pytest.raises(ConfigError, match=f"^{sentence}give (true or false|one of True, False)"):
         train(tiny_config(tmp_path / "run", setting))
     assert not (tmp_path / "run").exists()
+
+
+def test_switches_may_be_numbers_of_that_meaning_or_left_to_the_data():
+    part = {"_target_": "neuralsde.models.LatentModel", "decode_context": 0, "centre_inputs": "${by_kind:true,false}"}
+    check_switches(OmegaConf.create({"model": part}))
+    with pytest.raises(ConfigError, match=r"^model\.decode_context is no; "):
+        check_switches(OmegaConf.create({"model": part | {"decode_context": "no"}}))
 
 
 def test_resuming_what_was_trained_before_a_setting_came_says_so(run_dir, tmp_path):
