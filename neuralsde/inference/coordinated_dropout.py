@@ -16,7 +16,8 @@ class Hidden(NamedTuple):
     Args:
         kept: entries that are input, (batch, bin, channel).
         learned: entries that are learned from, same shape.
-        share: share of a trial's entries that is kept, in expectation, (batch, 1, 1), or (1, 1, 1) where all have the same.
+        share: share of a trial's entries that is kept, in expectation, (batch, 1, 1), or (1, 1, 1) where all have the same; of
+            whole hidden channels too.
     """
 
     kept: Tensor
@@ -32,19 +33,30 @@ class CoordinatedDropout(nn.Module):
     `lowest_keep_probability` each trial draws a $q$ of its own, uniform between the two: the encoder then learns from trials
     as whole as those that it will be asked about, and from ever scarcer ones.
 
+    With `channel_dropout` $p$ whole channels (units) are hidden too: each trial draws a chance $r$ uniform on $[0, p]$, and
+    each channel is hidden in all bins with that chance, so that an entry is kept with probability $q (1 - r)$. A
+    unit's counts then have to be told from the others' alone, and no unit owes what the encoder says to one other.
+
     Args:
         keep_probability: $q$; 1 switches the dropout off and learns from every entry.
         pass_probability: share of the kept entries that are learned from as well (the LangevinFlow release: $1 - q$).
         lowest_keep_probability: the least $q$ of a trial, `keep_probability` being the greatest; None for the same in all.
+        channel_dropout: $p$, the greatest chance with which a channel is hidden in a trial; 0 for never.
 
     Raises:
         ConfigError: no such probabilities.
 
     Reference: Keshtkaran & Pandarinath, *Enabling hyperparameter optimization in sequential autoencoders for spiking
-    neural data*, NeurIPS 2019, arXiv:1908.07896. The trial's own $q$ is ours.
+    neural data*, NeurIPS 2019, arXiv:1908.07896. The trial's own $q$ and hidden channels are ours.
     """
 
-    def __init__(self, keep_probability: float, pass_probability: float = 0.0, lowest_keep_probability: float | None = None):
+    def __init__(
+        self,
+        keep_probability: float,
+        pass_probability: float = 0.0,
+        lowest_keep_probability: float | None = None,
+        channel_dropout: float = 0.0,
+    ):
         super().__init__()
         if not 0 < keep_probability <= 1 or not 0 <= pass_probability <= 1:
             raise ConfigError(
@@ -57,12 +69,18 @@ class CoordinatedDropout(nn.Module):
                 f"coordinated dropout got lowest_keep_probability={lowest} and keep_probability={keep_probability}; give a "
                 "lowest_keep_probability above 0 that is no greater than keep_probability, or null for none."
             )
+        if not 0 <= channel_dropout < 1:
+            raise ConfigError(
+                f"coordinated dropout got channel_dropout={channel_dropout}; give the greatest chance with which a trial hides "
+                "a whole channel, from 0 (never) to below 1."
+            )
         self.keep_probability, self.pass_probability, self.lowest = keep_probability, pass_probability, lowest
+        self.channel_dropout = channel_dropout
 
     def forward(self, values: Float[Tensor, "batch bin channel"]) -> Hidden:
         """Which entries of the input are kept, and which are learned from."""
         share = values.new_full((1, 1, 1), self.keep_probability)
-        if self.lowest == 1:
+        if self.lowest == 1 and not self.channel_dropout:
             everything = torch.ones_like(values, dtype=torch.bool)
             return Hidden(everything, everything, share)
         if self.lowest < self.keep_probability:
@@ -70,7 +88,12 @@ class CoordinatedDropout(nn.Module):
         draw = uniforms(values.shape, values)
         kept = draw < share
         # Given that an entry is kept, its draw is uniform on [0, q): one draw serves both decisions.
-        return Hidden(kept, ~kept | (draw < share * self.pass_probability), share)
+        learned = ~kept | (draw < share * self.pass_probability)
+        if self.channel_dropout:
+            chance = self.channel_dropout * uniforms((len(values), 1, 1), values)
+            hidden = uniforms((len(values), 1, values.shape[-1]), values) < chance
+            kept, learned, share = kept & ~hidden, learned | hidden, share * (1 - chance)
+        return Hidden(kept, learned, share)
 
 
 class SampleValidation(nn.Module):

@@ -94,6 +94,29 @@ def test_each_trial_keeps_a_share_of_its_own():
     assert share.var().item() == pytest.approx(0.8**2 / 12, rel=0.15)  # of the uniform law
 
 
+@pytest.mark.parametrize("lowest", [None, 0.5])
+def test_whole_channels_are_hidden_and_learned(lowest):
+    torch.manual_seed(0)
+    dropout = CoordinatedDropout(1.0, lowest_keep_probability=lowest, channel_dropout=0.4)
+    kept, learned, share = dropout(torch.ones(2000, 30, 40))
+    assert torch.equal(learned, ~kept)
+    gone = (~kept).all(1)  # by chance alone: 0.5**30
+    assert gone.float().mean().item() == pytest.approx(0.4 / 2, abs=0.01)
+    assert gone.float().mean(1).var().item() == pytest.approx(
+        0.4**2 / 12 + (0.2 - 0.16 / 3) / 40, rel=0.1
+    )  # chances differ by trial
+    assert torch.allclose(kept.float().mean((1, 2)), share.flatten(), atol=0.35)
+    assert (kept.float().mean((1, 2)) / share.flatten()).mean().item() == pytest.approx(
+        1, abs=0.01
+    )  # so scaled inputs keep their mean
+
+
+def test_no_channel_is_hidden_whole_without_it():
+    torch.manual_seed(0)
+    plain = CoordinatedDropout(0.7)(torch.ones(200, 30, 40))
+    assert not (~plain.kept).all(1).any()
+
+
 def test_keep_probability_one_hides_nothing():
     counts = torch.ones(2, 3, 4)
     kept, learned, _ = CoordinatedDropout(1.0)(counts)
@@ -117,9 +140,10 @@ def test_sample_validation_sets_the_same_entries_aside_every_time():
         lambda: ELBO(samples=2, estimator="sampled", kl_per="trial"),
         lambda: CoordinatedDropout(0.0),
         lambda: CoordinatedDropout(0.5, lowest_keep_probability=0.6),
+        lambda: CoordinatedDropout(0.5, channel_dropout=1.0),
         lambda: SampleValidation(1.0),
     ],
-    ids=["elbo", "samples", "estimator", "per_trial", "cd", "cd_lowest", "sv"],
+    ids=["elbo", "samples", "estimator", "per_trial", "cd", "cd_lowest", "cd_channels", "sv"],
 )
 def test_impossible_settings_are_refused(make):
     with pytest.raises(ConfigError):
