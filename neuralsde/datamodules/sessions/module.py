@@ -1,10 +1,15 @@
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
 from neuralsde.datamodules.batches import TrialDataModule
 from neuralsde.datamodules.sessions.join import join_sessions
 from neuralsde.datamodules.trials import TrialData
-from neuralsde.errors import ConfigError
+from neuralsde.errors import ConfigError, NeuralSDEError
+
+SETTING = re.compile(
+    r"(?<![\w./])data\.(?=[a-z_]+\b(?!\.\w|/))(?!(?:npz|h5|hdf5|nwb)\b)"
+)  # where an error names one, not a file
 
 
 class SessionsData(TrialDataModule):
@@ -57,4 +62,18 @@ class SessionsData(TrialDataModule):
             DataError: a session's file is missing or damaged.
             ConfigError: sessions do not fit together.
         """
-        return join_sessions({key: module.data for key, module in self.sessions.items()}, self.data_name, self.only)
+        return join_sessions(
+            {key: read_session(key, module) for key, module in self.sessions.items()}, self.data_name, self.only
+        )
+
+
+def read_session(name: str, module: TrialDataModule) -> TrialData:
+    """A session's recording.
+
+    Raises:
+        NeuralSDEError: what its module raises, where settings are called what the session's are.
+    """
+    try:
+        return module.data
+    except NeuralSDEError as error:
+        raise type(error)(SETTING.sub(f"data.sessions.{name}.", str(error))) from None

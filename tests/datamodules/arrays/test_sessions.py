@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 import neuralsde
+from neuralsde.datamodules.arrays import ArrayData
 from neuralsde.datamodules.batches import stack_targets
 from neuralsde.datamodules.sessions import SessionsData
-from neuralsde.errors import ConfigError
+from neuralsde.errors import ConfigError, DataError
 from neuralsde.evaluation.baselines import baseline_table
 from neuralsde.evaluation.scores import score
 from neuralsde.workflow import train
@@ -70,6 +71,17 @@ def test_one_of_them_keeps_its_place_among_the_units_of_all(parts, rng):
     assert "one/co_bps" not in alone
     with pytest.raises(ConfigError, match=r"data\.only is three; give one of one, two, or null"):
         SessionsData("both", parts, batch_size=8, only="three")
+
+
+def test_an_error_of_a_session_names_its_own_settings(parts, trials, tmp_path):
+    away = trials(ending="hdf5", heldout=[3, 40])[0]
+    with pytest.raises(
+        ConfigError, match=r"^data\.sessions\.two\.heldout is \S+ but|^data\.sessions\.two\.heldout names unit 40"
+    ):
+        SessionsData("both", {"one": parts["one"], "two": away}, batch_size=8).read()
+    nowhere = ArrayData(tmp_path / "data.npz")
+    with pytest.raises(DataError, match=r"/data\.npz: there is no such file; give data\.sessions\.two\.path=FILE"):
+        SessionsData("both", {"one": parts["one"], "two": nowhere}, batch_size=8).read()
 
 
 def test_each_session_is_scored_as_by_itself_beside_its_own_baselines(parts, rng):
