@@ -52,7 +52,10 @@ SAMPLES = 8  # of the row units, which predicts once for each held-in unit
 HALF = "model.dynamics.latent_size=48"
 FREE = ["model.dynamics.steer_forward=false", "model.dynamics.learn_forward=true"]
 AR1 = ["model/dynamics=ornstein_uhlenbeck", "model.dynamics.latent_size=96", "model.dynamics.control.hidden_size=0"]
-OURS: dict[str, list[str]] = {"langevinflow": [], "default_training": ["training=default", "training.coordinated_dropout.channel_dropout=0"]}
+OURS: dict[str, list[str]] = {
+    "langevinflow": [],
+    "default_training": ["training=default", "training.coordinated_dropout.channel_dropout=0"],
+}
 PATHS: dict[str, list[str]] = {
     "path": [],
     "ar1": AR1,

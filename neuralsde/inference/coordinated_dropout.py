@@ -1,12 +1,13 @@
 """Which entries are input and which are learned from: coordinated dropout and sample validation."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from neuralsde.errors import ConfigError
+from neuralsde.inference.path import is_number
 from neuralsde.shares import uniforms
 
 
@@ -34,11 +35,11 @@ class CoordinatedDropout(nn.Module):
     as whole as those that it will be asked about, and from ever scarcer ones.
 
     With `channel_dropout` $p$ whole channels (units) are hidden too: each trial draws a chance $r$ uniform on $[0, p]$, and
-    each channel is hidden in all bins with that chance, so that an entry is kept with probability $q (1 - r)$. A
-    unit's counts then have to be told from the others' alone, and no unit owes what the encoder says to one other.
+    each channel is hidden in all bins with that chance, so that an entry is kept with probability $q (1 - r)$. What
+    a unit did is then told by the others alone, and the encoder cannot lean on any one of them.
 
     Args:
-        keep_probability: $q$; 1 switches the dropout off and learns from every entry.
+        keep_probability: $q$; 1 hides no single entry and, where no channel is hidden either, learns from every one.
         pass_probability: share of the kept entries that are learned from as well (the LangevinFlow release: $1 - q$).
         lowest_keep_probability: the least $q$ of a trial, `keep_probability` being the greatest; None for the same in all.
         channel_dropout: $p$, the greatest chance with which a channel is hidden in a trial; 0 for never.
@@ -58,22 +59,8 @@ class CoordinatedDropout(nn.Module):
         channel_dropout: float = 0.0,
     ):
         super().__init__()
-        if not 0 < keep_probability <= 1 or not 0 <= pass_probability <= 1:
-            raise ConfigError(
-                f"coordinated dropout got keep_probability={keep_probability} and pass_probability={pass_probability}; "
-                "give a keep_probability in (0, 1] (it is the share of entries that stay) and a pass_probability in [0, 1]."
-            )
+        check_probabilities(keep_probability, pass_probability, lowest_keep_probability, channel_dropout)
         lowest = keep_probability if lowest_keep_probability is None else lowest_keep_probability
-        if not 0 < lowest <= keep_probability:
-            raise ConfigError(
-                f"coordinated dropout got lowest_keep_probability={lowest} and keep_probability={keep_probability}; give a "
-                "lowest_keep_probability above 0 that is no greater than keep_probability, or null for none."
-            )
-        if not 0 <= channel_dropout < 1:
-            raise ConfigError(
-                f"coordinated dropout got channel_dropout={channel_dropout}; give the greatest chance with which a trial hides "
-                "a whole channel, from 0 (never) to below 1."
-            )
         self.keep_probability, self.pass_probability, self.lowest = keep_probability, pass_probability, lowest
         self.channel_dropout = channel_dropout
 
@@ -94,6 +81,27 @@ class CoordinatedDropout(nn.Module):
             hidden = uniforms((len(values), 1, values.shape[-1]), values) < chance
             kept, learned, share = kept & ~hidden, learned | hidden, share * (1 - chance)
         return Hidden(kept, learned, share)
+
+
+def check_probabilities(keep: Any, passing: Any, lowest: Any, channels: Any) -> None:
+    """Raises:
+    ConfigError: these are no probabilities for coordinated dropout.
+    """
+    if not (is_number(keep) and is_number(passing) and 0 < keep <= 1 and 0 <= passing <= 1):
+        raise ConfigError(
+            f"coordinated dropout got keep_probability={keep} and pass_probability={passing}; give a keep_probability in "
+            "(0, 1] (it is the share of entries that stay) and a pass_probability in [0, 1]."
+        )
+    if lowest is not None and not (is_number(lowest) and 0 < lowest <= keep):
+        raise ConfigError(
+            f"coordinated dropout got lowest_keep_probability={lowest} and keep_probability={keep}; give a "
+            "lowest_keep_probability above 0 that is no greater than keep_probability, or null for none."
+        )
+    if not (is_number(channels) and 0 <= channels < 1):
+        raise ConfigError(
+            f"coordinated dropout got channel_dropout={channels}; give the greatest chance with which a trial hides a whole "
+            "channel, from 0 (never) to below 1."
+        )
 
 
 class SampleValidation(nn.Module):

@@ -3,6 +3,7 @@ import torch
 
 from neuralsde.errors import ConfigError
 from neuralsde.inference import ELBO, CoordinatedDropout, SampleValidation
+from neuralsde.inference.coordinated_dropout import check_probabilities
 
 LOG_PROB = -torch.arange(24.0).reshape(2, 3, 4)
 EVERYTHING = torch.ones(2, 3, 4, dtype=torch.bool)
@@ -141,9 +142,24 @@ def test_sample_validation_sets_the_same_entries_aside_every_time():
         lambda: CoordinatedDropout(0.0),
         lambda: CoordinatedDropout(0.5, lowest_keep_probability=0.6),
         lambda: CoordinatedDropout(0.5, channel_dropout=1.0),
+        lambda: check_probabilities(0.5, 0.0, None, "yes"),
+        lambda: check_probabilities(None, 0.0, None, 0.0),
+        lambda: check_probabilities(0.5, 0.0, "low", 0.0),
         lambda: SampleValidation(1.0),
     ],
-    ids=["elbo", "samples", "estimator", "per_trial", "cd", "cd_lowest", "cd_channels", "sv"],
+    ids=[
+        "elbo",
+        "samples",
+        "estimator",
+        "per_trial",
+        "cd",
+        "cd_lowest",
+        "cd_channels",
+        "cd_word",
+        "cd_null",
+        "cd_lowest_word",
+        "sv",
+    ],
 )
 def test_impossible_settings_are_refused(make):
     with pytest.raises(ConfigError):
