@@ -3,13 +3,14 @@
     python -m benchmarks.recordings --path FOLDER [--recording reach8|plan8] [--rows langevinflow path gru …] [--seeds 0 1 2]
         [--trials 112 224 448] [--latents 4 8 16] [--runs FOLDER] [-- OVERRIDE …]
 
-`langevinflow` is `experiment=langevinflow/RECORDING`, `ensemble` averages its rates over all seeds. In `path` the decoder sees
-positions and velocities alone, and in `ar1` independent first-order autoregressive states in their place, as many of them,
-steered likewise by a pull that is affine in the state; other dynamics have their own controls and half as many states, which is
-the number of Langevin modes. In `prior_only` and `ar1_prior_only` no control acts beyond the last observed bin: the prior alone
-goes on there, and learns to. With `--latents` rows that decode the path have so many states, one line for each number.
-`cut_fp_bps`, beside every row that decodes a steered path, is its fp-bps where control and encoder are cut at the last observed
-bin for the prediction alone.
+`langevinflow` is `experiment=langevinflow/RECORDING`, `ensemble` averages its rates over all seeds, and `default_training`
+is the same with `training=default` and no unit hidden whole. In `path` the decoder sees positions and velocities alone, and
+in `ar1` independent first-order autoregressive states in their place, as many of them, steered likewise by a pull that is
+affine in the state; other dynamics have their own controls and half as many states, which is the number of Langevin modes.
+In `prior_only` and `ar1_prior_only` no control acts beyond the last observed bin: the prior alone goes on there, and learns
+to. With `--latents` rows that decode the path have so many states, one line for each number. `cut_fp_bps`, beside every row
+that decodes a steered path, is its fp-bps where control and encoder are cut at the last observed bin for the prediction
+alone.
 
 `gru` is the encoder of `langevinflow` and a linear read-out without a latent path, under the same loss; the average of its last
 weights is scored, of the others the best by validation co-bps. With `--trials` it learns from so many training trials, the

@@ -17,8 +17,8 @@ class Hidden(NamedTuple):
     Args:
         kept: entries that are input, (batch, bin, channel).
         learned: entries that are learned from, same shape.
-        share: share of a trial's entries that is kept, in expectation, (batch, 1, 1), or (1, 1, 1) where all have the same; of
-            whole hidden channels too.
+        share: probability with which an entry of a trial is kept, given what the trial drew, (batch, 1, 1), or (1, 1, 1) where
+            all have the same.
     """
 
     kept: Tensor

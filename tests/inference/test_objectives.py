@@ -103,13 +103,11 @@ def test_whole_channels_are_hidden_and_learned(lowest):
     assert torch.equal(learned, ~kept)
     gone = (~kept).all(1)  # by chance alone: 0.5**30
     assert gone.float().mean().item() == pytest.approx(0.4 / 2, abs=0.01)
-    assert gone.float().mean(1).var().item() == pytest.approx(
-        0.4**2 / 12 + (0.2 - 0.16 / 3) / 40, rel=0.1
-    )  # chances differ by trial
-    assert torch.allclose(kept.float().mean((1, 2)), share.flatten(), atol=0.35)
-    assert (kept.float().mean((1, 2)) / share.flatten()).mean().item() == pytest.approx(
-        1, abs=0.01
-    )  # so scaled inputs keep their mean
+    by_trial = 0.4**2 / 12 + (0.2 - 0.16 / 3) / 40  # variance of the chances, and of 40 draws
+    assert gone.float().mean(1).var().item() == pytest.approx(by_trial, rel=0.1)
+    found = kept.float().mean((1, 2))
+    assert (found / share.flatten()).mean().item() == pytest.approx(1, abs=0.01)  # so scaled inputs keep their mean
+    assert torch.corrcoef(torch.stack([found, share.flatten()]))[0, 1] > 0.8  # trial by trial
 
 
 def test_no_channel_is_hidden_whole_without_it():

@@ -7,9 +7,8 @@ from neuralsde.datamodules.sessions.join import join_sessions
 from neuralsde.datamodules.trials import TrialData
 from neuralsde.errors import ConfigError, NeuralSDEError
 
-SETTING = re.compile(
-    r"(?<![\w./])data\.(?=[a-z_]+\b(?!\.\w|/))(?!(?:npz|h5|hdf5|nwb)\b)"
-)  # where an error names one, not a file
+SETTING = re.compile(r"(?<![\w./])data\.(?=[a-z_]+\b(?!\.\w|/))(?!(?:npz|h5|hdf5|nwb)\b)")
+"""Where an error's sentence names a setting of the data, not a file that is called so."""
 
 
 class SessionsData(TrialDataModule):

@@ -75,9 +75,7 @@ def test_one_of_them_keeps_its_place_among_the_units_of_all(parts, rng):
 
 def test_an_error_of_a_session_names_its_own_settings(parts, trials, tmp_path):
     away = trials(ending="hdf5", heldout=[3, 40])[0]
-    with pytest.raises(
-        ConfigError, match=r"^data\.sessions\.two\.heldout is \S+ but|^data\.sessions\.two\.heldout names unit 40"
-    ):
+    with pytest.raises(ConfigError, match=r"^data\.sessions\.two\.heldout names unit 40"):
         SessionsData("both", {"one": parts["one"], "two": away}, batch_size=8).read()
     nowhere = ArrayData(tmp_path / "data.npz")
     with pytest.raises(DataError, match=r"/data\.npz: there is no such file; give data\.sessions\.two\.path=FILE"):
